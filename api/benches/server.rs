@@ -1,0 +1,145 @@
+//! Figures of a whole server in this process: durable registers over HTTP, and the relay against a publisher that is
+//! in this process too. Prints a table; every figure is of this run only.
+#![expect(clippy::expect_used, reason = "a bench that cannot run ends with the reason")]
+
+use clap::Parser;
+use mcpd::{
+    config::{Args, Config},
+    server::Server,
+};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+use tokio_util::sync::CancellationToken;
+
+const RUN: Duration = Duration::from_secs(3);
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    args: Args,
+}
+
+#[derive(Clone)]
+struct Caller {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Caller {
+    async fn post(&self, path: &str, body: String) -> Duration {
+        let start = Instant::now();
+        let post = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let answer = post.header("content-type", "application/json").body(body).send().await.expect("an answer");
+        let status = answer.status();
+        let body = answer.bytes().await.expect("a body");
+        assert!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
+        start.elapsed()
+    }
+}
+
+fn register(session: u64) -> String {
+    format!(
+        r#"{{"providerSessionId":"bench-{session}","providers":[{{"name":"llm-{session}","type":"openai","model":"m"}}],"agents":[{{"name":"agent-{session}","llmName":"llm-{session}","systemPrompt":"You are terse."}}]}}"#
+    )
+}
+
+/// Runs `callers` loops for a while; returns all latencies, and how long it took.
+async fn load(
+    caller: &Caller,
+    callers: usize,
+    path: &'static str,
+    body: impl Fn(u64) -> String + Clone + Send + 'static,
+) -> (Vec<Duration>, Duration) {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let start = Instant::now();
+    let loops: Vec<_> = (0..callers)
+        .map(|_| {
+            let (caller, body) = (caller.clone(), body.clone());
+            tokio::spawn(async move {
+                let mut latencies = Vec::new();
+                while start.elapsed() < RUN {
+                    latencies.push(caller.post(path, body(NEXT.fetch_add(1, Ordering::Relaxed))).await);
+                }
+                latencies
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for latencies in loops {
+        all.extend(latencies.await.expect("a loop"));
+    }
+    all.sort_unstable();
+    (all, start.elapsed())
+}
+
+fn line(what: &str, (latencies, took): &(Vec<Duration>, Duration)) {
+    let at = |part: f64| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an index"
+        )]
+        let index = ((latencies.len() - 1) as f64 * part) as usize;
+        latencies[index].as_secs_f64() * 1e3
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
+    let rate = latencies.len() as f64 / took.as_secs_f64();
+    println!("{what:44} {rate:>10.0} {:>9.3} {:>9.3}", at(0.5), at(0.99));
+}
+
+async fn publish(caller: &Caller, home: &std::path::Path, stop: &CancellationToken) {
+    use mcplocal::config::{Config, Kind, Provider};
+    let echo = Provider::new("echo", Kind::Echo, "echo", None).expect("echo");
+    let config = Config { providers: vec![echo], agents: vec![], warnings: vec![] };
+    let endpoint = mcplocal::Endpoint { url: caller.url.clone(), token: caller.token.clone() };
+    let session = home.join("provider-session");
+    let settings = mcplocal::Settings::new(mcplocal::ServerSource::Fixed(endpoint), session, config);
+    tokio::spawn(mcplocal::run(settings, stop.clone()));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline {
+        let llms = caller.http.get(format!("{}/api/v1/llms/echo", caller.url)).bearer_auth(&caller.token);
+        let text = llms.send().await.expect("an answer").text().await.expect("a body");
+        if text.contains(r#""connected":true"#) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the publisher did not connect");
+}
+
+fn main() {
+    let home = tempfile::tempdir().expect("a folder");
+    let data = home.path().join("data").display().to_string();
+    let credentials = home.path().join("admin-token");
+    std::fs::write(&credentials, "a-token-for-the-bench").expect("a file");
+    let credentials = credentials.display().to_string();
+    let flags = ["bench", "--listen", "127.0.0.1:0", "--data-dir", &data, "--admin-token-file", &credentials];
+    let config = Config::from_args(Flags::parse_from(flags).args).expect("a configuration");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let server = Server::start(config).await.expect("a server");
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let caller = Caller { http, url: server.url().to_owned(), token: "a-token-for-the-bench".to_owned() };
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(server.run(stop.clone()));
+        println!("{:44} {:>10} {:>9} {:>9}", "", "per s", "p50 ms", "p99 ms");
+        line(
+            "durable registers over HTTP, 1 caller",
+            &load(&caller, 1, "/api/v1/llms/_provider-register", register).await,
+        );
+        line(
+            "durable registers over HTTP, 64 callers",
+            &load(&caller, 64, "/api/v1/llms/_provider-register", register).await,
+        );
+        publish(&caller, home.path(), &stop).await;
+        let ask = |_| r#"{"messages":[{"role":"user","content":"hello"}]}"#.to_owned();
+        line("relayed calls to the echo model, 1 caller", &load(&caller, 1, "/api/v1/llms/echo/infer", ask).await);
+        line("relayed calls to the echo model, 64 callers", &load(&caller, 64, "/api/v1/llms/echo/infer", ask).await);
+        stop.cancel();
+        let _ = serving.await;
+    });
+}

@@ -1,0 +1,61 @@
+//! What every request handler works with.
+
+use crate::{clock::Clock, config::Config, follower::Progress, leases::Leases, relay::Relay, writer::Writer};
+use mcpctl_events::{log::EventLog, replica::Replica, state::State};
+use mcpctl_projector::{Tables, store::work::WorkStore};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+/// The parts of a running server.
+pub struct App {
+    /// Flags and paths.
+    pub config: Config,
+    /// Clock and ids.
+    pub clock: Clock,
+    /// Under which URL others reach this process.
+    pub advertise_url: String,
+    /// This start of the process.
+    pub boot_id: Uuid,
+    /// The log, for reading.
+    pub log: Arc<dyn EventLog>,
+    /// The fold of the log.
+    pub replica: Arc<RwLock<Replica>>,
+    /// How far the fold is.
+    pub progress: watch::Receiver<Progress>,
+    /// How far the read tables are.
+    pub projected: watch::Receiver<u64>,
+    /// Where the log stood at the start: ready once the tables hold it.
+    pub start_sequence: u64,
+    /// The only way to change anything.
+    pub writer: Writer,
+    /// When sessions were heard.
+    pub leases: Arc<Leases>,
+    /// Streams and calls.
+    pub relay: Relay,
+    /// The read tables.
+    pub tables: Tables,
+    /// Threads and messages.
+    pub work: WorkStore,
+    /// For public Llms.
+    pub upstream: reqwest::Client,
+    /// How often each session opened a stream.
+    pub stream_opens: crate::routes::stream::Opens,
+    /// Every task that a request leaves behind.
+    pub tasks: TaskTracker,
+    /// Cancelled when the server begins to stop.
+    pub stopping: CancellationToken,
+}
+
+impl App {
+    /// Looks at the registry; don't hold the guard across an await.
+    pub fn replica(&self) -> RwLockReadGuard<'_, Replica> {
+        self.replica.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes something out of the registry.
+    pub fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.replica().state)
+    }
+}

@@ -1,0 +1,70 @@
+//! Who calls: the bearer token, looked up by its hash in the fold.
+
+use crate::{app::App, config::Auth, error::ApiError};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use mcpctl_events::{command::User, event::token::Role, hash::Hash, name::Name, record::Actor};
+use std::sync::Arc;
+
+/// Who calls, and what they may do.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The user.
+    pub user: User,
+    /// What the token may do.
+    pub role: Role,
+}
+
+impl Caller {
+    /// As the actor of a command.
+    pub fn actor(&self) -> Actor {
+        Actor::User(self.user.name.clone())
+    }
+
+    /// Refuses everyone but admins. `verb` and `resource` go into the message.
+    pub fn must_be_admin(&self, verb: &str, resource: &str) -> Result<(), ApiError> {
+        if self.role == Role::Admin {
+            return Ok(());
+        }
+        let message = format!("'{}' may not {verb} {resource}: that takes role admin", self.user.name);
+        Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", message))
+    }
+}
+
+/// Lets a request through with its [`Caller`], or answers 401.
+pub async fn require(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    match caller(&app, request.headers()) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    if app.config.args.auth == Auth::Off {
+        return app.look(|state| {
+            let admin = Name::parse("admin").ok().and_then(|name| Some((name.clone(), *state.users.get(&name)?)));
+            let (name, id) = admin.ok_or_else(|| unauthorized("the registry has no user yet"))?;
+            Ok(Caller { user: User { id, name }, role: Role::Admin })
+        });
+    }
+    let token = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    let token = token.ok_or_else(|| unauthorized("send a token: `Authorization: Bearer <token>`"))?;
+    let now = app.clock.now();
+    app.look(|state| {
+        let known = state.tokens.get(&Hash::of(token.trim_ascii()));
+        let known = known.filter(|token| token.expires_at.is_none_or(|end| end > now));
+        let known = known.ok_or_else(|| unauthorized("the token is not known or no longer valid"))?;
+        Ok(Caller { user: User { id: known.user_id, name: known.user.clone() }, role: known.role })
+    })
+}
+
+fn unauthorized(message: &str) -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
+}

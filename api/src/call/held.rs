@@ -1,0 +1,134 @@
+//! Keeping a caller's stream alive: an SSE comment whenever nothing was said for a while, before the first byte too.
+//!
+//! Proxies cut silent connections after a minute; a model that thinks, or loads, is silent for longer.
+
+use super::{Reply, sse_response};
+use crate::error::ApiError;
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    response::{IntoResponse, Response},
+};
+use http_body::Frame;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// Silence after which a comment is sent; the promise is 15 s.
+const SILENCE: Duration = Duration::from_secs(10);
+const COMMENT: Bytes = Bytes::from_static(b": waiting\n\n");
+
+/// How an error is told once the answer has begun.
+pub type LateError = fn(&ApiError) -> Bytes;
+
+type Waiting = Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + Send>>;
+
+/// Answers a streaming call. A failure that comes before the caller has to be comforted keeps its status; a later one
+/// is an event.
+pub async fn respond(mut waiting: Waiting, late_error: LateError) -> Result<Response, ApiError> {
+    let silence = sleep(SILENCE);
+    tokio::select! {
+        reply = &mut waiting => match reply? {
+            Reply::Whole(whole) => Ok(Reply::Whole(whole).into_response()),
+            Reply::Stream(body) => Ok(sse_response(Body::new(Held::new(State::Streaming(body))))),
+        },
+        () = silence => {
+            let mut held = Held::new(State::Waiting(waiting, late_error));
+            held.owed = true;
+            Ok(sse_response(Body::new(held)))
+        }
+    }
+}
+
+/// A body with comments in its silences.
+struct Held {
+    state: State,
+    said: Instant,
+    silence: Pin<Box<Sleep>>,
+    owed: bool,
+}
+
+enum State {
+    Waiting(Waiting, LateError),
+    Streaming(Body),
+    Over,
+}
+
+impl Held {
+    fn new(state: State) -> Self {
+        Self { state, said: Instant::now(), silence: Box::pin(sleep(SILENCE)), owed: false }
+    }
+
+    fn say(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.said = Instant::now();
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+
+    fn poll_inner(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            match &mut self.state {
+                State::Over => return Poll::Ready(None),
+                State::Streaming(body) => match Pin::new(body).poll_frame(context) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                        Ok(bytes) => return Poll::Ready(Some(bytes)),
+                        Err(_) => self.state = State::Over,
+                    },
+                    Poll::Ready(Some(Err(_)) | None) => self.state = State::Over,
+                },
+                State::Waiting(waiting, late_error) => match waiting.as_mut().poll(context) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(Reply::Stream(body))) => self.state = State::Streaming(body),
+                    Poll::Ready(Ok(Reply::Whole(whole))) => {
+                        self.state = State::Over;
+                        return Poll::Ready(Some(as_event(&whole.body, whole.status)));
+                    }
+                    Poll::Ready(Err(error)) => {
+                        let event = late_error(&error);
+                        self.state = State::Over;
+                        return Poll::Ready(Some(event));
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// A whole answer to a call that was promised a stream.
+fn as_event(body: &Bytes, status: u16) -> Bytes {
+    let text = String::from_utf8_lossy(body).replace(['\n', '\r'], " ");
+    let end = if status == 200 { "data: [DONE]\n\n" } else { "" };
+    format!("data: {text}\n\n{end}").into()
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if std::mem::take(&mut self.owed) {
+            return self.say(COMMENT);
+        }
+        match self.poll_inner(context) {
+            Poll::Ready(Some(bytes)) => return self.say(bytes),
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => {}
+        }
+        // The timer is set again only when it rings, so that a chunk does not cost a timer.
+        while self.silence.as_mut().poll(context).is_ready() {
+            let next = self.said + SILENCE;
+            if Instant::now() >= next {
+                self.silence.as_mut().reset(Instant::now() + SILENCE);
+                return self.say(COMMENT);
+            }
+            self.silence.as_mut().reset(next);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,166 @@
+//! What a model's answer says, whole or in pieces.
+
+use super::bad_answer;
+use crate::{error::ApiError, relay::object::Whole};
+use mcpctl_events::json::Json;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+const TRUNCATED: &str = "\n\n[response truncated by max_tokens]";
+
+/// A model's answer.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct Answer {
+    pub content: String,
+    pub reasoning: String,
+    pub tool_calls: Option<Json>,
+    pub finish_reason: Option<String>,
+    pub usage: Option<Json>,
+}
+
+#[derive(Deserialize)]
+struct Completion {
+    #[serde(default)]
+    choices: Vec<Choice>,
+    usage: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(alias = "delta")]
+    message: Option<Message>,
+    finish_reason: Option<String>,
+}
+
+/// Reasoning comes in four spellings.
+#[derive(Deserialize, Default)]
+struct Message {
+    content: Option<String>,
+    reasoning_content: Option<String>,
+    reasoning: Option<String>,
+    provider_specific_fields: Option<Spelled>,
+    tool_calls: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize, Default)]
+struct Spelled {
+    reasoning_content: Option<String>,
+    reasoning: Option<String>,
+}
+
+impl Message {
+    fn reasoning(&mut self) -> Option<String> {
+        let theirs = self.provider_specific_fields.take().unwrap_or_default();
+        [self.reasoning_content.take(), self.reasoning.take(), theirs.reasoning_content, theirs.reasoning]
+            .into_iter()
+            .flatten()
+            .find(|text| !text.is_empty())
+    }
+}
+
+impl Answer {
+    /// The text of the reply: the content, else the reasoning, else nothing.
+    pub(super) fn text(&self) -> String {
+        if !self.content.is_empty() || self.reasoning.is_empty() {
+            return self.content.clone();
+        }
+        let truncated = self.finish_reason.as_deref() == Some("length");
+        format!("{}{}", self.reasoning, if truncated { TRUNCATED } else { "" })
+    }
+}
+
+/// A piece of a streamed answer.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Piece {
+    pub content: Option<String>,
+    pub reasoning: Option<String>,
+}
+
+/// Reads a whole answer.
+pub(super) fn read(whole: &Whole) -> Result<Answer, ApiError> {
+    if whole.status != 200 {
+        return Err(refused(whole));
+    }
+    let completion: Completion = serde_json::from_slice(&whole.body)
+        .map_err(|error| bad_answer(format!("the model server's answer is no chat completion: {error}")))?;
+    let mut answer = Answer { usage: completion.usage.map(|usage| Json::new(&usage)), ..Answer::default() };
+    if let Some(choice) = completion.choices.into_iter().next() {
+        let mut message = choice.message.unwrap_or_default();
+        answer.reasoning = message.reasoning().unwrap_or_default();
+        answer.content = message.content.unwrap_or_default();
+        answer.tool_calls = message.tool_calls.map(|calls| Json::new(&calls));
+        answer.finish_reason = choice.finish_reason;
+    }
+    Ok(answer)
+}
+
+/// Takes the next `data:` of a streamed answer into `answer` and says what is new.
+pub(super) fn take(answer: &mut Answer, data: &str) -> Result<Piece, ApiError> {
+    let completion: Completion = serde_json::from_str(data)
+        .map_err(|error| bad_answer(format!("the model server sent a chunk that cannot be read: {error}")))?;
+    let mut piece = Piece::default();
+    if let Some(choice) = completion.choices.into_iter().next() {
+        let mut delta = choice.message.unwrap_or_default();
+        piece.reasoning = delta.reasoning();
+        piece.content = delta.content.filter(|text| !text.is_empty());
+        answer.finish_reason = choice.finish_reason.or_else(|| answer.finish_reason.take());
+    } else if let Some(error) = error_message(data) {
+        return Err(ApiError { code: code_of(data), ..bad_answer(error) });
+    }
+    answer.reasoning.push_str(piece.reasoning.as_deref().unwrap_or_default());
+    answer.content.push_str(piece.content.as_deref().unwrap_or_default());
+    Ok(piece)
+}
+
+fn refused(whole: &Whole) -> ApiError {
+    let text = String::from_utf8_lossy(&whole.body);
+    let message = error_message(&text).unwrap_or_else(|| text.chars().take(500).collect());
+    bad_answer(format!("the model server answered {}: {message}", whole.status))
+}
+
+/// The code of an error that this server put into the stream; anything else is a bad answer.
+fn code_of(data: &str) -> &'static str {
+    let value: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
+    let code = value.get("code").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let ours = ["PUBLISHER_ERROR", "PUBLISHER_DISCONNECTED", "TIMED_OUT", "UPSTREAM_ERROR"];
+    ours.into_iter().find(|known| *known == code).unwrap_or("BAD_ANSWER")
+}
+
+/// The message of `{"error": "…"}` or `{"error": {"message": "…"}}`.
+fn error_message(text: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let error = value.get("error")?;
+    let message = error.as_str().or_else(|| error.get("message")?.as_str());
+    Some(message.map_or_else(|| error.to_string(), str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(message: &str, finish: &str) -> String {
+        let body = format!(r#"{{"choices":[{{"message":{message},"finish_reason":"{finish}"}}]}}"#);
+        read(&Whole { status: 200, content_type: "application/json".into(), body: body.into() }).unwrap().text()
+    }
+
+    #[test]
+    fn the_reply_is_the_content_or_the_first_reasoning() {
+        assert_eq!(text(r#"{"content":"real","reasoning_content":"t"}"#, "stop"), "real");
+        assert_eq!(text(r#"{"content":null,"reasoning_content":"","reasoning":"second"}"#, "stop"), "second");
+        assert_eq!(
+            text(r#"{"content":"","provider_specific_fields":{"reasoning":"t"}}"#, "length"),
+            format!("t{TRUNCATED}")
+        );
+        assert_eq!(text(r#"{"content":null}"#, "stop"), "");
+        assert_eq!(text(r#"{"content":"cut"}"#, "length"), "cut");
+    }
+
+    #[test]
+    fn a_failed_stream_says_why() {
+        let mut answer = Answer::default();
+        let error = take(&mut answer, r#"{"error":"GPU fell off","code":"PUBLISHER_ERROR"}"#).unwrap_err();
+        assert!(error.message.contains("GPU fell off"));
+        let piece = take(&mut answer, r#"{"choices":[{"delta":{"content":"a","reasoning":"r"}}]}"#).unwrap();
+        assert_eq!((piece.content.as_deref(), piece.reasoning.as_deref()), (Some("a"), Some("r")));
+    }
+}

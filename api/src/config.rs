@@ -1,0 +1,152 @@
+//! Flags and environment of the server. Reading them binds nothing and opens nothing.
+
+mod duration;
+mod target;
+
+pub use target::{DbTarget, LogTarget};
+
+use clap::Args as ClapArgs;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// The flags of `mcpd`; each is also an environment variable `MCPD_<FLAG>`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Args {
+    /// Address to listen on
+    #[arg(long, env = "MCPD_LISTEN", default_value = "127.0.0.1:8420", value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// URL under which other replicas and publishers reach this server
+    #[arg(long, env = "MCPD_ADVERTISE_URL", value_name = "URL")]
+    pub advertise_url: Option<String>,
+    /// Folder of the log and the tables [default: $MCPCTL_HOME/data]
+    #[arg(long, env = "MCPD_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The log: sqlite:<path> [default: log.db in the data dir]
+    #[arg(long, env = "MCPD_LOG", value_name = "URL")]
+    pub log: Option<String>,
+    /// The read tables: sqlite:<dir> [default: the data dir]
+    #[arg(long, env = "MCPD_DB", value_name = "URL")]
+    pub db: Option<String>,
+    /// Silence after which a publisher's rows become inactive
+    #[arg(long, env = "MCPD_HEARTBEAT_TIMEOUT", default_value = "90s", value_parser = duration::parse)]
+    pub heartbeat_timeout: Duration,
+    /// How long inactive rows are kept
+    #[arg(long, env = "MCPD_INACTIVE_RETENTION", default_value = "4h", value_parser = duration::parse)]
+    pub inactive_retention: Duration,
+    /// Time between two sweeps
+    #[arg(long, env = "MCPD_GC_INTERVAL", default_value = "60s", value_parser = duration::parse)]
+    pub gc_interval: Duration,
+    /// Time between two pings on a publisher's stream
+    #[arg(long, env = "MCPD_PING_INTERVAL", default_value = "20s", value_parser = duration::parse)]
+    pub ping_interval: Duration,
+    /// Time that a publisher has to reconnect before its rows become inactive
+    #[arg(long, env = "MCPD_DISCONNECT_GRACE", default_value = "250ms", value_parser = duration::parse)]
+    pub disconnect_grace: Duration,
+    /// How long a call waits for a publisher that is reconnecting
+    #[arg(long, env = "MCPD_CONNECT_GRACE", default_value = "3s", value_parser = duration::parse)]
+    pub connect_grace: Duration,
+    /// Time that a publisher has to acknowledge a task
+    #[arg(long, env = "MCPD_ACCEPT_TIMEOUT", default_value = "5s", value_parser = duration::parse)]
+    pub accept_timeout: Duration,
+    /// Time until the first byte of an answer
+    #[arg(long, env = "MCPD_FIRST_BYTE_TIMEOUT", default_value = "120s", value_parser = duration::parse)]
+    pub first_byte_timeout: Duration,
+    /// Longest silence within an answer
+    #[arg(long, env = "MCPD_IDLE_TIMEOUT", default_value = "60s", value_parser = duration::parse)]
+    pub idle_timeout: Duration,
+    /// Longest time for a whole call
+    #[arg(long, env = "MCPD_TASK_TIMEOUT", default_value = "600s", value_parser = duration::parse)]
+    pub task_timeout: Duration,
+    /// Largest request body, and largest line of an upload, such as 16MiB
+    #[arg(long, env = "MCPD_MAX_BODY", default_value = "16MiB", value_parser = duration::parse_size)]
+    pub max_body: usize,
+    /// Calls that may be open on one publisher session at once
+    #[arg(long, env = "MCPD_MAX_INFLIGHT_PER_SESSION", default_value_t = 64)]
+    pub max_inflight_per_session: usize,
+    /// Calls that may wait for a busy publisher session
+    #[arg(long, env = "MCPD_QUEUE_DEPTH", default_value_t = 256)]
+    pub queue_depth: usize,
+    /// Format of the log lines on stderr
+    #[arg(long, env = "MCPD_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// Who may call: `token` asks for one, `off` lets everyone in (loopback only)
+    #[arg(long, env = "MCPD_AUTH", default_value = "token")]
+    pub auth: Auth,
+    /// File with the token of user `admin`, for the first start
+    #[arg(long, env = "MCPD_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Auth {
+    /// Whoever has a token.
+    Token,
+    /// Everyone who reaches the listener.
+    Off,
+}
+
+/// Format of the log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A configuration that can't work; the message names the flag and the way out.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// What the server runs with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The flags.
+    pub args: Args,
+    /// The user's folder of mcpctl files.
+    pub home: PathBuf,
+    /// Where the log is.
+    pub log: LogTarget,
+    /// Where the tables are.
+    pub db: DbTarget,
+    /// Folder of snapshots and of the work store.
+    pub data_dir: PathBuf,
+}
+
+impl Config {
+    /// Checks the flags together.
+    pub fn from_args(args: Args) -> Result<Self, ConfigError> {
+        if args.auth == Auth::Off && !args.listen.ip().is_loopback() {
+            return Err(ConfigError(format!(
+                "--auth off is refused on {}: everyone on the network could call; listen on 127.0.0.1 or use tokens",
+                args.listen
+            )));
+        }
+        let home = home()?;
+        let data_dir = args.data_dir.clone().unwrap_or_else(|| home.join("data"));
+        let log = target::log(args.log.as_deref(), &data_dir)?;
+        let db = target::db(args.db.as_deref(), &data_dir)?;
+        Ok(Self { args, home, log, db, data_dir })
+    }
+
+    /// The file that holds the user's token.
+    pub fn credentials_file(&self) -> PathBuf {
+        self.home.join("credentials")
+    }
+}
+
+/// `$MCPCTL_HOME`, else `~/.mcpctl`.
+fn home() -> Result<PathBuf, ConfigError> {
+    if let Some(home) = std::env::var_os("MCPCTL_HOME").filter(|home| !home.is_empty()) {
+        return Ok(home.into());
+    }
+    let user = std::env::var_os("HOME").ok_or_else(|| {
+        ConfigError("neither MCPCTL_HOME nor HOME is set: say with --data-dir and MCPCTL_HOME where files go".into())
+    })?;
+    Ok(Path::new(&user).join(".mcpctl"))
+}

@@ -1,0 +1,116 @@
+//! The first start: user `admin` and its token.
+//!
+//! The token is in the user's file, and the file on the disk, before the token's event is committed: a crash in between
+//! leaves a token that the next start makes valid, never a registry that nobody can enter.
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    writer::{Writer, system},
+};
+use anyhow::{Context, ensure};
+use mcpctl_events::{
+    command::{Command, IssueToken},
+    event::token::Role,
+    hash::Hash,
+    name::Name,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+use uuid::Uuid;
+
+/// The user's `credentials` file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// URL of the server.
+    #[serde(rename = "mcpdUrl")]
+    pub mcpd_url: String,
+    /// The token.
+    pub token: String,
+}
+
+impl Credentials {
+    /// Reads the file, if it is there and says something.
+    pub fn read(path: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(path).ok()?).ok()
+    }
+
+    /// Writes the file, only for its owner, and has it on the disk when it returns.
+    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let dir = path.parent().context("the credentials file has no folder")?;
+        fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        let draft = path.with_extension("new");
+        let write = || -> std::io::Result<()> {
+            let _ = fs::remove_file(&draft);
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+            file.write_all(serde_json::to_string(self)?.as_bytes())?;
+            file.write_all(b"\n")?;
+            file.sync_all()?;
+            fs::rename(&draft, path)?;
+            File::open(dir)?.sync_all()
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// Makes sure that the registry has its admin, and that the user's file points here if its token is valid here.
+/// Returns the token, if it is known.
+pub async fn first_start(
+    config: &Config,
+    url: &str,
+    writer: &Writer,
+    clock: &Clock,
+    has_users: bool,
+    knows: impl Fn(&Hash) -> bool,
+) -> anyhow::Result<Option<String>> {
+    let path = config.credentials_file();
+    let found = Credentials::read(&path);
+    if has_users {
+        let Some(found) = found.filter(|found| knows(&Hash::of(found.token.as_bytes()))) else { return Ok(None) };
+        if found.mcpd_url != url {
+            Credentials { mcpd_url: url.to_owned(), token: found.token.clone() }.write(&path)?;
+        }
+        return Ok(Some(found.token));
+    }
+    let token = match &config.args.admin_token_file {
+        Some(file) => from_file(file)?,
+        None => found.as_ref().map_or_else(random, |found| found.token.clone()),
+    };
+    if config.args.admin_token_file.is_none() && found.is_none() {
+        Credentials { mcpd_url: url.to_owned(), token: token.clone() }.write(&path)?;
+        tracing::info!(file = %path.display(), "made user admin; its token is in the credentials file");
+    }
+    let issue = IssueToken {
+        id: clock.id(),
+        name: admin(),
+        user: admin(),
+        user_id: clock.id(),
+        role: Role::Admin,
+        sha256: Hash::of(token.as_bytes()),
+        expires_at: None,
+    };
+    writer.write(Command::IssueToken(issue), system("setup"), None).await.context("cannot make user admin")?;
+    Ok(Some(token))
+}
+
+/// Reads the token of `--admin-token-file`.
+pub fn from_file(file: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(file).with_context(|| format!("--admin-token-file {}", file.display()))?;
+    let token = text.trim().to_owned();
+    ensure!(token.len() >= 16, "--admin-token-file {}: the token has fewer than 16 characters", file.display());
+    Ok(token)
+}
+
+/// 244 random bits from the system, in two version 4 UUIDs.
+fn random() -> String {
+    format!("mcp_{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+}
+
+fn admin() -> Name {
+    Name::parse("admin").unwrap_or_else(|_| unreachable!("`admin` is a name"))
+}

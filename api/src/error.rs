@@ -1,0 +1,133 @@
+//! The one way in which errors become HTTP answers.
+
+use crate::writer::WriteError;
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use mcpctl_events::{
+    rejection::Rejection,
+    wire::error::{ErrorBody, Problem},
+};
+
+/// An error for the caller: status, code, one clear sentence, and every problem found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// A stable word for programs.
+    pub code: &'static str,
+    /// One clear sentence.
+    pub message: String,
+    /// Where and why, for a request that breaks rules.
+    pub details: Vec<Problem>,
+    /// Seconds until it may work.
+    pub retry_after: Option<u64>,
+}
+
+impl ApiError {
+    /// An error without details.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), details: Vec::new(), retry_after: None }
+    }
+
+    /// 400 with one problem.
+    pub fn invalid(pointer: &str, reason: impl Into<String>) -> Self {
+        Self::problems(vec![Problem { pointer: pointer.to_owned(), reason: reason.into() }])
+    }
+
+    /// 400 with every problem found; the sentence is the first reason.
+    pub fn problems(details: Vec<Problem>) -> Self {
+        let message = match details.split_first() {
+            Some((first, [])) => sentence(first),
+            Some((first, rest)) => format!("{} (and {} more, see details)", sentence(first), rest.len()),
+            None => "the request is invalid".to_owned(),
+        };
+        Self { details, ..Self::new(StatusCode::BAD_REQUEST, "INVALID", message) }
+    }
+
+    /// 404.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)
+    }
+
+    /// 503 that may be gone in a moment.
+    pub fn unavailable(code: &'static str, message: impl Into<String>, retry_after: u64) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message) }
+    }
+
+    /// 500: a fault of ours, logged here with its reason, which the caller does not get.
+    pub fn internal(reason: impl std::fmt::Display) -> Self {
+        tracing::error!(error = %reason, "a request failed for an inner reason");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "the server failed; its log says why")
+    }
+
+    /// The JSON body.
+    pub fn body(&self) -> ErrorBody {
+        ErrorBody { error: self.message.clone(), code: self.code.to_owned(), details: self.details.clone() }
+    }
+}
+
+fn sentence(problem: &Problem) -> String {
+    if problem.pointer.is_empty() { problem.reason.clone() } else { format!("{}: {}", problem.pointer, problem.reason) }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body())).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
+        let message = error.to_string();
+        match error {
+            WriteError::Rejected(rejection) => rejection.into(),
+            WriteError::KeyOfAnotherRequest => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED", message)
+            }
+            WriteError::TooManyKeys => Self {
+                retry_after: Some(3600),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_IDEMPOTENCY_KEYS", message)
+            },
+            WriteError::OutcomeUnknown => Self::unavailable("OUTCOME_UNKNOWN", message, 1),
+            WriteError::NoWriter(_) => Self::unavailable("NO_WRITER", message, 1),
+            WriteError::Overloaded => {
+                Self { retry_after: Some(1), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "OVERLOADED", message) }
+            }
+        }
+    }
+}
+
+impl From<Rejection> for ApiError {
+    fn from(rejection: Rejection) -> Self {
+        let (status, code) = match &rejection {
+            Rejection::SessionNotFound(_) => (StatusCode::NOT_FOUND, "SESSION_NOT_FOUND"),
+            Rejection::SessionOfAnotherUser(_) => (StatusCode::FORBIDDEN, "SESSION_OF_ANOTHER_USER"),
+            Rejection::PublicRow { .. } => (StatusCode::CONFLICT, "PUBLIC_ROW"),
+            Rejection::ActiveElsewhere { .. } => (StatusCode::CONFLICT, "ACTIVE_ELSEWHERE"),
+            Rejection::OwnedByAnother { .. } => (StatusCode::CONFLICT, "OWNED_BY_ANOTHER"),
+            Rejection::LlmNotFound(_) => (StatusCode::NOT_FOUND, "LLM_NOT_FOUND"),
+            Rejection::AgentNotFound(_) => (StatusCode::NOT_FOUND, "AGENT_NOT_FOUND"),
+            Rejection::ProjectNotFound(_) => (StatusCode::NOT_FOUND, "PROJECT_NOT_FOUND"),
+            Rejection::NameTaken { .. } => (StatusCode::CONFLICT, "NAME_TAKEN"),
+            Rejection::VersionConflict { .. } => (StatusCode::CONFLICT, "VERSION_CONFLICT"),
+            Rejection::DefinedByPublisher { .. } => (StatusCode::CONFLICT, "DEFINED_BY_PUBLISHER"),
+            Rejection::PinnedByPublicAgents { .. } => (StatusCode::CONFLICT, "PINNED"),
+            Rejection::RecordTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "RECORD_TOO_LARGE"),
+        };
+        let details = match &rejection {
+            Rejection::PinnedByPublicAgents { agents, .. } => agents
+                .iter()
+                .map(|agent| Problem { pointer: format!("agent/{agent}"), reason: "is pinned to it".to_owned() })
+                .collect(),
+            _ => Vec::new(),
+        };
+        Self { details, ..Self::new(status, code, rejection.to_string()) }
+    }
+}

@@ -1,0 +1,159 @@
+//! The follower: reads the log to its tip and beyond, and lets everyone know what is history.
+//!
+//! A thread of its own, so that decoding and folding never hold up the runtime. In this order for each page: the
+//! replica takes it, the writer's desk takes note of what came back, the projector gets the changed rows, and only then
+//! is anyone told that the sequence is reached.
+
+use crate::projecting::Pending;
+use crate::{
+    clock::Clock,
+    leases::Leases,
+    writer::{Desk, Writer},
+};
+use mcpctl_events::admission::Verdict;
+use mcpctl_events::{
+    leadership::{Leadership, Observation, Stamp},
+    log::EventLog,
+    replica::{Decoded, Replica, Stopped},
+};
+use mcpctl_projector::Batch;
+use std::{
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    thread,
+    time::Duration,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Records that are folded under one lock.
+const PAGE: usize = 512;
+/// How long the thread sleeps before it looks whether it should end.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// What is known of the log, for whoever waits.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Progress {
+    /// The last sequence in the replica.
+    pub sequence: u64,
+    /// Why the replica goes no further.
+    pub stopped: Option<String>,
+}
+
+/// What the follower's thread works with.
+pub struct Follower {
+    /// The log.
+    pub log: Arc<dyn EventLog>,
+    /// The fold that everyone reads.
+    pub replica: Arc<RwLock<Replica>>,
+    /// Shared with the writer.
+    pub desk: Arc<Mutex<Desk>>,
+    /// To wake the writer.
+    pub writer: Writer,
+    /// Leases that begin anew with a term.
+    pub leases: Arc<Leases>,
+    /// Clock and ids.
+    pub clock: Clock,
+    /// What the elected writer says of itself.
+    pub advertise_url: String,
+    /// What the projector has to write.
+    pub pending: Arc<Pending>,
+    /// Tells how far the replica is.
+    pub progress: watch::Sender<Progress>,
+    /// Ends the thread.
+    pub shutdown: CancellationToken,
+}
+
+impl Follower {
+    /// Starts the thread.
+    pub fn spawn(self) -> std::io::Result<thread::JoinHandle<()>> {
+        thread::Builder::new().name("follower".into()).spawn(move || self.run())
+    }
+
+    fn run(self) {
+        while !self.shutdown.is_cancelled() {
+            if let Err(stopped) = self.step() {
+                tracing::error!(error = %stopped, "the log cannot be followed any further");
+                self.desk.lock().unwrap_or_else(PoisonError::into_inner).leadership.bar();
+                self.progress.send_modify(|progress| progress.stopped = Some(stopped.to_string()));
+                return;
+            }
+        }
+    }
+
+    fn step(&self) -> Result<(), Stopped> {
+        let after = self.replica.read().unwrap_or_else(PoisonError::into_inner).position;
+        match self.log.read(after, PAGE) {
+            Ok(page) if page.entries.is_empty() => {
+                if let Err(error) = self.log.wait(after, WAIT) {
+                    tracing::warn!(%error, "waiting for the log failed");
+                    thread::park_timeout(WAIT);
+                }
+                Ok(())
+            }
+            Ok(page) => self.take(&page.entries.iter().map(Decoded::new).collect::<Vec<_>>()),
+            Err(error) => {
+                tracing::warn!(%error, "reading the log failed");
+                thread::park_timeout(WAIT);
+                Ok(())
+            }
+        }
+    }
+
+    fn take(&self, page: &[Decoded]) -> Result<(), Stopped> {
+        let mut elected = false;
+        let (sequence, outcome) = {
+            let mut replica = self.replica.write().unwrap_or_else(PoisonError::into_inner);
+            let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+            let (mut outcome, mut admitted) = (Ok(()), Vec::with_capacity(page.len()));
+            for entry in page {
+                match replica.apply(entry) {
+                    Ok(verdict) => {
+                        if verdict == Verdict::Committed {
+                            admitted.push(entry);
+                        }
+                        elected |= self.observe(&mut desk, entry, verdict, &replica);
+                    }
+                    Err(stopped) => {
+                        outcome = Err(stopped);
+                        break;
+                    }
+                }
+            }
+            if let Some(batch) = Batch::collect(&mut replica.state, admitted) {
+                self.pending.push(batch);
+            }
+            (replica.admission.last_sequence, outcome)
+        };
+        self.progress.send_modify(|progress| progress.sequence = sequence);
+        if elected {
+            self.writer.tick();
+        }
+        outcome
+    }
+
+    /// Lets the desk see a record; true if this process was elected by it.
+    fn observe(&self, desk: &mut Desk, entry: &Decoded, verdict: Verdict, replica: &Replica) -> bool {
+        match desk.observe(entry, verdict, replica) {
+            Observation::Elected(tenure) => {
+                let sessions = replica.state.sessions.iter();
+                self.leases.grant(sessions.map(|(id, session)| (id, session.last_heartbeat_at)), self.clock.uptime());
+                desk.open(replica, &self.advertise_url, &self.clock);
+                tracing::info!(term = tenure.term, "elected as the writer of the log");
+                true
+            }
+            Observation::MustResign(tenure) => {
+                let stamp = Stamp {
+                    command_id: self.clock.id(),
+                    decided_at: replica.state.now,
+                    actor: crate::writer::system("writer"),
+                };
+                let resignation = Leadership::resignation(tenure, &replica.admission, stamp);
+                if let Err(error) = self.log.append(&[resignation]) {
+                    tracing::warn!(%error, "could not resign from a late term");
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+}

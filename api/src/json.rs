@@ -1,0 +1,55 @@
+//! Reading JSON bodies so that every problem is found at once and named by its pointer.
+
+mod fields;
+mod strings;
+
+pub use fields::{Fields, Problems};
+pub use strings::check_strings;
+
+use crate::error::ApiError;
+use axum::{body::Body, http::StatusCode};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+
+/// Bytes beyond the limit that are read and dropped, so that a client that is still sending gets to read the answer.
+const DRAINED: usize = 32 << 20;
+
+/// Reads a whole body of at most `limit` bytes.
+pub async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(piece) = next(&mut body).await? {
+        if first.len() + all.len() + piece.len() > limit {
+            drain(&mut body).await;
+            let message = format!("the body is larger than {limit} bytes, the limit of --max-body");
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", message));
+        }
+        // A body that came in one piece is not copied.
+        if first.is_empty() && all.is_empty() {
+            first = piece;
+        } else {
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&piece);
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+async fn next(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| ApiError::invalid("", format!("the body could not be read: {error}")))?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+async fn drain(body: &mut Body) {
+    let mut drained = 0;
+    while drained < DRAINED
+        && let Ok(Some(piece)) = next(body).await
+    {
+        drained += piece.len();
+    }
+}

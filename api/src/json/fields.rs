@@ -1,0 +1,226 @@
+//! One JSON object, field by field.
+
+use crate::error::ApiError;
+use mcpctl_events::{definition::Labels, json::Json, name::Name, wire::error::Problem};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::{cell::RefCell, collections::BTreeMap, fmt};
+
+/// What is wrong with a request, all of it.
+#[derive(Debug, Default)]
+pub struct Problems(RefCell<Vec<Problem>>);
+
+impl Problems {
+    /// Adds one.
+    pub fn add(&self, pointer: impl Into<String>, reason: impl Into<String>) {
+        self.0.borrow_mut().push(Problem { pointer: pointer.into(), reason: reason.into() });
+    }
+
+    /// `value`, or every problem that was found.
+    pub fn check<T>(self, value: Option<T>) -> Result<T, ApiError> {
+        match (self.0.into_inner(), value) {
+            (problems, Some(value)) if problems.is_empty() => Ok(value),
+            (problems, _) => Err(ApiError::problems(problems)),
+        }
+    }
+}
+
+/// The members of an object; reading one takes it out.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    pointer: String,
+    members: BTreeMap<String, &'a RawValue>,
+    problems: &'a Problems,
+    null_is_absent: bool,
+}
+
+/// An object whose names are each there once.
+struct Members<'a>(BTreeMap<String, &'a RawValue>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    if members.contains_key(&name) {
+                        return Err(serde::de::Error::custom(format_args!("`{name}` is there twice")));
+                    }
+                    members.insert(name, value);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Read)
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// Reads a body that is one object.
+    pub fn parse(body: &'a [u8], problems: &'a Problems) -> Result<Self, ApiError> {
+        let members: Members<'a> = serde_json::from_slice(body)
+            .map_err(|error| ApiError::invalid("", format!("the body is no JSON object: {error}")))?;
+        super::check_strings(body)?;
+        Ok(Self { pointer: String::new(), members: members.0, problems, null_is_absent: false })
+    }
+
+    /// Treats `null` as a field that was left out.
+    #[must_use]
+    pub fn null_is_absent(mut self) -> Self {
+        self.null_is_absent = true;
+        self.members.retain(|_, value| value.get() != "null");
+        self
+    }
+
+    /// The object at a member of an array or object, if it is one.
+    pub fn nested(&self, pointer: String, value: &'a RawValue) -> Option<Self> {
+        let members: Members<'a> = serde_json::from_str(value.get()).ok()?;
+        let fields = Self { pointer, members: members.0, problems: self.problems, null_is_absent: false };
+        Some(if self.null_is_absent { fields.null_is_absent() } else { fields })
+    }
+
+    /// Pointer of a member.
+    pub fn at(&self, name: &str) -> String {
+        format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"))
+    }
+
+    /// Notes a problem with a member.
+    pub fn problem(&self, name: &str, reason: impl Into<String>) {
+        self.problems.add(if name.is_empty() { self.pointer.clone() } else { self.at(name) }, reason);
+    }
+
+    /// Notes a problem anywhere in the body.
+    pub fn problem_at(&self, pointer: &str, reason: impl Into<String>) {
+        self.problems.add(pointer, reason);
+    }
+
+    /// Takes a member as it is.
+    pub fn raw(&mut self, name: &str) -> Option<&'a RawValue> {
+        self.members.remove(name).filter(|value| value.get() != "null")
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&mut self, name: &str, expected: &str) -> Option<T> {
+        let value = self.raw(name)?;
+        let read = serde_json::from_str(value.get());
+        if read.is_err() {
+            self.problem(name, expected);
+        }
+        read.ok()
+    }
+
+    /// Whether a member is there and is a string.
+    pub fn is_string(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|value| value.get().starts_with('"'))
+    }
+
+    /// A string that may be left out.
+    pub fn string(&mut self, name: &str) -> Option<String> {
+        self.read(name, "is a string")
+    }
+
+    /// A string that must be there and not be empty.
+    pub fn required_string(&mut self, name: &str) -> Option<String> {
+        if self.members.get(name).is_none_or(|value| value.get() == "null") {
+            self.problem(name, "is required, a string");
+            return None;
+        }
+        let text = self.string(name)?;
+        if text.is_empty() {
+            self.problem(name, "is required and must not be empty");
+            return None;
+        }
+        Some(text)
+    }
+
+    fn checked_name(&self, name: &str, text: &str) -> Option<Name> {
+        let parsed = Name::parse(text);
+        if let Err(error) = &parsed {
+            self.problem(name, error.to_string());
+        }
+        parsed.ok()
+    }
+
+    /// A name that may be left out.
+    pub fn name(&mut self, name: &str) -> Option<Name> {
+        let text = self.string(name)?;
+        self.checked_name(name, &text)
+    }
+
+    /// A name that must be there.
+    pub fn required_name(&mut self, name: &str) -> Option<Name> {
+        let text = self.required_string(name)?;
+        self.checked_name(name, &text)
+    }
+
+    /// A count from 1 that may be left out.
+    pub fn count(&mut self, name: &str) -> Option<u32> {
+        let count = self.read::<u32>(name, "is a whole number from 1");
+        if count == Some(0) {
+            self.problem(name, "is a whole number from 1");
+        }
+        count.filter(|count| *count > 0)
+    }
+
+    /// A flag that may be left out.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        self.read(name, "is true or false")
+    }
+
+    /// An object that is kept as it is.
+    pub fn object(&mut self, name: &str) -> Option<Json> {
+        let value = self.raw(name)?;
+        if !value.get().starts_with('{') {
+            self.problem(name, "is an object");
+            return None;
+        }
+        Some(Json::new(value))
+    }
+
+    /// Labels: an object of strings.
+    pub fn labels(&mut self, name: &str) -> Option<Labels> {
+        self.read(name, "is an object whose values are strings")
+    }
+
+    /// The elements of an array with their pointers; `None` if it is left out.
+    pub fn array(&mut self, name: &str) -> Option<Vec<(String, &'a RawValue)>> {
+        let value = self.raw(name)?;
+        let Ok(elements) = serde_json::from_str::<Vec<&'a RawValue>>(value.get()) else {
+            self.problem(name, "is an array");
+            return None;
+        };
+        let at = self.at(name);
+        Some(elements.into_iter().enumerate().map(|(i, element)| (format!("{at}/{i}"), element)).collect())
+    }
+
+    /// Refuses what nobody took.
+    pub fn refuse_unknown(self) {
+        for name in self.members.keys() {
+            self.problem(name, "is not a known field");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_is_found_with_its_pointer() {
+        let problems = Problems::default();
+        let mut fields = Fields::parse(br#"{"name":"Bad Name","n":0,"o":[],"x/y":1,"s":5}"#, &problems).unwrap();
+        fields.required_name("name");
+        fields.required_string("gone");
+        fields.count("n");
+        fields.object("o");
+        fields.string("s");
+        fields.refuse_unknown();
+        let error = problems.check(Some(())).unwrap_err();
+        let pointers: Vec<_> = error.details.iter().map(|problem| problem.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/name", "/gone", "/n", "/o", "/s", "/x~1y"]);
+    }
+}

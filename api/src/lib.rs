@@ -1,0 +1,27 @@
+//! The server of the registry: HTTP API, writer, relay.
+//!
+//! Every change is a command to the [writer]; it is history once the [follower] has read it back from the log; the
+//! [inline projector](projecting) then writes it into the read tables that lists ask. Calls go through the [relay], or
+//! to a public model's own URL, and never touch the log.
+
+pub mod app;
+mod auth;
+mod call;
+mod chat;
+mod clock;
+mod cloudevent;
+pub mod config;
+mod credentials;
+mod error;
+mod follower;
+mod json;
+mod leases;
+pub mod logging;
+mod present;
+mod projecting;
+mod relay;
+mod request;
+pub mod routes;
+pub mod server;
+mod snapshots;
+mod writer;

@@ -1,0 +1,57 @@
+//! `mcpd`: flags, signals, exit codes. Everything else is in the library.
+
+use clap::Parser;
+use mcpd::{
+    config::{Args, Config, ConfigError},
+    logging,
+    server::{Refused, Server},
+};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Requests make many small allocations on several threads; this allocator takes a tenth off their cost.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The server of an event-sourced registry for LLMs and agents.
+#[derive(Parser)]
+#[command(name = "mcpd", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    args: Args,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::init(cli.args.log_format, "info");
+    match run(cli.args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mcpd: {error:#}");
+            let asked_wrong = error.is::<ConfigError>() || error.is::<Refused>();
+            if asked_wrong { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn run(args: Args) -> anyhow::Result<()> {
+    let config = Config::from_args(args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        let stop = shutdown.clone();
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            stop.cancel();
+        });
+        Server::start(config).await?.run(shutdown).await
+    });
+    // Threads that still read a file are not waited for: what is acknowledged is on the disk.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    outcome
+}

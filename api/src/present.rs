@@ -1,0 +1,112 @@
+//! Rows as the wire shows them.
+
+use crate::app::App;
+use mcpctl_events::{
+    definition::{AgentDefinition, LlmDefinition},
+    event::row::Kind,
+    name::SessionId,
+    state::{Agent, Connection, Llm, Row, State},
+    time::LogTime,
+    wire,
+};
+use mcpctl_projector::store::StoredRow;
+use uuid::Uuid;
+
+/// What the wire says of a row besides the row itself.
+struct Overlay {
+    connected: bool,
+    last_heartbeat_at: Option<LogTime>,
+}
+
+/// Answers merge what the tables, or the fold, say of a row with its session's live lease.
+fn overlay<D>(app: &App, row: &Row<D>, connection: Option<&Connection>, heard: Option<LogTime>) -> Overlay {
+    let lease = row.session.as_ref().and_then(|session| app.leases.get(session)).map(|lease| lease.heard_at());
+    let connected = row.kind == Kind::Public || connection.is_some_and(|bound| bound.boot_id == app.boot_id);
+    Overlay { connected, last_heartbeat_at: row.last_heartbeat_at.max(heard).max(lease) }
+}
+
+fn connection<'a>(state: &'a State, session: Option<&SessionId>) -> Option<&'a Connection> {
+    state.sessions.get(session?)?.connection.as_ref()
+}
+
+/// An Llm of the tables.
+pub fn stored_llm(app: &App, stored: &StoredRow<LlmDefinition>) -> wire::rows::Llm {
+    let overlay = overlay(app, &stored.row, stored.connection.as_ref(), stored.session_heartbeat_at);
+    llm_row(&stored.row, &overlay)
+}
+
+/// An agent of the tables.
+pub fn stored_agent(app: &App, stored: &StoredRow<AgentDefinition>) -> wire::rows::Agent {
+    let overlay = overlay(app, &stored.row, stored.connection.as_ref(), stored.session_heartbeat_at);
+    agent_row(&stored.row, &overlay)
+}
+
+/// An Llm of the fold.
+pub fn llm(app: &App, state: &State, row: &Llm) -> wire::rows::Llm {
+    llm_row(row, &overlay(app, row, connection(state, row.session.as_ref()), None))
+}
+
+/// An agent of the fold.
+pub fn agent(app: &App, state: &State, row: &Agent) -> wire::rows::Agent {
+    agent_row(row, &overlay(app, row, connection(state, row.session.as_ref()), None))
+}
+
+fn llm_row(row: &Llm, overlay: &Overlay) -> wire::rows::Llm {
+    let definition = &row.definition;
+    wire::rows::Llm {
+        id: row.id.to_string(),
+        name: row.name.to_string(),
+        type_: definition.type_.clone(),
+        model: definition.model.clone(),
+        url: definition.url.clone(),
+        tier: definition.tier.clone(),
+        description: definition.description.clone(),
+        pool_name: definition.pool_name.as_ref().map(ToString::to_string),
+        api_key_ref: definition.api_key_ref.clone(),
+        extra_config: definition.extra_config.as_ref().map(mcpctl_events::json::Json::to_raw),
+        max_concurrent: definition.max_concurrent,
+        labels: definition.labels.clone(),
+        kind: row.kind.as_str().to_owned(),
+        status: row.status.as_str().to_owned(),
+        disabled: row.disabled,
+        connected: overlay.connected,
+        last_heartbeat_at: text(overlay.last_heartbeat_at),
+        inactive_since: text(row.inactive_since),
+        owner_id: row.owner.to_string(),
+        version: row.version,
+        created_at: row.created_at.to_string(),
+        updated_at: row.updated_at.to_string(),
+    }
+}
+
+fn agent_row(row: &Agent, overlay: &Overlay) -> wire::rows::Agent {
+    let definition = &row.definition;
+    let llm = &definition.llm;
+    wire::rows::Agent {
+        id: row.id.to_string(),
+        name: row.name.to_string(),
+        description: definition.description.clone(),
+        system_prompt: definition.system_prompt.clone(),
+        llm: wire::rows::LlmRef { id: llm.id.as_ref().map(Uuid::to_string), name: llm.name.to_string() },
+        project: None,
+        default_personality: definition.default_personality.as_ref().map(ToString::to_string),
+        proxy_model_name: definition.proxy_model_name.clone(),
+        default_params: definition.default_params.as_ref().map(mcpctl_events::json::Json::to_raw),
+        extras: definition.extras.as_ref().map(mcpctl_events::json::Json::to_raw),
+        labels: definition.labels.clone(),
+        kind: row.kind.as_str().to_owned(),
+        status: row.status.as_str().to_owned(),
+        disabled: row.disabled,
+        connected: overlay.connected,
+        last_heartbeat_at: text(overlay.last_heartbeat_at),
+        inactive_since: text(row.inactive_since),
+        owner_id: row.owner.to_string(),
+        version: row.version,
+        created_at: row.created_at.to_string(),
+        updated_at: row.updated_at.to_string(),
+    }
+}
+
+fn text(time: Option<LogTime>) -> Option<String> {
+    time.map(|time| time.to_string())
+}

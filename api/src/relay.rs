@@ -1,0 +1,174 @@
+//! The relay: carries calls to publishers and their answers back.
+//!
+//! Per session one bound stream, with an outbox of frames; per call one [`Task`](task::Task) that joins the caller's
+//! side and the publisher's. Bodies pass as bytes. Nothing here is on the log.
+
+pub mod binding;
+pub mod frame;
+pub mod object;
+pub mod polls;
+pub mod task;
+pub mod upload;
+
+use binding::{Binding, End};
+use mcpctl_events::name::SessionId;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use task::Task;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// Finished tasks that are remembered, so that a late result gets the right answer.
+const REMEMBERED: usize = 8192;
+
+/// All streams that are bound to this process, and all calls under way.
+#[derive(Debug)]
+pub struct Relay {
+    inner: Mutex<Inner>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    sessions: HashMap<SessionId, Arc<Binding>>,
+    tasks: HashMap<Uuid, Arc<Task>>,
+    finished: HashMap<Uuid, (SessionId, Finish)>,
+    order: VecDeque<Uuid>,
+}
+
+/// How a task ended, for late results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// With an answer or an error of its publisher.
+    Answered,
+    /// The caller went away, a deadline passed, or the stream was superseded.
+    Dropped,
+}
+
+/// What is known of a task id.
+#[derive(Debug)]
+pub enum Known {
+    /// It is under way.
+    Open(Arc<Task>),
+    /// It is over.
+    Finished(SessionId, Finish),
+    /// Never heard of.
+    Unknown,
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        Self { inner: Mutex::default(), changed: watch::Sender::new(0) }
+    }
+}
+
+impl Relay {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Binds a stream to its session and ends the one before. An older epoch never replaces a newer one.
+    pub fn bind(&self, binding: Arc<Binding>) -> bool {
+        let before = {
+            let mut inner = self.inner();
+            if inner.sessions.get(&binding.session).is_some_and(|bound| bound.epoch > binding.epoch) {
+                return false;
+            }
+            inner.sessions.insert(binding.session.clone(), binding)
+        };
+        if let Some(before) = before {
+            self.fail_tasks(&before);
+            before.close(End::Superseded);
+        }
+        self.changed.send_modify(|n| *n += 1);
+        true
+    }
+
+    /// The stream that is bound to a session.
+    pub fn bound(&self, session: &SessionId) -> Option<Arc<Binding>> {
+        self.inner().sessions.get(session).cloned()
+    }
+
+    /// Follows changes of what is bound.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// How many streams are bound.
+    pub fn streams(&self) -> usize {
+        self.inner().sessions.len()
+    }
+
+    /// How many calls are under way.
+    pub fn open_tasks(&self) -> usize {
+        self.inner().tasks.len()
+    }
+
+    /// A stream ended: it is bound no longer, and its calls fail at once. False if a newer one took its place.
+    pub fn unbind(&self, binding: &Arc<Binding>) -> bool {
+        let was_bound = {
+            let mut inner = self.inner();
+            let bound = inner.sessions.get(&binding.session).is_some_and(|bound| Arc::ptr_eq(bound, binding));
+            if bound {
+                inner.sessions.remove(&binding.session);
+            }
+            bound
+        };
+        self.fail_tasks(binding);
+        binding.close(End::Gone);
+        was_bound
+    }
+
+    /// Ends all streams with a goodbye.
+    pub fn close_all(&self) {
+        let bound: Vec<_> = self.inner().sessions.values().cloned().collect();
+        for binding in bound {
+            binding.close(End::Shutdown);
+        }
+    }
+
+    /// Adds a call.
+    pub fn open(&self, task: Arc<Task>) {
+        self.inner().tasks.insert(task.id, task);
+    }
+
+    /// What is known of a task.
+    pub fn find(&self, id: Uuid) -> Known {
+        let inner = self.inner();
+        match (inner.tasks.get(&id), inner.finished.get(&id)) {
+            (Some(task), _) => Known::Open(task.clone()),
+            (None, Some((session, finish))) => Known::Finished(session.clone(), *finish),
+            (None, None) => Known::Unknown,
+        }
+    }
+
+    /// Takes a call off the books; false if it was off already.
+    pub fn finish(&self, task: &Task, how: Finish) -> bool {
+        let mut inner = self.inner();
+        if inner.tasks.remove(&task.id).is_none() {
+            return false;
+        }
+        inner.finished.insert(task.id, (task.session.clone(), how));
+        inner.order.push_back(task.id);
+        if inner.order.len() > REMEMBERED
+            && let Some(oldest) = inner.order.pop_front()
+        {
+            inner.finished.remove(&oldest);
+        }
+        true
+    }
+
+    fn fail_tasks(&self, binding: &Binding) {
+        let lost: Vec<Arc<Task>> = {
+            let inner = self.inner();
+            let of_binding = |task: &&Arc<Task>| task.session == binding.session && task.epoch == binding.epoch;
+            inner.tasks.values().filter(of_binding).cloned().collect()
+        };
+        for task in lost {
+            self.finish(&task, Finish::Dropped);
+            task.disconnected();
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! One bound stream of a session, and the frames that wait to be sent on it.
+
+use super::{frame::Frame, polls::Polls};
+use bytes::{Bytes, BytesMut};
+use mcpctl_events::{event::session::Transport, name::SessionId};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Bytes of frames that may wait for a stream that does not take them.
+const OUTBOX_BYTES: usize = 64 << 20;
+
+/// What a publisher said it can do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Features {
+    /// It acknowledges tasks in time.
+    pub accept: bool,
+    /// It wants to know when an upload arrives.
+    pub ack: bool,
+}
+
+/// Why a stream ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Its connection is gone.
+    Gone,
+    /// A newer stream took its place.
+    Superseded,
+    /// The server stops.
+    Shutdown,
+}
+
+/// A stream that is bound to a session.
+#[derive(Debug)]
+pub struct Binding {
+    /// The session.
+    pub session: SessionId,
+    /// Number of the stream within the session.
+    pub epoch: u64,
+    /// Stream or long-poll.
+    pub transport: Transport,
+    /// What the publisher can do.
+    pub features: Features,
+    /// Bounds the calls that are open on it.
+    pub slots: Arc<Semaphore>,
+    /// Bounds the calls that wait for a slot.
+    pub queue: Semaphore,
+    /// Cancelled when the stream is over, for whatever reason.
+    pub over: CancellationToken,
+    /// Polls that are open; long-poll only.
+    pub polls: Polls,
+    outbox: Mutex<Outbox>,
+}
+
+#[derive(Debug, Default)]
+struct Outbox {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+    end: Option<End>,
+    waker: Option<Waker>,
+}
+
+/// What a stream has to send next.
+#[derive(Debug)]
+pub enum Next {
+    /// These bytes: all frames that were waiting.
+    Frames(Bytes),
+    /// Nothing more.
+    End(End),
+}
+
+impl Binding {
+    /// A stream that is about to be bound.
+    pub fn new(
+        session: SessionId,
+        epoch: u64,
+        transport: Transport,
+        features: Features,
+        slots: usize,
+        queue: usize,
+    ) -> Self {
+        Self {
+            session,
+            epoch,
+            transport,
+            features,
+            slots: Arc::new(Semaphore::new(slots)),
+            queue: Semaphore::new(queue),
+            over: CancellationToken::new(),
+            polls: Polls::default(),
+            outbox: Mutex::default(),
+        }
+    }
+
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a frame; false if the stream is over or takes nothing.
+    pub fn push(&self, frame: Frame) -> bool {
+        let waker = {
+            let mut outbox = self.outbox();
+            if outbox.end.is_some() || outbox.bytes > OUTBOX_BYTES {
+                return false;
+            }
+            outbox.bytes += frame.event().len();
+            outbox.frames.push_back(frame);
+            outbox.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Queues the cancel of a task; drops its call instead if that was not sent yet.
+    pub fn cancel(&self, task: Uuid) {
+        self.push(Frame::cancel(task));
+    }
+
+    /// Ends the stream; the first reason stays.
+    pub fn close(&self, end: End) {
+        let waker = {
+            let mut outbox = self.outbox();
+            outbox.end.get_or_insert(end);
+            outbox.waker.take()
+        };
+        self.over.cancel();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Why it is over, if it is.
+    pub fn end(&self) -> Option<End> {
+        self.outbox().end
+    }
+
+    /// All waiting frames as one piece for a stream, or the end.
+    pub fn poll_stream(&self, context: &Context<'_>) -> Poll<Next> {
+        let mut outbox = self.outbox();
+        if let Some(first) = outbox.frames.pop_front() {
+            outbox.bytes = 0;
+            if outbox.frames.is_empty() {
+                return Poll::Ready(Next::Frames(first.event().clone()));
+            }
+            let mut all = BytesMut::from(&first.event()[..]);
+            outbox.frames.drain(..).for_each(|frame| all.extend_from_slice(frame.event()));
+            return Poll::Ready(Next::Frames(all.freeze()));
+        }
+        if let Some(end) = outbox.end {
+            return Poll::Ready(Next::End(end));
+        }
+        outbox.waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// All waiting frames for a long-poll; waits for the first one or the end.
+    pub fn poll_frames(&self, context: &Context<'_>) -> Poll<Vec<Frame>> {
+        let mut outbox = self.outbox();
+        if outbox.frames.is_empty() && outbox.end.is_none() {
+            outbox.waker = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        outbox.bytes = 0;
+        Poll::Ready(outbox.frames.drain(..).collect())
+    }
+}

@@ -1,0 +1,154 @@
+//! The objects of a result: one JSON body, or the lines of an upload.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// What a publisher says of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Object {
+    /// It took the task.
+    Accepted,
+    /// It could not do it.
+    Error(String),
+    /// A piece of a streamed answer, ready to be sent on, and whether it is the last.
+    Chunk {
+        /// `data: …` and an empty line.
+        event: Bytes,
+        /// Nothing follows.
+        done: bool,
+    },
+    /// A whole answer.
+    Whole(Whole),
+}
+
+/// A whole answer of a model server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// Its status.
+    pub status: u16,
+    /// Its content type.
+    pub content_type: Cow<'static, str>,
+    /// Its body.
+    pub body: Bytes,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Raw<'a> {
+    accepted: Option<bool>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    chunk: Option<Chunk<'a>>,
+    status: Option<u16>,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
+    #[serde(borrow)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    content_type: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow)]
+    data: Option<Cow<'a, str>>,
+    done: Option<bool>,
+}
+
+/// Reads one object. The body of a whole answer is a slice of `line`: it is not copied.
+///
+/// # Errors
+/// A sentence for the publisher that says what was expected.
+pub fn parse(line: &Bytes) -> Result<Object, String> {
+    let raw: Raw<'_> = serde_json::from_slice(line).map_err(|error| format!("a result is a JSON object: {error}"))?;
+    if let Some(error) = raw.error {
+        // Usually a string; whatever else it is, its text says more than a refusal would.
+        let text = serde_json::from_str::<String>(error.get()).unwrap_or_else(|_| error.get().to_owned());
+        return Ok(Object::Error(text));
+    }
+    if let Some(chunk) = raw.chunk {
+        return Ok(render(&chunk));
+    }
+    if let Some(status) = raw.status {
+        return whole(line, status, &raw);
+    }
+    if raw.accepted.is_some() {
+        return Ok(Object::Accepted);
+    }
+    Err("a result has `accepted`, `error`, `chunk`, or `status` with `body` or `text`".to_owned())
+}
+
+fn whole(line: &Bytes, status: u16, raw: &Raw<'_>) -> Result<Object, String> {
+    if !(100..=599).contains(&status) {
+        return Err("`status` is an HTTP status, 100 to 599".to_owned());
+    }
+    let (body, fallback) = match (raw.body, &raw.text) {
+        (Some(body), _) => (line.slice_ref(body.get().as_bytes()), "application/json"),
+        (None, Some(text)) => (Bytes::copy_from_slice(text.as_bytes()), "text/plain; charset=utf-8"),
+        (None, None) => (Bytes::new(), "application/json"),
+    };
+    let content_type = raw.content_type.as_deref().map_or(Cow::Borrowed(fallback), |t| Cow::Owned(t.to_owned()));
+    Ok(Object::Whole(Whole { status, content_type, body }))
+}
+
+/// A chunk as a server-sent event. Data with line breaks takes several `data:` lines.
+fn render(chunk: &Chunk<'_>) -> Object {
+    let data = chunk.data.as_deref().unwrap_or_default();
+    let done = chunk.done == Some(true) || data == "[DONE]";
+    let mut event = BytesMut::with_capacity(data.len() + 24);
+    if !data.is_empty() {
+        for line in data.split('\n') {
+            event.put_slice(b"data: ");
+            event.put_slice(line.strip_suffix('\r').unwrap_or(line).as_bytes());
+            event.put_u8(b'\n');
+        }
+        event.put_u8(b'\n');
+    }
+    if done && data != "[DONE]" {
+        event.put_slice(b"data: [DONE]\n\n");
+    }
+    Object::Chunk { event: event.freeze(), done }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Object, String> {
+        parse(&Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn a_whole_answer_keeps_its_bytes() {
+        let Ok(Object::Whole(whole)) = read(r#"{"status":200,"body":{"x":1e400,"y":[0.10]}}"#) else { panic!("whole") };
+        assert_eq!((whole.status, &whole.body[..]), (200, &br#"{"x":1e400,"y":[0.10]}"#[..]));
+        let Ok(Object::Whole(whole)) = read(r#"{"status":500,"text":"oops","contentType":"text/html"}"#) else {
+            panic!("text")
+        };
+        assert_eq!((&whole.body[..], &*whole.content_type), (&b"oops"[..], "text/html"));
+    }
+
+    #[test]
+    fn a_chunk_becomes_an_event_and_done_loses_nothing() {
+        let event = |text: &str| match read(text) {
+            Ok(Object::Chunk { event, done }) => (String::from_utf8(event.to_vec()).unwrap(), done),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(event(r#"{"chunk":{"data":"{\"a\":1}"}}"#), ("data: {\"a\":1}\n\n".into(), false));
+        assert_eq!(event(r#"{"chunk":{"data":"[DONE]","done":true}}"#), ("data: [DONE]\n\n".into(), true));
+        assert_eq!(event(r#"{"chunk":{"data":"x","done":true}}"#), ("data: x\n\ndata: [DONE]\n\n".into(), true));
+        assert_eq!(event(r#"{"chunk":{"data":"a\nb","done":null}}"#), ("data: a\ndata: b\n\n".into(), false));
+    }
+
+    #[test]
+    fn what_is_none_of_these_is_refused() {
+        for bad in ["", "[]", "{}", "{\"status\":9}", "{\"chunk\":3}", "\u{0}"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert_eq!(read(r#"{"error":"boom"}"#), Ok(Object::Error("boom".into())));
+        assert_eq!(read(r#"{"accepted":true,"error":null}"#), Ok(Object::Accepted));
+    }
+}

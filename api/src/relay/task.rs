@@ -1,0 +1,192 @@
+//! One call: the pipe between the publisher that answers and the caller that waits.
+//!
+//! The publisher's side pushes objects and is held back while the caller is slow. The caller's side first learns how
+//! the answer begins, then takes whatever has arrived in one piece. Deadlines live on the caller's side.
+
+use super::object::{Object, Whole};
+use bytes::{Bytes, BytesMut};
+use mcpctl_events::name::{Name, SessionId};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+use uuid::Uuid;
+
+/// Bytes that may wait for a slow caller before its publisher is held back.
+const BUFFER: usize = 256 << 10;
+
+/// A call under way.
+#[derive(Debug)]
+pub struct Task {
+    /// UUIDv7.
+    pub id: Uuid,
+    /// The session that has to answer.
+    pub session: SessionId,
+    /// The stream that the call was sent on.
+    pub epoch: u64,
+    /// The model.
+    pub llm: Name,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    heard: bool,
+    whole: Option<Whole>,
+    buffer: BytesMut,
+    end: Option<Ended>,
+    caller: Option<Waker>,
+    publisher: Option<Waker>,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// All of it was delivered.
+    Complete,
+    /// The publisher reports an error.
+    Failed(String),
+    /// The publisher's stream ended.
+    Disconnected,
+    /// Nobody wants it any more.
+    Abandoned,
+}
+
+/// What a caller gets next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// The publisher has taken the task; only said while nothing else is there.
+    Accepted,
+    /// The whole answer.
+    Whole(Whole),
+    /// Some of a streamed answer.
+    Stream(Bytes),
+    /// There is no more.
+    End(Ended),
+}
+
+/// What became of a pushed object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// Taken; more may follow.
+    Open,
+    /// Taken; it was the last.
+    Finished,
+    /// The call was over before.
+    Over,
+}
+
+impl Task {
+    /// A call that waits for its answer.
+    pub fn new(id: Uuid, session: SessionId, epoch: u64, llm: Name) -> Self {
+        Self { id, session, epoch, llm, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an object from the publisher.
+    pub fn push(&self, object: Object) -> Pushed {
+        let (pushed, waker) = {
+            let mut state = self.state();
+            if state.end.is_some() || state.whole.is_some() {
+                return Pushed::Over;
+            }
+            state.heard = true;
+            let pushed = state.take(object);
+            (pushed, state.caller.take())
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        pushed
+    }
+
+    /// Ready once the caller has room for more.
+    pub fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if state.buffer.len() < BUFFER || state.end.is_some() {
+            return Poll::Ready(());
+        }
+        state.publisher = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Whether the caller has taken all that arrived: only then does silence count against the publisher.
+    pub fn is_drained(&self) -> bool {
+        self.state().buffer.is_empty()
+    }
+
+    /// The publisher's stream is gone.
+    pub fn disconnected(&self) {
+        self.end(Ended::Disconnected);
+    }
+
+    /// The upload broke off, or cannot be understood.
+    pub fn fail(&self, reason: String) {
+        self.end(Ended::Failed(reason));
+    }
+
+    /// The caller is gone.
+    pub fn abandon(&self) {
+        self.end(Ended::Abandoned);
+    }
+
+    fn end(&self, ended: Ended) {
+        let wakers = {
+            let mut state = self.state();
+            state.end.get_or_insert(ended);
+            [state.caller.take(), state.publisher.take()]
+        };
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// What the caller gets next. `accepted` says whether it knows already that the task was taken.
+    pub fn poll_part(&self, context: &Context<'_>, accepted: bool) -> Poll<Part> {
+        let (part, waker) = {
+            let mut state = self.state();
+            let part = state.next(accepted);
+            if part.is_none() {
+                state.caller = Some(context.waker().clone());
+            }
+            (part, state.publisher.take())
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        part.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl State {
+    fn take(&mut self, object: Object) -> Pushed {
+        match object {
+            Object::Accepted => return Pushed::Open,
+            Object::Error(reason) => self.end = Some(Ended::Failed(reason)),
+            Object::Whole(whole) => self.whole = Some(whole),
+            Object::Chunk { event, done } => {
+                self.buffer.extend_from_slice(&event);
+                if !done {
+                    return Pushed::Open;
+                }
+                self.end = Some(Ended::Complete);
+            }
+        }
+        Pushed::Finished
+    }
+
+    fn next(&mut self, accepted: bool) -> Option<Part> {
+        if !self.buffer.is_empty() {
+            return Some(Part::Stream(self.buffer.split().freeze()));
+        }
+        if let Some(whole) = self.whole.take() {
+            self.end = Some(Ended::Complete);
+            return Some(Part::Whole(whole));
+        }
+        if let Some(end) = &self.end {
+            return Some(Part::End(end.clone()));
+        }
+        (self.heard && !accepted).then_some(Part::Accepted)
+    }
+}

@@ -1,0 +1,208 @@
+//! `/api/v1/agents`: list, read, create, replace, delete, pause.
+
+use super::{
+    rows::{ListQuery, if_match, list, path_name},
+    written::{WriteQuery, Written, idempotency, show as show_written, write},
+};
+use crate::{
+    app::App,
+    auth::Caller,
+    error::ApiError,
+    json::{self, Fields, Problems},
+    present,
+};
+use axum::{
+    Extension, Json,
+    body::Body,
+    extract::{OriginalUri, Path, Query, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use mcpctl_events::{
+    command::{Command, Create, Put, Switch},
+    definition::{AgentDefinition, Pin},
+    event::Subject,
+    name::Name,
+    wire::{error::ErrorBody, rows::Agent},
+};
+use mcpctl_projector::store::AgentFilter;
+use std::sync::Arc;
+
+/// Lists agents.
+#[utoipa::path(get, path = "/api/v1/agents", tag = "registry",
+    responses((status = 200, body = Vec<Agent>), (status = "default", body = ErrorBody)))]
+pub async fn index(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, ApiError> {
+    query.settle(&app).await?;
+    let filter = AgentFilter { rows: query.filter()?, llm: query.llm.clone(), project: query.project.clone() };
+    let page = app.tables.agents(&filter).await.map_err(ApiError::internal)?;
+    let rows = page.items.iter().map(|stored| present::stored_agent(&app, stored));
+    let rows: Vec<Agent> = rows.filter(|row| query.wants(is_callable(&app, row))).collect();
+    Ok(list(&rows, page.next.as_deref(), page.sequence, &uri))
+}
+
+/// An agent can be called only if what it is pinned to can.
+fn is_callable(app: &App, row: &Agent) -> bool {
+    let own = row.status == "active" && !row.disabled && row.connected;
+    own && app.look(|state| {
+        let agent = state.agents.get(&row.name);
+        let llm = agent.and_then(|agent| crate::call::pinned_llm(state, &agent.definition.llm));
+        llm.is_some_and(|llm| {
+            let llm = present::llm(app, state, &llm);
+            llm.status != "inactive" && !llm.disabled && llm.connected
+        })
+    })
+}
+
+/// Reads an agent.
+#[utoipa::path(get, path = "/api/v1/agents/{name}", tag = "registry", params(("name" = String, Path, description = "name or id")),
+    responses((status = 200, body = Agent), (status = "default", body = ErrorBody)))]
+pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Agent>, ApiError> {
+    let found = app.tables.agent(&name).await.map_err(ApiError::internal)?;
+    let found = found.value.ok_or_else(|| not_found(&name))?;
+    Ok(Json(present::stored_agent(&app, &found)))
+}
+
+fn not_found(name: &str) -> ApiError {
+    ApiError::not_found(format!("Agent not found: {}", name.escape_default()))
+}
+
+/// Creates a public agent.
+#[utoipa::path(post, path = "/api/v1/agents", tag = "registry", request_body(content = Object),
+    responses((status = 201, body = Agent), (status = "default", body = ErrorBody)))]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<WriteQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let body = json::read_body(body, app.config.args.max_body).await?;
+    let key = idempotency(&headers, &caller, "POST /agents", &body)?;
+    let (name, definition) = new(&body)?;
+    let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
+    let mut written = write(&app, &caller, Command::CreateAgent(create), key, query).await?;
+    let row = left(&app, &mut written, &name).await?;
+    Ok(written.answer(StatusCode::CREATED, row))
+}
+
+/// The row that a write left.
+async fn left(app: &Arc<App>, written: &mut Written, name: &Name) -> Result<Agent, ApiError> {
+    let find = |state: &mcpctl_events::state::State| state.agents.get(name).map(|row| present::agent(app, state, row));
+    show_written(app, written, &[Subject::Agent(name.clone())], find).await?.ok_or_else(|| not_found(name))
+}
+
+/// Replaces an agent's definition; a field left out returns to its default.
+#[utoipa::path(put, path = "/api/v1/agents/{name}", tag = "registry", params(("name" = String, Path)),
+    request_body(content = Object), responses((status = 200, body = Agent), (status = "default", body = ErrorBody)))]
+pub async fn replace(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    Query(query): Query<WriteQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let name = path_name("Agent", &name)?;
+    let body = json::read_body(body, app.config.args.max_body).await?;
+    let key = idempotency(&headers, &caller, &format!("PUT /agents/{name}"), &body)?;
+    let definition = replacement(&name, &body)?;
+    let put = Put { name: name.clone(), if_match: if_match(&headers)?, definition };
+    let mut written = write(&app, &caller, Command::PutAgent(put), key, query).await?;
+    let row = left(&app, &mut written, &name).await?;
+    Ok(written.answer(StatusCode::OK, row))
+}
+
+fn new(body: &[u8]) -> Result<(Name, AgentDefinition), ApiError> {
+    let problems = Problems::default();
+    let mut fields = Fields::parse(body, &problems)?;
+    let name = fields.required_name("name");
+    let definition = definition(fields);
+    problems.check(name.zip(definition))
+}
+
+fn replacement(name: &Name, body: &[u8]) -> Result<AgentDefinition, ApiError> {
+    let problems = Problems::default();
+    let mut fields = Fields::parse(body, &problems)?;
+    if fields.string("name").is_some_and(|given| given != **name) {
+        fields.problem("name", "can't be changed: it is the name in the path");
+    }
+    let definition = definition(fields);
+    problems.check(definition)
+}
+
+fn definition(mut fields: Fields<'_>) -> Option<AgentDefinition> {
+    let llm = pin(&mut fields);
+    let (description, system_prompt) = (fields.string("description"), fields.string("systemPrompt"));
+    let (project, default_personality) = (fields.name("project"), fields.name("defaultPersonality"));
+    let proxy_model_name = fields.string("proxyModelName");
+    let (default_params, extras) = (fields.object("defaultParams"), fields.object("extras"));
+    let labels = fields.labels("labels");
+    fields.refuse_unknown();
+    Some(AgentDefinition {
+        description,
+        system_prompt,
+        llm: Pin { id: None, name: llm? },
+        project,
+        default_personality,
+        proxy_model_name,
+        default_params,
+        extras,
+        labels: labels.unwrap_or_default(),
+    })
+}
+
+/// `"name"` or `{"name": "name"}`.
+fn pin(fields: &mut Fields<'_>) -> Option<Name> {
+    #[derive(serde::Deserialize)]
+    struct ByName {
+        name: String,
+    }
+    let value = fields.raw("llm").map(serde_json::value::RawValue::get).unwrap_or_default();
+    let by_name = || serde_json::from_str::<ByName>(value).ok().map(|pin| pin.name);
+    let Some(text) = serde_json::from_str::<String>(value).ok().or_else(by_name) else {
+        fields.problem("llm", "is required: the name of an Llm or a pool, or {\"name\": …}");
+        return None;
+    };
+    let name = Name::parse(&text);
+    if let Err(error) = &name {
+        fields.problem("llm", error.to_string());
+    }
+    name.ok()
+}
+
+/// Deletes an agent.
+#[utoipa::path(delete, path = "/api/v1/agents/{name}", tag = "registry", params(("name" = String, Path)),
+    responses((status = 204), (status = "default", body = ErrorBody)))]
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    Query(query): Query<WriteQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let name = path_name("Agent", &name)?;
+    let key = idempotency(&headers, &caller, &format!("DELETE /agents/{name}"), b"")?;
+    Ok(write(&app, &caller, Command::DeleteAgent(name), key, query).await?.empty())
+}
+
+/// Pauses an agent, or ends the pause.
+#[utoipa::path(post, path = "/api/v1/agents/{name}/{switch}", tag = "registry",
+    params(("name" = String, Path), ("switch" = String, Path, description = "disable or enable")),
+    responses((status = 200, body = Agent), (status = "default", body = ErrorBody)))]
+pub async fn switch(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path((name, switch)): Path<(String, String)>,
+    Query(query): Query<WriteQuery>,
+) -> Result<Response, ApiError> {
+    let name = path_name("Agent", &name)?;
+    let disabled = super::disabled(&switch)?;
+    let command = Command::SwitchAgent(Switch { name: name.clone(), disabled });
+    let mut written = write(&app, &caller, command, None, query).await?;
+    let row = left(&app, &mut written, &name).await?;
+    Ok(written.answer(StatusCode::OK, row))
+}

@@ -1,0 +1,30 @@
+//! Whether the process is up, and whether it is ready.
+
+use crate::{app::App, error::ApiError};
+use axum::extract::State;
+use std::sync::Arc;
+
+/// The process is up.
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, description = "the process is up")))]
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The log is readable, and the tables hold what was on it at the start.
+#[utoipa::path(get, path = "/readyz", tag = "operations",
+    responses((status = 200, description = "ready"), (status = 503, body = mcpctl_events::wire::error::ErrorBody)))]
+pub async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
+    let not_ready = |reason: String| Err(ApiError::unavailable("NOT_READY", reason, 1));
+    if let Some(reason) = &app.progress.borrow().stopped {
+        return not_ready(reason.clone());
+    }
+    let (target, projected) = (app.start_sequence, *app.projected.borrow());
+    if projected < target {
+        return not_ready(format!("the read tables are at sequence {projected} of {target}"));
+    }
+    // The very first start is ready once its own first events, with the admin's token, are in the tables.
+    if app.look(|state| state.users.is_empty()) || projected < 2 {
+        return not_ready("the registry has no user yet".to_owned());
+    }
+    Ok("ready\n")
+}

@@ -1,0 +1,216 @@
+//! `/api/v1/llms`: list, read, create, replace, delete, pause.
+
+use super::{
+    rows::{ListQuery, if_match, list, path_name},
+    secrets,
+    written::{WriteQuery, Written, idempotency, show as show_written, write},
+};
+use crate::{
+    app::App,
+    auth::Caller,
+    error::ApiError,
+    json::{self, Fields, Problems},
+    present,
+};
+use axum::{
+    Extension, Json,
+    body::Body,
+    extract::{OriginalUri, Path, Query, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use mcpctl_events::{
+    command::{Command, Create, Put, Switch},
+    definition::LlmDefinition,
+    event::Subject,
+    name::Name,
+    wire::{
+        error::ErrorBody,
+        rows::{ApiKeyRef, Llm},
+    },
+};
+use mcpctl_projector::store::LlmFilter;
+use std::sync::Arc;
+
+/// Lists Llms.
+#[utoipa::path(get, path = "/api/v1/llms", tag = "registry",
+    responses((status = 200, body = Vec<Llm>), (status = "default", body = ErrorBody)))]
+pub async fn index(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, ApiError> {
+    query.settle(&app).await?;
+    let filter = LlmFilter { rows: query.filter()?, pool: query.pool.clone() };
+    let page = app.tables.llms(&filter).await.map_err(ApiError::internal)?;
+    let rows = page.items.iter().map(|stored| present::stored_llm(&app, stored));
+    let rows: Vec<Llm> = rows.filter(|row| query.wants(is_callable(row))).collect();
+    Ok(list(&rows, page.next.as_deref(), page.sequence, &uri))
+}
+
+fn is_callable(row: &Llm) -> bool {
+    row.status != "inactive" && !row.disabled && row.connected
+}
+
+/// Reads an Llm.
+#[utoipa::path(get, path = "/api/v1/llms/{name}", tag = "registry", params(("name" = String, Path, description = "name or id")),
+    responses((status = 200, body = Llm), (status = "default", body = ErrorBody)))]
+pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Llm>, ApiError> {
+    let found = app.tables.llm(&name).await.map_err(ApiError::internal)?;
+    let found = found.value.ok_or_else(|| not_found(&name))?;
+    Ok(Json(present::stored_llm(&app, &found)))
+}
+
+fn not_found(name: &str) -> ApiError {
+    ApiError::not_found(format!("Llm not found: {}", name.escape_default()))
+}
+
+/// Creates a public Llm.
+#[utoipa::path(post, path = "/api/v1/llms", tag = "registry", request_body(content = Object),
+    responses((status = 201, body = Llm), (status = "default", body = ErrorBody)))]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<WriteQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let body = json::read_body(body, app.config.args.max_body).await?;
+    let key = idempotency(&headers, &caller, "POST /llms", &body)?;
+    let (name, definition) = new(&body)?;
+    let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
+    let mut written = write(&app, &caller, Command::CreateLlm(create), key, query).await?;
+    let row = left(&app, &mut written, &name).await?;
+    Ok(written.answer(StatusCode::CREATED, row))
+}
+
+/// The row that a write left.
+async fn left(app: &Arc<App>, written: &mut Written, name: &Name) -> Result<Llm, ApiError> {
+    let find = |state: &mcpctl_events::state::State| state.llms.get(name).map(|row| present::llm(app, state, row));
+    show_written(app, written, &[Subject::Llm(name.clone())], find).await?.ok_or_else(|| not_found(name))
+}
+
+/// Replaces an Llm's definition; a field left out returns to its default.
+#[utoipa::path(put, path = "/api/v1/llms/{name}", tag = "registry", params(("name" = String, Path)),
+    request_body(content = Object), responses((status = 200, body = Llm), (status = "default", body = ErrorBody)))]
+pub async fn replace(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    Query(query): Query<WriteQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let name = path_name("Llm", &name)?;
+    let body = json::read_body(body, app.config.args.max_body).await?;
+    let key = idempotency(&headers, &caller, &format!("PUT /llms/{name}"), &body)?;
+    let definition = replacement(&name, &body)?;
+    let put = Put { name: name.clone(), if_match: if_match(&headers)?, definition };
+    let mut written = write(&app, &caller, Command::PutLlm(put), key, query).await?;
+    let row = left(&app, &mut written, &name).await?;
+    Ok(written.answer(StatusCode::OK, row))
+}
+
+fn new(body: &[u8]) -> Result<(Name, LlmDefinition), ApiError> {
+    let problems = Problems::default();
+    let mut fields = Fields::parse(body, &problems)?;
+    let name = fields.required_name("name");
+    let definition = definition(fields);
+    problems.check(name.zip(definition))
+}
+
+fn replacement(name: &Name, body: &[u8]) -> Result<LlmDefinition, ApiError> {
+    let problems = Problems::default();
+    let mut fields = Fields::parse(body, &problems)?;
+    if fields.string("name").is_some_and(|given| given != **name) {
+        fields.problem("name", "can't be changed: it is the name in the path");
+    }
+    let definition = definition(fields);
+    problems.check(definition)
+}
+
+fn definition(mut fields: Fields<'_>) -> Option<LlmDefinition> {
+    let (type_, model) = (fields.required_string("type"), fields.required_string("model"));
+    let url = url(&mut fields, type_.as_deref());
+    let api_key_ref = api_key_ref(&mut fields);
+    let extra_config = fields.object("extraConfig");
+    secrets::refuse(&fields, "extraConfig", extra_config.as_ref());
+    let (tier, description) = (fields.string("tier"), fields.string("description"));
+    let (pool_name, labels) = (fields.name("poolName"), fields.labels("labels"));
+    let max_concurrent = fields.count("maxConcurrent");
+    fields.refuse_unknown();
+    Some(LlmDefinition {
+        type_: type_?,
+        model: model?,
+        url: Some(url?),
+        tier,
+        description,
+        pool_name,
+        api_key_ref,
+        extra_config,
+        max_concurrent,
+        max_wait_seconds: None,
+        labels: labels.unwrap_or_default(),
+    })
+}
+
+fn url(fields: &mut Fields<'_>, type_: Option<&str>) -> Option<String> {
+    let Some(url) = fields.string("url").filter(|url| !url.is_empty()) else {
+        let kind = type_.unwrap_or("openai");
+        fields.problem("url", format!("{kind}: url is required (no default endpoint for this provider)"));
+        return None;
+    };
+    let parsed =
+        reqwest::Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    match parsed {
+        None => fields.problem("url", "is an http or https URL"),
+        Some(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
+            fields.problem("url", "must not hold a user or password; use `apiKeyRef`");
+        }
+        Some(_) => return Some(url),
+    }
+    None
+}
+
+fn api_key_ref(fields: &mut Fields<'_>) -> Option<ApiKeyRef> {
+    let value = fields.raw("apiKeyRef")?;
+    let read = serde_json::from_str::<ApiKeyRef>(value.get()).ok();
+    let read = read.filter(|reference| reference.env.is_some() != reference.file.is_some());
+    if read.is_none() {
+        fields.problem("apiKeyRef", "is {\"env\": \"NAME\"} or {\"file\": \"path\"}");
+    }
+    read
+}
+
+/// Deletes an Llm and the virtual agents pinned to it.
+#[utoipa::path(delete, path = "/api/v1/llms/{name}", tag = "registry", params(("name" = String, Path)),
+    responses((status = 204), (status = "default", body = ErrorBody)))]
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    Query(query): Query<WriteQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let name = path_name("Llm", &name)?;
+    let key = idempotency(&headers, &caller, &format!("DELETE /llms/{name}"), b"")?;
+    Ok(write(&app, &caller, Command::DeleteLlm(name), key, query).await?.empty())
+}
+
+/// Pauses an Llm, or ends the pause.
+#[utoipa::path(post, path = "/api/v1/llms/{name}/{switch}", tag = "registry",
+    params(("name" = String, Path), ("switch" = String, Path, description = "disable or enable")),
+    responses((status = 200, body = Llm), (status = "default", body = ErrorBody)))]
+pub async fn switch(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path((name, switch)): Path<(String, String)>,
+    Query(query): Query<WriteQuery>,
+) -> Result<Response, ApiError> {
+    let name = path_name("Llm", &name)?;
+    let disabled = super::disabled(&switch)?;
+    let command = Command::SwitchLlm(Switch { name: name.clone(), disabled });
+    let mut written = write(&app, &caller, command, None, query).await?;
+    let row = left(&app, &mut written, &name).await?;
+    Ok(written.answer(StatusCode::OK, row))
+}

@@ -1,0 +1,38 @@
+//! `GET /metrics`, in Prometheus' text format.
+
+use crate::app::App;
+use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse};
+use std::{fmt::Write, sync::Arc};
+
+/// Shows the gauges that matter at 3 a.m.; each is read from its source, so none can drift.
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "Prometheus text format")))]
+pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    let sequence = app.progress.borrow().sequence;
+    let projected = *app.projected.borrow();
+    let (term, llms, agents, sessions) = {
+        let replica = app.replica();
+        let state = &replica.state;
+        (replica.admission.term, state.llms.len(), state.agents.len(), state.sessions.len())
+    };
+    let gauges: [(&str, &str, u64); 9] = [
+        ("mcpctl_log_sequence", "last sequence of the log that was folded", sequence),
+        ("mcpctl_log_term", "term of the log's writer", term),
+        ("mcpctl_projected_sequence", "sequence that the read tables are at", projected),
+        (
+            "mcpctl_projection_lag_events",
+            "events that the read tables do not hold yet",
+            sequence.saturating_sub(projected),
+        ),
+        ("mcpctl_llms", "Llms in the registry", llms as u64),
+        ("mcpctl_agents", "agents in the registry", agents as u64),
+        ("mcpctl_sessions", "publisher sessions in the registry", sessions as u64),
+        ("mcpctl_streams", "publisher streams bound to this process", app.relay.streams() as u64),
+        ("mcpctl_open_calls", "relayed calls under way in this process", app.relay.open_tasks() as u64),
+    ];
+    let mut text = String::new();
+    for (name, help, value) in gauges {
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
+    }
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}

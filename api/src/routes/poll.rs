@@ -1,0 +1,92 @@
+//! `GET /api/v1/llms/_provider-tasks`: the same frames for networks that block streams.
+
+use super::stream::{ended, open, session_of};
+use crate::{
+    app::App,
+    auth::Caller,
+    error::ApiError,
+    relay::{binding::Binding, frame::Frame},
+};
+use axum::{
+    Extension,
+    extract::{Query, State},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use mcpctl_events::event::session::Transport;
+use serde::Deserialize;
+use std::{future::poll_fn, sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+/// A session without an open poll for this long has ended.
+const SILENCE: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: u64 = 60;
+
+/// How long to wait for tasks.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PollQuery {
+    #[serde(default = "default_wait")]
+    wait_seconds: u64,
+}
+
+fn default_wait() -> u64 {
+    25
+}
+
+/// Waits for tasks.
+#[utoipa::path(get, path = "/api/v1/llms/_provider-tasks", tag = "publishing",
+    params(("waitSeconds" = Option<u64>, Query), ("x-mcpctl-provider-session" = String, Header)),
+    responses((status = 200, description = "`{tasks: […]}`"), (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
+pub async fn poll(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<PollQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let session = session_of(&headers)?;
+    let owner = app.look(|state| state.sessions.get(&session).map(|session| session.user_id));
+    if owner.is_some_and(|owner| owner != caller.user.id) {
+        return Err(mcpctl_events::rejection::Rejection::SessionOfAnotherUser(session).into());
+    }
+    let bound = app.relay.bound(&session).filter(|bound| bound.transport == Transport::LongPoll);
+    let binding = if let Some(binding) = bound {
+        binding
+    } else {
+        let (binding, _) = open(&app, &caller, session, &headers, Transport::LongPoll).await?;
+        app.tasks.spawn(watch(app.clone(), binding.clone()));
+        binding
+    };
+    if let Some(lease) = app.leases.get(&binding.session) {
+        lease.renew(app.clock.uptime(), app.clock.now());
+    }
+    let _open = binding.polls.enter();
+    let wait = Duration::from_secs(query.wait_seconds.min(LONGEST_WAIT));
+    let frames = timeout(wait, poll_fn(|context| binding.poll_frames(context))).await.unwrap_or_default();
+    if frames.is_empty() && binding.over.is_cancelled() {
+        let message = "the poll was superseded by a newer stream of its session, or the server stops";
+        return Err(ApiError::new(StatusCode::GONE, "POLL_ENDED", message));
+    }
+    Ok(answer(&frames))
+}
+
+fn answer(frames: &[Frame]) -> Response {
+    let mut body = Vec::from(&br#"{"tasks":["#[..]);
+    for (index, frame) in frames.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(frame.json());
+    }
+    body.extend_from_slice(b"]}");
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// Ends the binding when nobody polls any more.
+async fn watch(app: Arc<App>, binding: Arc<Binding>) {
+    tokio::select! {
+        () = binding.over.cancelled() => {}
+        () = binding.polls.silent_for(SILENCE) => {}
+    }
+    ended(&app, &binding);
+}

@@ -1,0 +1,174 @@
+//! `POST /api/v1/llms/_provider-task/:id/result`: a publisher's answer, as one object or as an upload of many.
+
+use super::stream::session_of;
+use crate::{
+    app::App,
+    auth::Caller,
+    error::ApiError,
+    json,
+    relay::{
+        Finish, Known,
+        binding::Binding,
+        frame::Frame,
+        object::{self, Object},
+        task::{Pushed, Task},
+        upload::Lines,
+    },
+};
+use axum::{
+    Extension,
+    body::{Body, Bytes},
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+};
+use http_body_util::BodyExt;
+use mcpctl_events::{name::SessionId, wire::NDJSON};
+use std::{future::poll_fn, sync::Arc};
+use uuid::Uuid;
+
+/// Takes a result.
+#[utoipa::path(post, path = "/api/v1/llms/_provider-task/{id}/result", tag = "publishing",
+    params(("id" = String, Path), ("x-mcpctl-provider-session" = String, Header)),
+    request_body(content = Object, description = "one result object, or many as application/x-ndjson"),
+    responses((status = 202, description = "taken"), (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
+pub async fn result(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<StatusCode, ApiError> {
+    let session = session_of(&headers)?;
+    let upload = Upload { task: open_task(&app, &caller, &session, &id)?, app };
+    let is_ndjson = |value: &axum::http::HeaderValue| value.as_bytes().starts_with(NDJSON.as_bytes());
+    if headers.get(CONTENT_TYPE).is_some_and(is_ndjson) {
+        upload.stream(body).await?;
+    } else {
+        let body = json::read_body(body, upload.app.config.args.max_body).await?;
+        upload.single(&body).await?;
+    }
+    Ok(StatusCode::ACCEPTED)
+}
+
+fn open_task(app: &App, caller: &Caller, session: &SessionId, id: &str) -> Result<Arc<Task>, ApiError> {
+    let foreign = app.look(|state| state.sessions.get(session).is_some_and(|s| s.user_id != caller.user.id));
+    let forbidden = |what: String| ApiError::new(StatusCode::FORBIDDEN, "NOT_YOUR_TASK", what);
+    if foreign {
+        return Err(forbidden(format!("provider session {session} belongs to another user")));
+    }
+    let of_another = || forbidden(format!("task {id} was given to another provider session"));
+    let known = Uuid::parse_str(id).map_or(Known::Unknown, |id| app.relay.find(id));
+    match known {
+        Known::Open(task) if task.session == *session => {
+            if let Some(lease) = app.leases.get(session) {
+                lease.renew(app.clock.uptime(), app.clock.now());
+            }
+            Ok(task)
+        }
+        Known::Finished(of, finish) if of == *session => Err(over(id, finish)),
+        Known::Open(_) | Known::Finished(..) => Err(of_another()),
+        Known::Unknown => Err(ApiError::new(StatusCode::NOT_FOUND, "TASK_NOT_FOUND", format!("task not found: {id}"))),
+    }
+}
+
+fn over(id: impl std::fmt::Display, finish: Finish) -> ApiError {
+    match finish {
+        Finish::Answered => {
+            ApiError::new(StatusCode::CONFLICT, "TASK_FINISHED", format!("task {id} is already finished"))
+        }
+        Finish::Dropped => {
+            ApiError::new(StatusCode::GONE, "TASK_GONE", format!("task {id} was cancelled, or its stream superseded"))
+        }
+    }
+}
+
+struct Upload {
+    app: Arc<App>,
+    task: Arc<Task>,
+}
+
+impl Upload {
+    async fn single(&self, body: &Bytes) -> Result<(), ApiError> {
+        let object = object::parse(body).map_err(|reason| ApiError::invalid("", reason))?;
+        self.room().await?;
+        self.push(object).map(drop)
+    }
+
+    /// Hands lines on as they come. The task fails if the body breaks off, or holds what is no result.
+    async fn stream(&self, mut body: Body) -> Result<(), ApiError> {
+        let (mut lines, mut acked) = (Lines::new(self.app.config.args.max_body), false);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| self.broken(format!("the publisher's upload broke off: {error}")))?;
+            let Ok(bytes) = frame.into_data() else { continue };
+            let mut outcome = Ok(true);
+            let fed = lines.feed(bytes, |line| {
+                outcome = self.line(&line);
+                matches!(outcome, Ok(true))
+            });
+            fed.map_err(|error| self.broken(error.to_string()))?;
+            if !outcome? {
+                return Ok(());
+            }
+            if !acked {
+                acked = true;
+                self.ack();
+            }
+            self.room().await?;
+        }
+        lines.finish().map_or(Ok(true), |line| self.line(&line)).map(drop)
+    }
+
+    /// True while more may follow.
+    fn line(&self, line: &Bytes) -> Result<bool, ApiError> {
+        let object = object::parse(line).map_err(|reason| self.broken(reason))?;
+        self.push(object)
+    }
+
+    fn push(&self, object: Object) -> Result<bool, ApiError> {
+        match self.task.push(object) {
+            Pushed::Open => Ok(true),
+            Pushed::Finished => {
+                self.app.relay.finish(&self.task, Finish::Answered);
+                Ok(false)
+            }
+            Pushed::Over => Err(self.over()),
+        }
+    }
+
+    fn over(&self) -> ApiError {
+        match self.app.relay.find(self.task.id) {
+            Known::Finished(_, finish) => over(self.task.id, finish),
+            Known::Open(_) | Known::Unknown => over(self.task.id, Finish::Dropped),
+        }
+    }
+
+    /// Waits while the caller is slow; gives the call up when it does not read at all.
+    async fn room(&self) -> Result<(), ApiError> {
+        let room = poll_fn(|context| self.task.poll_room(context));
+        if tokio::time::timeout(self.app.config.args.idle_timeout, room).await.is_err() {
+            if self.app.relay.finish(&self.task, Finish::Dropped) {
+                self.task.fail("the caller did not read its answer".to_owned());
+                if let Some(binding) = self.app.relay.bound(&self.task.session) {
+                    binding.cancel(self.task.id);
+                }
+            }
+            return Err(over(self.task.id, Finish::Dropped));
+        }
+        Ok(())
+    }
+
+    fn broken(&self, reason: String) -> ApiError {
+        if self.app.relay.finish(&self.task, Finish::Answered) {
+            self.task.fail(reason.clone());
+        }
+        ApiError::invalid("", reason)
+    }
+
+    /// Tells the publisher that its upload passes through every proxy on the way.
+    fn ack(&self) {
+        let bound: Option<Arc<Binding>> = self.app.relay.bound(&self.task.session);
+        if let Some(binding) = bound.filter(|binding| binding.features.ack) {
+            binding.push(Frame::ack(self.task.id));
+        }
+    }
+}

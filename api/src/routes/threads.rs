@@ -1,0 +1,92 @@
+//! Threads, private to their owner.
+
+use crate::{app::App, auth::Caller, error::ApiError};
+use axum::{
+    Extension, Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use mcpctl_events::wire::{
+    chat::{Message, Thread},
+    error::ErrorBody,
+};
+use mcpctl_projector::store::work;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Lists the caller's threads with an agent, the newest first.
+#[utoipa::path(get, path = "/api/v1/agents/{name}/threads", tag = "chat", params(("name" = String, Path)),
+    responses((status = 200, body = Vec<Thread>), (status = "default", body = ErrorBody)))]
+pub async fn of_agent(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<Thread>>, ApiError> {
+    let agent = app.look(|state| state.agents.get(&name).map(|agent| agent.id));
+    let agent = agent.ok_or_else(|| ApiError::not_found(format!("Agent not found: {}", name.escape_default())))?;
+    let threads = app.work.threads(agent, caller.user.id).await.map_err(ApiError::internal)?;
+    Ok(Json(threads.iter().map(present).collect()))
+}
+
+/// Reads a thread.
+#[utoipa::path(get, path = "/api/v1/threads/{id}", tag = "chat", params(("id" = String, Path)),
+    responses((status = 200, body = Thread), (status = "default", body = ErrorBody)))]
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Thread>, ApiError> {
+    Ok(Json(present(&own(&app, &caller, &id).await?)))
+}
+
+/// Deletes a thread with its messages.
+#[utoipa::path(delete, path = "/api/v1/threads/{id}", tag = "chat", params(("id" = String, Path)),
+    responses((status = 204), (status = "default", body = ErrorBody)))]
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let thread = own(&app, &caller, &id).await?;
+    app.work.delete_thread(thread.id, caller.user.id).await.map_err(ApiError::internal)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists a thread's messages.
+#[utoipa::path(get, path = "/api/v1/threads/{id}/messages", tag = "chat", params(("id" = String, Path)),
+    responses((status = 200, body = Vec<Message>), (status = "default", body = ErrorBody)))]
+pub async fn messages(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<Message>>, ApiError> {
+    let thread = own(&app, &caller, &id).await?;
+    let messages = app.work.messages(thread.id).await.map_err(ApiError::internal)?;
+    let present = |message: work::Message| Message {
+        turn_index: message.turn_index,
+        role: message.role,
+        content: message.content,
+        tool_calls: message.tool_calls.map(|calls| calls.to_raw()),
+        status: message.status.as_str().to_owned(),
+        created_at: message.created_at.to_string(),
+    };
+    Ok(Json(messages.into_iter().map(present).collect()))
+}
+
+/// The caller's thread of this id.
+pub async fn own(app: &App, caller: &Caller, id: &str) -> Result<work::Thread, ApiError> {
+    let not_found = || ApiError::not_found(format!("Thread not found: {}", id.escape_default()));
+    let uuid = Uuid::parse_str(id).map_err(|_| not_found())?;
+    let thread = app.work.thread(uuid, caller.user.id).await.map_err(ApiError::internal)?;
+    thread.ok_or_else(not_found)
+}
+
+fn present(thread: &work::Thread) -> Thread {
+    Thread {
+        id: thread.id.to_string(),
+        title: thread.title.clone(),
+        agent_id: thread.agent.to_string(),
+        created_at: thread.created_at.to_string(),
+        last_turn_at: thread.last_turn_at.to_string(),
+    }
+}

@@ -1,0 +1,127 @@
+//! What every write has in common: the key of the client, waiting for the read tables, the sequence headers.
+
+use super::repeat;
+use crate::{app::App, auth::Caller, error::ApiError, writer::Done};
+use axum::{
+    Json,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+};
+use mcpctl_events::{
+    command::Command,
+    event::Subject,
+    hash::Hash,
+    record::Idempotency,
+    state::State,
+    wire::{PROJECTED_HEADER, SEQUENCE_HEADER},
+};
+use serde::Serialize;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::watch, time::timeout};
+
+/// How long a write waits for the read tables.
+const TABLES_WAIT: Duration = Duration::from_secs(5);
+const MAX_KEY: usize = 255;
+
+/// What a write asks for besides its body.
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+pub struct WriteQuery {
+    /// Whether to wait for the read tables.
+    #[serde(default = "yes")]
+    pub wait: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The client's key for this request, if it sent one.
+pub fn idempotency(
+    headers: &HeaderMap,
+    caller: &Caller,
+    route: &str,
+    body: &[u8],
+) -> Result<Option<Idempotency>, ApiError> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
+    let key = key.ok_or_else(|| ApiError::invalid("Idempotency-Key", "is 1 to 255 visible ASCII characters"))?;
+    let key = format!("{}\n{route}\n{key}", caller.user.name);
+    Ok(Some(Idempotency { key, request_hash: Hash::of(body) }))
+}
+
+/// Does a command for a caller, and waits for the read tables if asked to.
+pub async fn write(
+    app: &App,
+    caller: &Caller,
+    command: Command,
+    idempotency: Option<Idempotency>,
+    query: WriteQuery,
+) -> Result<Written, ApiError> {
+    let done = app.writer.write(command, caller.actor(), idempotency).await?;
+    Ok(settle(app, done, query).await)
+}
+
+/// Shows what a write did: how it left its subjects. A repeated command shows what its first answer showed.
+pub async fn show<T>(
+    app: &Arc<App>,
+    written: &mut Written,
+    subjects: &[Subject],
+    show: impl FnOnce(&State) -> T,
+) -> Result<T, ApiError> {
+    let Some(first) = written.repeat_of else { return Ok(app.look(show)) };
+    let (state, last) = repeat::then(app, first, subjects).await?;
+    written.sequence = last;
+    Ok(show(&state))
+}
+
+/// Waits until the tables hold what was done.
+async fn settle(app: &App, done: Done, query: WriteQuery) -> Written {
+    let late = !(query.wait && tables_reach(app.projected.clone(), done.sequence, TABLES_WAIT).await);
+    let projected = *app.projected.borrow();
+    Written {
+        sequence: done.sequence,
+        behind: (late && projected < done.sequence).then_some(projected),
+        repeat_of: done.repeat_of,
+    }
+}
+
+/// Waits until the tables are at `sequence`; false if that takes too long.
+pub async fn tables_reach(mut projected: watch::Receiver<u64>, sequence: u64, wait: Duration) -> bool {
+    if *projected.borrow_and_update() >= sequence {
+        return true;
+    }
+    let reached = projected.wait_for(|projected| *projected >= sequence);
+    timeout(wait, reached).await.is_ok_and(|reached| reached.is_ok())
+}
+
+/// A write that is history.
+pub struct Written {
+    sequence: u64,
+    behind: Option<u64>,
+    repeat_of: Option<u64>,
+}
+
+impl Written {
+    /// The answer.
+    pub fn answer(&self, status: StatusCode, body: impl Serialize) -> Response {
+        self.finish((status, Json(body)).into_response())
+    }
+
+    /// An answer without a body.
+    pub fn empty(&self) -> Response {
+        self.finish(StatusCode::NO_CONTENT.into_response())
+    }
+
+    fn finish(&self, mut response: Response) -> Response {
+        set_sequence(&mut response, SEQUENCE_HEADER, self.sequence);
+        if let Some(projected) = self.behind {
+            set_sequence(&mut response, PROJECTED_HEADER, projected);
+        }
+        response
+    }
+}
+
+/// Sets a header to a sequence.
+pub fn set_sequence(response: &mut Response, header: &'static str, sequence: u64) {
+    response.headers_mut().insert(HeaderName::from_static(header), HeaderValue::from(sequence));
+}

@@ -1,0 +1,76 @@
+//! What goes on without being asked: sweeps, the writer's health, heartbeats into the tables, snapshots.
+
+use crate::{app::App, snapshots::Snapshots};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+
+/// How often the writer looks at its own health.
+const TICK: Duration = Duration::from_millis(500);
+/// How often heartbeats go into the read tables.
+const HEARTBEATS: Duration = Duration::from_secs(5);
+/// How often the fold is looked at for a snapshot, and how many events make one worth while.
+const SNAPSHOTS: Duration = Duration::from_secs(30);
+const EVENTS_A_SNAPSHOT: u64 = 100_000;
+
+/// All background tasks; dropping or aborting this ends them.
+pub(super) struct Background(JoinSet<()>);
+
+impl Background {
+    pub(super) fn abort(mut self) {
+        self.0.abort_all();
+    }
+}
+
+pub(super) fn spawn(app: &Arc<App>, snapshots: &Snapshots) -> Background {
+    let mut set = JoinSet::new();
+    let weak = app.clone();
+    set.spawn(every(TICK, move || weak.writer.tick()));
+    let sweeping = app.clone();
+    set.spawn(every(app.config.args.gc_interval.max(Duration::from_millis(10)), move || {
+        sweeping.writer.request_sweep();
+    }));
+    set.spawn(heartbeats(app.clone()));
+    set.spawn(save_snapshots(app.clone(), snapshots.clone()));
+    Background(set)
+}
+
+async fn every(period: Duration, mut act: impl FnMut()) {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        act();
+    }
+}
+
+/// Notes in the tables when sessions were last heard, for people with SQL and for the next start.
+async fn heartbeats(app: Arc<App>) {
+    let mut noted = Duration::ZERO;
+    loop {
+        tokio::time::sleep(HEARTBEATS).await;
+        let now = app.clock.uptime();
+        let heard = app.leases.heard_since(noted);
+        noted = now;
+        if let Err(error) = app.tables.note_heartbeats(&heard).await {
+            tracing::warn!(%error, "heartbeats could not be noted in the read tables");
+        }
+    }
+}
+
+async fn save_snapshots(app: Arc<App>, snapshots: Snapshots) {
+    let mut saved = app.start_sequence;
+    loop {
+        tokio::time::sleep(SNAPSHOTS).await;
+        // What the tables hold: a snapshot ahead of them would be of no use to a start.
+        let sequence = app.replica().admission.last_sequence;
+        if sequence.saturating_sub(saved) >= EVENTS_A_SNAPSHOT {
+            saved = sequence;
+            let (replica, snapshots) = (app.replica().clone(), snapshots.clone());
+            let _ = tokio::task::spawn_blocking(move || snapshots.save(&replica)).await;
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! From a configuration to the parts of a server.
+
+use crate::{
+    app::App,
+    clock::Clock,
+    config::{Config, DbTarget, LogTarget},
+    credentials,
+    follower::{Follower, Progress},
+    leases::Leases,
+    projecting::{self, Pending},
+    relay::Relay,
+    routes::stream::Opens,
+    snapshots::Snapshots,
+    writer::{Desk, SweepTimes, WriterThread},
+};
+use anyhow::Context;
+use mcpctl_events::log::{EventLog, sqlite::SqliteLog};
+use mcpctl_projector::{Tables, follow, store::work::WorkStore};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex, RwLock},
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::{sync::watch, task::JoinHandle as Task};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// A server that cannot start as it was asked to. The message names the flag or file and the way out.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    message: String,
+    source: Option<std::io::Error>,
+}
+
+impl Refused {
+    pub(super) fn new(message: String) -> Self {
+        Self { message, source: None }
+    }
+
+    pub(super) fn io(message: String, source: std::io::Error) -> Self {
+        Self { message, source: Some(source) }
+    }
+}
+
+/// What a server is made of.
+pub(super) struct Parts {
+    pub app: Arc<App>,
+    pub threads: Vec<JoinHandle<()>>,
+    pub projector: Task<()>,
+    pub work: Task<()>,
+    pub last: CancellationToken,
+    pub snapshots: Snapshots,
+}
+
+pub(super) async fn open(config: Config, url: &str) -> anyhow::Result<Parts> {
+    if let Some(file) = &config.args.admin_token_file {
+        credentials::from_file(file).map_err(|error| Refused::new(format!("{error:#}")))?;
+    }
+    make_dir(&config.data_dir)?;
+    let log = open_log(&config)?;
+    let DbTarget::Sqlite(db) = &config.db;
+    make_dir(db)?;
+    let tables =
+        Tables::open(db).await.map_err(|error| Refused::new(format!("--db sqlite:{}: {error}", db.display())))?;
+    let (work, work_writer) = WorkStore::open(db).await.context("the work store cannot be opened")?;
+    let work_task = tokio::spawn(work_writer.run());
+    work.fail_pending_turns().await.context("the work store cannot be written")?;
+    let snapshots = Snapshots::new(&config.data_dir);
+    let checkpoint = tables.checkpoint().await?;
+    let snapshot = snapshots.load(&*log, checkpoint.sequence).unwrap_or_default();
+    let projection = follow::start(&log, &tables, snapshot).await?;
+    let replica = follow::project(&log, &tables, projection).await?.into_replica();
+    let start_sequence = replica.admission.last_sequence;
+    let clock = Clock::start();
+    let replica = Arc::new(RwLock::new(replica));
+    let desk = Arc::new(Mutex::new(Desk::default()));
+    let leases = Arc::new(Leases::default());
+    let pending = Arc::new(Pending::default());
+    let advertise_url = config.args.advertise_url.clone().unwrap_or_else(|| url.to_owned());
+    let (progress_sender, progress) = watch::channel(Progress { sequence: start_sequence, stopped: None });
+    let (projected_sender, projected) = watch::channel(start_sequence);
+    let last = CancellationToken::new();
+    let (writer, writer_thread) = WriterThread {
+        log: log.clone(),
+        replica: replica.clone(),
+        desk: desk.clone(),
+        leases: leases.clone(),
+        clock,
+        sweep: SweepTimes::new(config.args.heartbeat_timeout, config.args.inactive_retention),
+    }
+    .spawn()?;
+    let follower = Follower {
+        log: log.clone(),
+        replica: replica.clone(),
+        desk,
+        writer: writer.clone(),
+        leases: leases.clone(),
+        clock,
+        advertise_url: advertise_url.clone(),
+        pending: pending.clone(),
+        progress: progress_sender,
+        shutdown: last.clone(),
+    }
+    .spawn()?;
+    let projector = tokio::spawn(projecting::run(tables.clone(), pending, projected_sender, last.clone()));
+    let app = Arc::new(App {
+        boot_id: clock.id(),
+        clock,
+        advertise_url,
+        log,
+        replica,
+        progress,
+        projected,
+        start_sequence,
+        writer,
+        leases,
+        relay: Relay::default(),
+        tables,
+        work,
+        upstream: upstream()?,
+        stream_opens: Opens::default(),
+        tasks: TaskTracker::new(),
+        stopping: CancellationToken::new(),
+        config,
+    });
+    Ok(Parts { app, threads: vec![writer_thread, follower], projector, work: work_task, last, snapshots })
+}
+
+fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
+    let LogTarget::Sqlite(path) = &config.log;
+    if let Some(dir) = path.parent() {
+        make_dir(dir)?;
+    }
+    let log =
+        SqliteLog::open(path).map_err(|error| Refused::new(format!("--log sqlite:{}: {error}", path.display())))?;
+    Ok(Arc::new(log))
+}
+
+fn make_dir(dir: &Path) -> anyhow::Result<()> {
+    Ok(fs::create_dir_all(dir)
+        .map_err(|error| Refused::io(format!("--data-dir: cannot make {}", dir.display()), error))?)
+}
+
+/// The client for public Llms. It follows no redirect: another host never gets the key.
+fn upstream() -> anyhow::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .tcp_nodelay(true)
+        .no_proxy()
+        .build()
+        .context("the HTTP client cannot be made")
+}

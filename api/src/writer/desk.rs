@@ -1,0 +1,262 @@
+//! What the writer decides on: the staged state, the records under way, and who waits for them.
+//!
+//! The desk is shared: the writer's thread stages, the follower's thread takes note of what came back.
+
+use super::{Job, WriteError};
+use crate::{clock::Clock, leases::Leases};
+use bytes::Bytes;
+use mcpctl_events::{
+    command::Command,
+    decide::{Context, decide},
+    event::Event,
+    evolve::evolve,
+    hash::Hash,
+    leadership::{Draft, Leadership, Observation, StageError, Stamp},
+    record::{Actor, Idempotency, MAX_RECORD_BYTES},
+    rejection::Rejection,
+    replica::{Decoded, Replica},
+    state::{KeyUse, State},
+    time::LogTime,
+};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// A command that is history now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    /// The last sequence that it wrote, or the one that the registry was at.
+    pub sequence: u64,
+    /// Its events; none if nothing had to change.
+    pub events: Arc<[Event]>,
+    /// The command had been done before, under the same key; its first event has this sequence.
+    pub repeat_of: Option<u64>,
+}
+
+/// What a caller of the writer gets.
+pub type Answer = Result<Done, WriteError>;
+
+/// An answer that is held back until everything staged before it is admitted.
+pub enum Waiting {
+    /// One command.
+    Command(oneshot::Sender<Answer>, Answer),
+    /// A sweep.
+    Sweep(oneshot::Sender<Result<super::SweepReport, WriteError>>, super::SweepReport),
+}
+
+impl Waiting {
+    fn release(self) {
+        match self {
+            Self::Command(sender, answer) => drop(sender.send(answer)),
+            Self::Sweep(sender, report) => drop(sender.send(Ok(report))),
+        }
+    }
+
+    fn fail(self, error: &WriteError) {
+        match self {
+            Self::Command(sender, _) => drop(sender.send(Err(error.clone()))),
+            Self::Sweep(sender, _) => drop(sender.send(Err(error.clone()))),
+        }
+    }
+}
+
+struct InFlight {
+    hash: Hash,
+    since: Duration,
+    waiting: Vec<Waiting>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Desk {
+    /// The protocol of claims and terms.
+    pub leadership: Leadership,
+    /// The registry with everything that is staged.
+    pub staged: State,
+    outgoing: Vec<Bytes>,
+    in_flight: VecDeque<InFlight>,
+    /// Why nobody leads here, for people.
+    reason: String,
+    falls: usize,
+    down_since: Duration,
+    claimed_at: Option<Duration>,
+    log_id: Uuid,
+}
+
+impl Desk {
+    /// Decides a command, stages what it means, and holds its answer back.
+    pub(super) fn decide(&mut self, job: Job, clock: &Clock, leases: &Leases) {
+        if !self.leadership.is_leading() {
+            let _ = job.answer.send(Err(self.no_writer()));
+            return;
+        }
+        let answer = self.stage(&job.command, &job.actor, job.idempotency, clock);
+        if answer.is_ok() {
+            renew(&job.command, clock, leases);
+        }
+        self.answer_later(Waiting::Command(job.answer, answer));
+    }
+
+    /// Decides and stages; the answer must be held back by the caller.
+    pub(super) fn stage(
+        &mut self,
+        command: &Command,
+        actor: &Actor,
+        idempotency: Option<Idempotency>,
+        clock: &Clock,
+    ) -> Answer {
+        let now = self.log_time(clock);
+        if let Some(key) = &idempotency {
+            match self.staged.keys.look_up(key, now) {
+                Ok(KeyUse::Fresh) => {}
+                Ok(KeyUse::Repeat(first)) => {
+                    return Ok(Done { repeat_of: Some(first), ..self.unchanged() });
+                }
+                Ok(KeyUse::OtherRequest) => return Err(WriteError::KeyOfAnotherRequest),
+                Err(_) => return Err(WriteError::TooManyKeys),
+            }
+        }
+        let events = decide(&self.staged, command, Context { now, log_id: self.log_id })?;
+        if events.is_empty() {
+            return Ok(self.unchanged());
+        }
+        let stamp = Stamp { command_id: clock.id(), decided_at: now, actor: actor.clone() };
+        self.commit(Draft { stamp, idempotency, events }, clock)
+    }
+
+    fn commit(&mut self, draft: Draft, clock: &Clock) -> Answer {
+        let (decided_at, idempotency, events) =
+            (draft.stamp.decided_at, draft.idempotency.clone(), draft.events.clone());
+        let staged = self.leadership.stage(draft).map_err(|error| match error {
+            StageError::TooLarge { bytes } => Rejection::RecordTooLarge { bytes, limit: MAX_RECORD_BYTES }.into(),
+            StageError::NotLeading | StageError::NoEvents => self.no_writer(),
+        })?;
+        for event in &events {
+            evolve(&mut self.staged, decided_at, event);
+        }
+        if let Some(key) = &idempotency {
+            self.staged.keys.remember(key, staged.first_sequence, decided_at);
+        }
+        self.send(staged.bytes, staged.hash, clock);
+        Ok(Done { sequence: staged.last_sequence, events: events.into(), repeat_of: None })
+    }
+
+    fn send(&mut self, bytes: Bytes, hash: Hash, clock: &Clock) {
+        self.outgoing.push(bytes);
+        self.in_flight.push_back(InFlight { hash, since: clock.uptime(), waiting: Vec::new() });
+    }
+
+    fn unchanged(&self) -> Done {
+        Done { sequence: self.leadership.staged_sequence().unwrap_or_default(), events: Arc::new([]), repeat_of: None }
+    }
+
+    /// Releases an answer once all that is staged now is admitted; at once if nothing is under way.
+    pub(super) fn answer_later(&mut self, waiting: Waiting) {
+        match self.in_flight.back_mut() {
+            Some(last) => last.waiting.push(waiting),
+            None => waiting.release(),
+        }
+    }
+
+    pub(super) fn take_outgoing(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.outgoing)
+    }
+
+    /// Takes note of a record that was read back, after the replica took it.
+    pub(crate) fn observe(
+        &mut self,
+        entry: &Decoded,
+        verdict: mcpctl_events::admission::Verdict,
+        replica: &Replica,
+    ) -> Observation {
+        let observation = self.leadership.observe(entry.header(), entry.hash, verdict, &replica.admission);
+        match observation {
+            Observation::Admitted { hash } => self.admitted(hash),
+            Observation::SteppedDown(why) => self.fall(&why.to_string(), 0),
+            Observation::Elected(_) | Observation::MustResign(_) | Observation::Nothing => {}
+        }
+        observation
+    }
+
+    fn admitted(&mut self, hash: Hash) {
+        while let Some(record) = self.in_flight.pop_front() {
+            let found = record.hash == hash;
+            record.waiting.into_iter().for_each(Waiting::release);
+            if found {
+                return;
+            }
+        }
+    }
+
+    /// The own claim was admitted: decisions start from the replica's state.
+    pub(crate) fn open(&mut self, replica: &Replica, advertise_url: &str, clock: &Clock) {
+        self.staged = replica.state.clone();
+        self.log_id = replica.admission.log_id.unwrap_or_default();
+        (self.falls, self.reason) = (0, String::new());
+        let stamp = Stamp { command_id: clock.id(), decided_at: self.log_time(clock), actor: super::system("writer") };
+        let decided_at = stamp.decided_at;
+        if let Ok(staged) = self.leadership.open(advertise_url.to_owned(), stamp) {
+            self.staged.now = decided_at;
+            self.send(staged.bytes, staged.hash, clock);
+        }
+    }
+
+    /// Log time for the next decision: wall time, but never before the last one.
+    pub(super) fn log_time(&self, clock: &Clock) -> LogTime {
+        clock.now().max(self.staged.now)
+    }
+
+    /// Whether it is time to claim anew.
+    pub(super) fn may_claim(&self, uptime: Duration, backoff: &[Duration]) -> bool {
+        let pause = backoff.get(self.falls.min(backoff.len() - 1)).copied().unwrap_or_default();
+        self.leadership.is_following() && uptime.saturating_sub(self.down_since) >= pause
+    }
+
+    /// When the oldest record under way, or a claim, was appended.
+    pub(super) fn oldest_in_flight(&self) -> Option<Duration> {
+        if self.leadership.is_claiming() {
+            return self.claimed_at;
+        }
+        self.in_flight.front().map(|record| record.since)
+    }
+
+    /// Notes when a claim was made.
+    pub(super) fn claimed(&mut self, uptime: Duration) {
+        self.claimed_at = Some(uptime);
+    }
+
+    /// Doubt: nothing that is staged is believed any more. The last `unwritten` records are known not to be on the
+    /// log; whoever waits for the others can't be told what became of them.
+    pub(super) fn step_down(&mut self, reason: &str, unwritten: usize, uptime: Duration) {
+        self.leadership.step_down();
+        self.falls += 1;
+        self.down_since = uptime;
+        self.fall(reason, unwritten);
+    }
+
+    fn fall(&mut self, reason: &str, unwritten: usize) {
+        reason.clone_into(&mut self.reason);
+        self.outgoing.clear();
+        let known = self.in_flight.len().saturating_sub(unwritten);
+        for (index, record) in self.in_flight.drain(..).enumerate() {
+            let error =
+                if index < known { WriteError::OutcomeUnknown } else { WriteError::NoWriter(reason.to_owned()) };
+            record.waiting.into_iter().for_each(|waiting| waiting.fail(&error));
+        }
+    }
+
+    fn no_writer(&self) -> WriteError {
+        WriteError::NoWriter(if self.reason.is_empty() { "not elected yet".to_owned() } else { self.reason.clone() })
+    }
+}
+
+/// Whoever is heard has a new lease, from the moment of the decision.
+fn renew(command: &Command, clock: &Clock, leases: &Leases) {
+    let session = match command {
+        Command::Register(register) => &register.session,
+        Command::Connect(connect) => &connect.session,
+        Command::Revive(revive) => &revive.session,
+        _ => return,
+    };
+    leases.renew(session, clock.uptime(), clock.now());
+}

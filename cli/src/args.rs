@@ -1,0 +1,329 @@
+//! The command line, as clap reads it.
+
+use crate::chat::options::{AgentOptions, LlmOptions};
+use crate::output::Format;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Lists, describes and talks to the models and agents of an mcpctl registry.
+#[derive(Parser)]
+#[command(
+    name = "mcpctl",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  mcpctl dev                        start a registry here, with a demo agent
+  mcpctl get agents                 list what can be chatted with
+  mcpctl chat demo                  chat with an agent
+  mcpctl chat demo -m 'hello'       ask once; the reply goes to stdout"
+)]
+pub struct Cli {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Address of the server [else: MCPCTL_SERVER, else the credentials file]
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
+    /// Token for the server [else: MCPCTL_TOKEN, else the credentials file]
+    #[arg(long, global = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// How to write the answer
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "table|wide|json|yaml|name"
+    )]
+    pub output: Format,
+    /// Write no colours
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Write nothing but answers and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// List agents, llms, threads or events, or get one
+    #[command(after_help = "\
+Examples:
+  mcpctl get agents
+  mcpctl get llms --status active -o wide
+  mcpctl get agent local-coder -o yaml
+  mcpctl get threads --agent local-coder")]
+    Get(Get),
+    /// Show all there is to know about one agent or Llm
+    #[command(after_help = "\
+Examples:
+  mcpctl describe agent local-coder
+  mcpctl describe llm vllm-local")]
+    Describe(One),
+    /// Chat with an agent
+    #[command(after_help = "\
+Examples:
+  mcpctl chat local-coder                        a conversation; /help lists its commands
+  mcpctl chat local-coder -m 'explain this'      one message; the reply goes to stdout
+  git diff | mcpctl chat reviewer -m -           the message comes from stdin
+  mcpctl chat local-coder --thread ID -m 'more'  go on with a thread")]
+    Chat(AgentOptions),
+    /// Talk to an Llm or a pool directly, without an agent or a thread
+    #[command(
+        name = "chat-llm",
+        after_help = "\
+Examples:
+  mcpctl chat-llm vllm-local -m 'hello'
+  mcpctl chat-llm vllm-local --system 'Be terse.' --temperature 0 --extra top_k=4"
+    )]
+    ChatLlm(LlmOptions),
+    /// Sweep now: expire silent publishers, delete what is long inactive
+    #[command(after_help = "\
+Examples:
+  mcpctl gc
+  mcpctl gc -o json")]
+    Gc,
+    /// Show whether the server is up and ready, and what it has
+    #[command(after_help = "\
+Examples:
+  mcpctl status
+  mcpctl status --server http://127.0.0.1:8420")]
+    Status,
+    /// List what happened, oldest first
+    #[command(after_help = "\
+Examples:
+  mcpctl events --limit 20
+  mcpctl events --subject agent/local-coder
+  mcpctl events --type 'agent.*' --after 1000 -o json")]
+    Events(Events),
+    /// Keep a server's address and a token for later commands
+    #[command(after_help = "\
+Examples:
+  mcpctl login --server http://127.0.0.1:8420    asks for the token
+  mcpctl login < token.txt                       reads the token from stdin")]
+    Login,
+    /// Write a completion script for a shell
+    #[command(after_help = "\
+Examples:
+  mcpctl completions bash > ~/.local/share/bash-completion/completions/mcpctl
+  mcpctl completions zsh > ~/.zfunc/_mcpctl
+  mcpctl completions fish > ~/.config/fish/completions/mcpctl.fish")]
+    Completions(Completions),
+    /// Delete agents, Llms or threads
+    #[command(after_help = "\
+Examples:
+  mcpctl delete agent reviewer
+  mcpctl delete llm qwen3-thinking
+  mcpctl delete thread 01890a5d-ac96-774b-bcce-b302099a8057")]
+    Delete(Delete),
+    /// Pause agents or Llms: calls get 503 until they are enabled
+    #[command(after_help = "\
+Examples:
+  mcpctl disable agent local-coder
+  mcpctl disable llm vllm-local")]
+    Disable(Many),
+    /// End a pause
+    #[command(after_help = "\
+Examples:
+  mcpctl enable agent local-coder
+  mcpctl enable llm vllm-local")]
+    Enable(Many),
+    /// Run a whole registry here: server and publisher in one process
+    #[cfg(feature = "dev")]
+    #[command(after_help = "\
+Publishes what config.json in $MCPCTL_HOME says, else the models of local servers (Ollama, LM Studio,
+vLLM, llama.cpp), else an echo Llm with a demo agent.
+
+Examples:
+  mcpctl dev
+  mcpctl dev --no-probe --listen 127.0.0.1:9000
+  RUST_LOG=info mcpctl dev")]
+    Dev(crate::dev::Dev),
+}
+
+/// Flags of `get`.
+#[derive(Args)]
+pub struct Get {
+    /// What to list
+    #[arg(value_enum)]
+    pub noun: Noun,
+    /// Only this one
+    pub name: Option<String>,
+    /// Only rows of this kind (agents, llms)
+    #[arg(long, value_enum)]
+    pub kind: Option<Kind>,
+    /// Only rows with this status (agents, llms)
+    #[arg(long, value_enum)]
+    pub status: Option<Status>,
+    /// Whose threads (threads)
+    #[arg(long, value_name = "NAME")]
+    pub agent: Option<String>,
+}
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Noun {
+    #[value(alias = "agent")]
+    Agents,
+    #[value(alias = "llm")]
+    Llms,
+    #[value(alias = "thread")]
+    Threads,
+    #[value(alias = "event")]
+    Events,
+}
+
+/// What has a status and can be paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RowNoun {
+    #[value(alias = "agents")]
+    Agent,
+    #[value(alias = "llms")]
+    Llm,
+}
+
+/// What can be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Deletable {
+    #[value(alias = "agents")]
+    Agent,
+    #[value(alias = "llms")]
+    Llm,
+    #[value(alias = "threads")]
+    Thread,
+}
+
+impl RowNoun {
+    /// The word for one.
+    pub fn word(self) -> &'static str {
+        match self {
+            RowNoun::Agent => "agent",
+            RowNoun::Llm => "llm",
+        }
+    }
+
+    /// The word for the list, also in paths.
+    pub fn list(self) -> &'static str {
+        match self {
+            RowNoun::Agent => "agents",
+            RowNoun::Llm => "llms",
+        }
+    }
+}
+
+impl Deletable {
+    /// The word for one.
+    pub fn word(self) -> &'static str {
+        match self {
+            Deletable::Agent => "agent",
+            Deletable::Llm => "llm",
+            Deletable::Thread => "thread",
+        }
+    }
+
+    /// The word for the list, also in paths.
+    pub fn list(self) -> &'static str {
+        match self {
+            Deletable::Agent => "agents",
+            Deletable::Llm => "llms",
+            Deletable::Thread => "threads",
+        }
+    }
+}
+
+/// How a row came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    Public,
+    Virtual,
+}
+
+/// How a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Status {
+    Active,
+    Inactive,
+    Hibernating,
+}
+
+/// One agent or Llm.
+#[derive(Args)]
+pub struct One {
+    /// What it is
+    #[arg(value_enum)]
+    pub noun: RowNoun,
+    /// Its name
+    pub name: String,
+}
+
+/// Several agents or Llms.
+#[derive(Args)]
+pub struct Many {
+    /// What they are
+    #[arg(value_enum)]
+    pub noun: RowNoun,
+    /// Their names
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// What to delete.
+#[derive(Args)]
+pub struct Delete {
+    /// What they are
+    #[arg(value_enum)]
+    pub noun: Deletable,
+    /// Their names; of threads, their ids
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// Which events.
+#[derive(Args, Default)]
+pub struct Events {
+    /// Only after this sequence
+    #[arg(long, value_name = "SEQUENCE")]
+    pub after: Option<u64>,
+    /// At most that many [server: 1000]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+    /// Only of this type, a glob such as 'agent.*'
+    #[arg(long = "type", value_name = "GLOB")]
+    pub type_: Option<String>,
+    /// Only about this, for example agent/local-coder
+    #[arg(long, value_name = "SUBJECT")]
+    pub subject: Option<String>,
+}
+
+/// Which shell.
+#[derive(Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: ShellName,
+}
+
+/// Shells that completions are written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShellName {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// The word that a flag's value has on the wire.
+pub fn word(value: &impl ValueEnum) -> Option<String> {
+    value.to_possible_value().map(|v| v.get_name().to_owned())
+}

@@ -1,0 +1,139 @@
+//! A conversation with an agent; the server keeps its thread.
+
+use super::options::{AgentOptions, Settings};
+use super::render::Renderer;
+use super::{Events, is_stream};
+use crate::client::Client;
+use crate::client::failure::Failure;
+use crate::client::route::Route;
+use anyhow::Context;
+use mcpctl_events::wire::chat::{ChatEvent, ChatReply, ChatRequest};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+use std::io::Write;
+
+/// A conversation with an agent.
+pub struct AgentChat {
+    /// The agent.
+    pub name: String,
+    /// The thread, once there is one.
+    pub thread: Option<String>,
+    /// What goes along with every message.
+    pub settings: Settings,
+    client: Client,
+    personality: Option<String>,
+    allow_tools: Option<Vec<String>>,
+}
+
+impl AgentChat {
+    /// A conversation in which nothing was said yet.
+    pub fn new(client: Client, options: AgentOptions) -> anyhow::Result<Self> {
+        let tools = options.allow_tools;
+        Ok(AgentChat {
+            name: options.agent,
+            thread: options.thread,
+            settings: options.common.settings()?,
+            client,
+            personality: options.personality,
+            // An empty name allows none; without the flag the project's own rule holds.
+            allow_tools: (!tools.is_empty()).then(|| tools.into_iter().filter(|t| !t.is_empty()).collect()),
+        })
+    }
+
+    /// Says something and shows the reply.
+    pub async fn say<O: Write, E: Write>(
+        &mut self,
+        message: &str,
+        stream: bool,
+        renderer: &mut Renderer<O, E>,
+    ) -> anyhow::Result<()> {
+        let response = self.client.call(&self.route(), &self.request(message, stream)?).await?;
+        if is_stream(&response) {
+            let thread = follow(Events::of(&self.client, response), renderer).await?;
+            self.thread = Some(thread);
+        } else {
+            let reply: ChatReply = self.client.rest(response).await?.read()?;
+            renderer.text(&reply.assistant)?;
+            self.thread = Some(reply.thread_id);
+        }
+        Ok(())
+    }
+
+    /// Says something and returns the answer's JSON.
+    pub async fn ask(&mut self, message: &str) -> anyhow::Result<String> {
+        let response = self.client.call(&self.route(), &self.request(message, false)?).await?;
+        Ok(self.client.rest(response).await?.body)
+    }
+
+    fn route(&self) -> Route {
+        Route::api(["agents", &self.name, "chat"])
+    }
+
+    fn request(&self, message: &str, stream: bool) -> anyhow::Result<ChatRequest> {
+        Ok(ChatRequest {
+            message: message.to_owned(),
+            thread_id: self.thread.clone(),
+            title: None,
+            stream,
+            personality: self.personality.clone(),
+            system_prompt: self.settings.system.clone(),
+            system_append: self.settings.append.clone(),
+            params: params(&self.settings)?,
+            allow_tools: self.allow_tools.clone(),
+        })
+    }
+}
+
+fn params(settings: &Settings) -> anyhow::Result<Option<Box<RawValue>>> {
+    let mut params = settings.params.clone();
+    if !settings.extra.is_empty() {
+        params.insert("extra".to_owned(), settings.extra.clone().into());
+    }
+    if params.is_empty() { Ok(None) } else { Ok(Some(to_raw_value(&params).context("cannot write the parameters")?)) }
+}
+
+/// Shows a streamed reply; returns its thread.
+async fn follow<O: Write, E: Write>(mut events: Events<'_>, renderer: &mut Renderer<O, E>) -> anyhow::Result<String> {
+    while let Some(data) = events.next().await? {
+        match read(&data)? {
+            Some(ChatEvent::Text { delta }) => renderer.text(&delta)?,
+            Some(ChatEvent::Thinking { delta }) => renderer.thinking(&delta),
+            Some(ChatEvent::Final { thread_id, .. }) => return Ok(thread_id),
+            Some(ChatEvent::Error { error, .. }) => return Err(Failure::Stream { error }.into()),
+            None => {}
+        }
+    }
+    let error = "the stream ended before the reply did".to_owned();
+    Err(Failure::Stream { error }.into())
+}
+
+/// Reads an event; those of a newer server that this program does not know are none.
+fn read(data: &str) -> Result<Option<ChatEvent>, Failure> {
+    serde_json::from_str(data).map(Some).or_else(|problem| {
+        let event: Value = serde_json::from_str(data).unwrap_or_default();
+        let known = matches!(event["type"].as_str(), None | Some("text" | "thinking" | "final" | "error"));
+        if known { Err(Failure::Malformed { reason: problem.to_string() }) } else { Ok(None) }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_of_a_newer_server_are_skipped_and_garbage_is_not() {
+        assert!(matches!(read(r#"{"type":"text","delta":"a"}"#), Ok(Some(ChatEvent::Text { .. }))));
+        assert!(matches!(read(r#"{"type":"tool_call","name":"x"}"#), Ok(None)));
+        assert!(read(r#"{"type":"text"}"#).is_err());
+        assert!(read("garbage").is_err());
+    }
+
+    #[test]
+    fn extras_travel_inside_params() {
+        let mut settings = Settings::default();
+        assert!(params(&settings).unwrap().is_none());
+        settings.params.insert("seed".into(), 3.into());
+        settings.extra.insert("top_k".into(), 4.into());
+        assert_eq!(params(&settings).unwrap().unwrap().get(), r#"{"extra":{"top_k":4},"seed":3}"#);
+    }
+}

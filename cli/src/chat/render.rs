@@ -1,0 +1,162 @@
+//! Shows a reply as it comes: its text on stdout and nothing else, thinking and figures on stderr.
+
+use crate::output::{Screen, clean};
+use std::io::{Stderr, Stdout, Write};
+use std::time::{Duration, Instant};
+
+/// Writes one reply. `O` gets the answer, `E` the rest.
+pub struct Renderer<O, E> {
+    out: O,
+    err: E,
+    screen: Screen,
+    started: Instant,
+    reply: String,
+    /// Line ends not written yet: they may turn out to be the last.
+    held: String,
+    thinking: bool,
+    thinking_ends_line: bool,
+}
+
+impl Renderer<Stdout, Stderr> {
+    /// Writes to the process's streams; the clock starts now.
+    pub fn stdio(screen: Screen) -> Self {
+        Renderer::new(std::io::stdout(), std::io::stderr(), screen)
+    }
+}
+
+impl<O: Write, E: Write> Renderer<O, E> {
+    /// Writes to these streams; the clock starts now.
+    pub fn new(out: O, err: E, screen: Screen) -> Self {
+        let (reply, held) = (String::new(), String::new());
+        let started = Instant::now();
+        Renderer { out, err, screen, started, reply, held, thinking: false, thinking_ends_line: true }
+    }
+
+    /// Shows a piece of the reply.
+    pub fn text(&mut self, piece: &str) -> std::io::Result<()> {
+        self.end_thinking();
+        self.reply.push_str(piece);
+        let body = piece.trim_end_matches(['\n', '\r']);
+        if !body.is_empty() {
+            let held = std::mem::take(&mut self.held);
+            let shown = held + body;
+            let shown = if self.screen.terminal_out { clean::lines(&shown) } else { shown.into() };
+            self.out.write_all(shown.as_bytes())?;
+            self.out.flush()?;
+        }
+        self.held.push_str(&piece[body.len()..]);
+        Ok(())
+    }
+
+    /// Shows a piece of the model's reasoning.
+    pub fn thinking(&mut self, piece: &str) {
+        if self.screen.quiet || piece.is_empty() {
+            return;
+        }
+        self.thinking = true;
+        self.thinking_ends_line = piece.ends_with('\n');
+        let shown = clean::lines(piece);
+        // Each piece is dimmed by itself, so that an interrupted one leaves the terminal as it was.
+        let _ = if self.screen.colour_err {
+            write!(self.err, "\u{1b}[2m{shown}\u{1b}[0m")
+        } else {
+            write!(self.err, "{shown}")
+        };
+        let _ = self.err.flush();
+    }
+
+    /// Ends the reply with one newline, and says how long it was and took.
+    pub fn finish(mut self, thread: Option<&str>) -> std::io::Result<()> {
+        self.end_thinking();
+        self.out.write_all(b"\n")?;
+        self.out.flush()?;
+        if !self.screen.quiet {
+            let thread = thread.map(|id| format!(" thread: {}", clean::line(id))).unwrap_or_default();
+            let _ = writeln!(self.err, "{}{thread}", self.dimmed(&figures(words(&self.reply), self.started.elapsed())));
+        }
+        Ok(())
+    }
+
+    /// Ends a reply that will not be completed.
+    pub fn abandon(mut self) -> std::io::Result<()> {
+        self.end_thinking();
+        if !self.reply.is_empty() {
+            self.out.write_all(b"\n")?;
+            self.out.flush()?;
+        }
+        Ok(())
+    }
+
+    fn end_thinking(&mut self) {
+        if std::mem::take(&mut self.thinking) && !self.thinking_ends_line {
+            let _ = writeln!(self.err);
+        }
+    }
+
+    fn dimmed(&self, text: &str) -> String {
+        if self.screen.colour_err { format!("\u{1b}[2m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+fn words(text: &str) -> usize {
+    text.split_whitespace().count()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no reply has 2^52 words")]
+fn figures(words: usize, took: Duration) -> String {
+    // A clock too coarse to tell must not divide by zero.
+    let seconds = took.as_secs_f64().max(0.001);
+    format!("({words}w · {:.1} w/s · {seconds:.1}s)", words as f64 / seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Screen = Screen { colour_out: false, colour_err: false, terminal_out: false, quiet: false };
+
+    fn show(screen: Screen, pieces: &[&str], thinking: &[&str]) -> (String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut renderer = Renderer::new(&mut out, &mut err, screen);
+        for t in thinking {
+            renderer.thinking(t);
+        }
+        for p in pieces {
+            renderer.text(p).unwrap();
+        }
+        renderer.finish(Some("t1")).unwrap();
+        (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    #[test]
+    fn a_reply_ends_in_exactly_one_newline() {
+        for pieces in [&["a\n", "\nb"][..], &["a\n\nb\n\n"], &["a", "\n\nb", "\n", "\n", ""]] {
+            assert_eq!(show(PLAIN, pieces, &[]).0, "a\n\nb\n", "{pieces:?}");
+        }
+        assert_eq!(show(PLAIN, &[], &[]).0, "\n");
+    }
+
+    #[test]
+    fn figures_have_their_format() {
+        assert_eq!(figures(12, Duration::from_millis(400)), "(12w · 30.0 w/s · 0.4s)");
+        assert_eq!(figures(0, Duration::ZERO), "(0w · 0.0 w/s · 0.0s)");
+        assert_eq!(words(" hello\nthere  you "), 3);
+        assert!(show(PLAIN, &["hello there"], &[]).1.ends_with("s) thread: t1\n"));
+    }
+
+    #[test]
+    fn thinking_goes_to_stderr_and_dim_only_on_a_terminal() {
+        let (out, err) = show(PLAIN, &["hi"], &["let me ", "think"]);
+        assert!(out == "hi\n" && err.starts_with("let me think\n(1w"), "{err}");
+        let (_, err) = show(Screen { colour_err: true, ..PLAIN }, &["hi"], &["x"]);
+        assert!(err.starts_with("\u{1b}[2mx\u{1b}[0m\n\u{1b}[2m(1w"), "{err:?}");
+        assert_eq!(show(Screen { quiet: true, ..PLAIN }, &["hi"], &["x"]).1, "");
+    }
+
+    #[test]
+    fn a_model_cannot_steer_a_terminal_but_a_pipe_gets_every_byte() {
+        let evil = "a\u{1b}[2Jb\u{202e}";
+        assert_eq!(show(PLAIN, &[evil], &[]).0, format!("{evil}\n"));
+        assert_eq!(show(Screen { terminal_out: true, ..PLAIN }, &[evil], &[]).0, "a\u{fffd}[2Jb\u{fffd}\n");
+    }
+}

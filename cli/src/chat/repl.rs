@@ -1,0 +1,205 @@
+//! A conversation: at a terminal with an editor and commands, in a pipe one message a line.
+
+use super::Partner;
+use super::options::value;
+use super::render::Renderer;
+use crate::home;
+use crate::output::{Screen, clean};
+use rustyline::error::ReadlineError;
+use rustyline::{DefaultEditor, config::Configurer};
+use serde_json::Value;
+use std::io::{BufRead, IsTerminal};
+use std::path::PathBuf;
+
+/// How many lines the history keeps.
+const HISTORY: usize = 1000;
+
+const HELP: &str = "\
+/help             this list
+/quit             leave (so does Ctrl-D); Ctrl-C cancels a reply
+/thread [ID]      show the thread, or go on with another
+/clear            begin anew
+/system [TEXT]    show the system prompt, or replace it; /system - returns to the agent's own
+/set [NAME VALUE] show the parameters, or set one: /set temperature 0.2; without a value it is unset";
+
+/// What to do after a line.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Leave,
+    Told(String),
+    Say(String),
+}
+
+/// Converses until the user leaves or the input ends.
+pub async fn run(screen: Screen, partner: Partner, stream: bool) -> anyhow::Result<()> {
+    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        at_terminal(screen, partner, stream).await
+    } else {
+        from_pipe(screen, partner, stream).await
+    }
+}
+
+/// Every line is a message; the first failure ends it.
+async fn from_pipe(screen: Screen, mut partner: Partner, stream: bool) -> anyhow::Result<()> {
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        if !line.trim().is_empty() {
+            partner.say(&line, stream, Renderer::stdio(screen)).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn at_terminal(screen: Screen, mut partner: Partner, stream: bool) -> anyhow::Result<()> {
+    let mut editor = DefaultEditor::new()?;
+    editor.set_max_history_size(HISTORY)?;
+    let history = history();
+    if let Some(path) = &history {
+        // There is none before the first conversation.
+        let _ = editor.load_history(path);
+    }
+    screen.note("/help lists the commands, Ctrl-D leaves");
+    let prompt = format!("{}> ", clean::line(partner.name()));
+    loop {
+        let line = match editor.readline(&prompt) {
+            Ok(line) => line,
+            Err(ReadlineError::Interrupted) => {
+                screen.note("Ctrl-D leaves");
+                continue;
+            }
+            Err(ReadlineError::Eof) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if line.trim().is_empty() {
+            continue;
+        }
+        remember(&mut editor, &line, history.as_ref());
+        match command(&mut partner, &line) {
+            Next::Leave => return Ok(()),
+            Next::Told(text) => crate::output::tell(&text),
+            Next::Say(message) => turn(screen, &mut partner, &message, stream).await?,
+        }
+    }
+}
+
+/// One message and its reply. A failed turn does not end the conversation, a closed terminal does.
+async fn turn(screen: Screen, partner: &mut Partner, message: &str, stream: bool) -> anyhow::Result<()> {
+    let said = tokio::select! {
+        said = partner.say(message, stream, Renderer::stdio(screen)) => said,
+        _ = tokio::signal::ctrl_c() => {
+            crate::output::tell("\n(cancelled)");
+            return Ok(());
+        }
+    };
+    match said {
+        Err(error) if error.is::<std::io::Error>() => Err(error),
+        Err(error) => {
+            let _ = crate::exit::code(Err(error), screen);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+fn history() -> Option<PathBuf> {
+    home::ensure().ok().map(|folder| folder.join("history"))
+}
+
+fn remember(editor: &mut DefaultEditor, line: &str, path: Option<&PathBuf>) {
+    // A history that cannot be written is no reason to stop talking.
+    let _ = editor.add_history_entry(line);
+    if let Some(path) = path {
+        let _ = editor.append_history(path);
+    }
+}
+
+fn command(partner: &mut Partner, line: &str) -> Next {
+    let line = line.trim();
+    let Some(command) = line.strip_prefix('/') else { return Next::Say(line.to_owned()) };
+    let (word, rest) = command.split_once(char::is_whitespace).map_or((command, ""), |(w, r)| (w, r.trim()));
+    match word {
+        "quit" | "exit" => Next::Leave,
+        "help" => Next::Told(HELP.to_owned()),
+        "clear" => {
+            partner.clear();
+            Next::Told("begun anew".to_owned())
+        }
+        "thread" => Next::Told(thread(partner, rest)),
+        "system" => Next::Told(system(partner, rest)),
+        "set" => Next::Told(set(partner, rest)),
+        // A path or the like is no typing error: only a bare word is taken for a command.
+        _ if word.chars().all(|c| c.is_ascii_alphabetic()) => {
+            Next::Told(format!("there is no command /{word}; /help lists them"))
+        }
+        _ => Next::Say(line.to_owned()),
+    }
+}
+
+fn thread(partner: &mut Partner, id: &str) -> String {
+    let Partner::Agent(chat) = partner else { return "a model has no threads".to_owned() };
+    if !id.is_empty() {
+        chat.thread = Some(id.to_owned());
+    }
+    chat.thread.as_ref().map_or_else(|| "no thread yet".to_owned(), |id| format!("thread: {id}"))
+}
+
+fn system(partner: &mut Partner, text: &str) -> String {
+    let settings = partner.settings();
+    match text {
+        "" => {}
+        "-" => settings.system = None,
+        text => settings.system = Some(text.to_owned()),
+    }
+    settings.system.as_ref().map_or_else(|| "system prompt: its own".to_owned(), |s| format!("system prompt: {s}"))
+}
+
+fn set(partner: &mut Partner, text: &str) -> String {
+    let settings = partner.settings();
+    let (key, given) = text.split_once(|c: char| c.is_whitespace() || c == '=').unwrap_or((text, ""));
+    match (key, given.trim()) {
+        ("", _) => {}
+        (key, "") => {
+            settings.params.remove(key);
+            settings.extra.remove(key);
+        }
+        (key, given) => {
+            settings.params.insert(key.to_owned(), value(given));
+        }
+    }
+    let all: Vec<_> = settings.params.iter().chain(&settings.extra).map(|(k, v)| show(k, v)).collect();
+    if all.is_empty() { "no parameters are set".to_owned() } else { all.join("\n") }
+}
+
+fn show(key: &str, value: &Value) -> String {
+    format!("{key} = {value}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::tests::{agent_partner, llm_partner};
+
+    #[test]
+    fn commands_change_what_goes_along() {
+        let mut partner = agent_partner("http://127.0.0.1:9", &[]);
+        assert_eq!(command(&mut partner, "/set temperature 0.2"), Next::Told("temperature = 0.2".into()));
+        assert_eq!(command(&mut partner, "/set stop=END"), Next::Told("stop = \"END\"\ntemperature = 0.2".into()));
+        assert_eq!(command(&mut partner, "/set stop"), Next::Told("temperature = 0.2".into()));
+        assert_eq!(command(&mut partner, "/system be terse"), Next::Told("system prompt: be terse".into()));
+        assert_eq!(command(&mut partner, "/system -"), Next::Told("system prompt: its own".into()));
+        assert_eq!(command(&mut partner, "/thread"), Next::Told("no thread yet".into()));
+        assert_eq!(command(&mut partner, "/thread t1"), Next::Told("thread: t1".into()));
+        command(&mut partner, "/clear");
+        assert_eq!(partner.thread(), None);
+        assert_eq!(command(&mut partner, "/quit"), Next::Leave);
+    }
+
+    #[test]
+    fn only_commands_are_taken_for_commands() {
+        let mut partner = llm_partner("http://127.0.0.1:9", &[]);
+        assert_eq!(command(&mut partner, " hello "), Next::Say("hello".into()));
+        assert_eq!(command(&mut partner, "/etc/passwd is what?"), Next::Say("/etc/passwd is what?".into()));
+        assert_eq!(command(&mut partner, "/halp"), Next::Told("there is no command /halp; /help lists them".into()));
+        assert_eq!(command(&mut partner, "/thread x"), Next::Told("a model has no threads".into()));
+    }
+}

@@ -1,0 +1,126 @@
+//! Talks to the server: one request, one answer or one stream; every failure becomes a [`Failure`].
+
+pub mod failure;
+pub mod route;
+
+use crate::credentials::Target;
+use failure::Failure;
+use mcpctl_events::wire;
+use reqwest::{Method, RequestBuilder, Response, Url};
+use route::Route;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// Longest wait for an answer that is neither a model's nor a stream.
+const ANSWER: Duration = Duration::from_secs(30);
+/// Shorter than servers keep idle connections, so that a slow typist never meets a closed one.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// A server, with the token for it.
+pub struct Client {
+    http: reqwest::Client,
+    target: Target,
+}
+
+/// An answer that is complete.
+#[derive(Debug)]
+pub struct Answer {
+    /// The body, JSON on every route of the API.
+    pub body: String,
+    /// Where the server's tables or log are.
+    pub sequence: Option<u64>,
+}
+
+impl Answer {
+    /// Reads the body as a wire type.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_str(&self.body).map_err(|e| Failure::Malformed { reason: e.to_string() })
+    }
+}
+
+impl Client {
+    /// A client that has not connected yet.
+    pub fn new(target: Target) -> Result<Self, Failure> {
+        let http = builder(&target.server).build().map_err(|e| Failure::transport(&target.server, &e))?;
+        Ok(Client { http, target })
+    }
+
+    /// The server's address as the user would type it.
+    pub fn address(&self) -> &str {
+        self.target.server.as_str().trim_end_matches('/')
+    }
+
+    /// Gets an answer.
+    pub async fn get(&self, route: &Route) -> anyhow::Result<Answer> {
+        self.answer(self.request(Method::GET, route)?.timeout(ANSWER), route).await
+    }
+
+    /// Deletes a resource.
+    pub async fn delete(&self, route: &Route) -> anyhow::Result<Answer> {
+        self.answer(self.request(Method::DELETE, route)?.timeout(ANSWER), route).await
+    }
+
+    /// Posts without a body.
+    pub async fn post(&self, route: &Route) -> anyhow::Result<Answer> {
+        self.answer(self.request(Method::POST, route)?.timeout(ANSWER), route).await
+    }
+
+    /// Posts JSON to a route that a model answers on. There is no time limit: the server has its own.
+    ///
+    /// The answer's body is still on its way.
+    pub async fn call(&self, route: &Route, body: &impl serde::Serialize) -> anyhow::Result<Response> {
+        self.send(self.request(Method::POST, route)?.json(body), route).await
+    }
+
+    /// Reads the rest of an answer.
+    pub async fn rest(&self, response: Response) -> Result<Answer, Failure> {
+        let header = response.headers().get(wire::SEQUENCE_HEADER);
+        let sequence = header.and_then(|v| v.to_str().ok()?.parse().ok());
+        let body = response.text().await.map_err(|e| Failure::transport(&self.target.server, &e))?;
+        Ok(Answer { body, sequence })
+    }
+
+    /// What became of a stream that broke off.
+    pub fn broken(&self, error: &reqwest::Error) -> Failure {
+        Failure::transport(&self.target.server, error)
+    }
+
+    async fn answer(&self, request: RequestBuilder, route: &Route) -> anyhow::Result<Answer> {
+        Ok(self.rest(self.send(request, route).await?).await?)
+    }
+
+    async fn send(&self, request: RequestBuilder, route: &Route) -> anyhow::Result<Response> {
+        let response = request.send().await.map_err(|e| self.broken(&e))?;
+        if response.status().is_success() { Ok(response) } else { Err(failure::refused(response, route).await.into()) }
+    }
+
+    fn request(&self, method: Method, route: &Route) -> anyhow::Result<RequestBuilder> {
+        let request = self.http.request(method, route.url(&self.target.server)?);
+        Ok(if route.is_public() { request } else { request.bearer_auth(&self.target.token) })
+    }
+}
+
+fn builder(server: &Url) -> reqwest::ClientBuilder {
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT)
+        .pool_idle_timeout(IDLE)
+        .tcp_nodelay(true)
+        .redirect(reqwest::redirect::Policy::none());
+    if server.scheme() == "http" {
+        // Reading the system's certificates takes longer than the rest of a start.
+        builder = builder.tls_certs_only([]);
+    }
+    if is_loopback(server) {
+        // A proxy would look for the server on its own machine.
+        builder = builder.no_proxy();
+    }
+    builder
+}
+
+fn is_loopback(server: &Url) -> bool {
+    server.host_str().is_some_and(|host| {
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    })
+}

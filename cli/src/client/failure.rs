@@ -1,0 +1,192 @@
+//! What can go wrong with a request, in words that name the way out.
+
+use super::route::Route;
+use mcpctl_events::wire::error::{ErrorBody, Problem};
+use reqwest::{Response, StatusCode, Url, header};
+use serde_json::Value;
+use std::error::Error as _;
+
+/// Longest part of an answer of unknown shape that is shown, in characters.
+const EXCERPT: usize = 300;
+
+/// A request that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No connection came about.
+    #[error("cannot reach the server at {address}: {reason}")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// The connection was there, then it was not.
+    #[error("the connection to {address} broke off: {reason}")]
+    Broken {
+        /// Host and port.
+        address: String,
+        /// What happened to it.
+        reason: String,
+    },
+    /// The server says no.
+    #[error("{}", .0.body.error)]
+    Refused(Box<Refusal>),
+    /// The answer is not what this version of the program expects.
+    #[error("the server's answer makes no sense: {reason}")]
+    Malformed {
+        /// Where it stopped making sense.
+        reason: String,
+    },
+    /// A stream said that the reply failed.
+    #[error("{error}")]
+    Stream {
+        /// The server's own words.
+        error: String,
+    },
+}
+
+/// An answer with an error status.
+#[derive(Debug)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// The server's own words.
+    pub body: ErrorBody,
+    /// Resource that the request was about: its list's name and its own.
+    pub subject: Option<(String, String)>,
+    /// The server's `Retry-After`.
+    pub retry_after: Option<String>,
+}
+
+impl Failure {
+    /// Turns a transport error around: what failed first comes last in its chain.
+    pub fn transport(server: &Url, error: &reqwest::Error) -> Self {
+        let address = host_and_port(server);
+        let reason = if error.is_timeout() {
+            "no answer in time".to_owned()
+        } else {
+            let deepest = std::iter::successors(error.source(), |&e| e.source()).last();
+            deepest.map_or_else(|| error.to_string(), ToString::to_string)
+        };
+        if error.is_connect() || error.is_builder() {
+            Failure::Unreachable { address, reason }
+        } else {
+            Failure::Broken { address, reason }
+        }
+    }
+
+    /// Every single problem that the server found.
+    pub fn details(&self) -> impl Iterator<Item = String> {
+        let details: &[Problem] = if let Failure::Refused(refusal) = self { &refusal.body.details } else { &[] };
+        details
+            .iter()
+            .map(|d| if d.pointer.is_empty() { d.reason.clone() } else { format!("{}: {}", d.pointer, d.reason) })
+    }
+
+    /// What the user can do about it.
+    pub fn next_steps(&self) -> impl Iterator<Item = String> {
+        let step = match self {
+            Failure::Unreachable { .. } => Some(
+                "check that mcpd is running there; `mcpctl dev` starts one here, --server or MCPCTL_SERVER names another"
+                    .to_owned(),
+            ),
+            Failure::Broken { .. } => Some("try again; `mcpctl status` says how the server is".to_owned()),
+            Failure::Malformed { .. } => Some("check that --server names an mcpd of this version".to_owned()),
+            Failure::Stream { .. } => None,
+            Failure::Refused(refusal) => after_refusal(refusal.status, refusal.subject.as_ref()),
+        };
+        let retry = match self {
+            Failure::Refused(refusal) => refusal.retry_after.as_ref().map(|s| format!("try again in {s} s")),
+            _ => None,
+        };
+        step.into_iter().chain(retry)
+    }
+}
+
+/// Reads a refusal off its response.
+pub async fn refused(response: Response, route: &Route) -> Failure {
+    let status = response.status();
+    let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let retry_after = header(header::RETRY_AFTER);
+    let location = header(header::LOCATION);
+    let text = response.text().await.unwrap_or_default();
+    let body = match location.filter(|_| status.is_redirection()) {
+        Some(to) => plain(format!("the server sends requests on to {to}; give that address as --server")),
+        None => body(status, &text),
+    };
+    let subject = route.subject().map(|(list, name)| (list.to_owned(), name.to_owned()));
+    Failure::Refused(Box::new(Refusal { status, body, subject, retry_after }))
+}
+
+/// The sentence in an error of any shape: the server's own, OpenAI's, or a bare string.
+pub fn sentence(error: &Value) -> Option<&str> {
+    error.as_str().or_else(|| error.get("message")?.as_str())
+}
+
+fn body(status: StatusCode, text: &str) -> ErrorBody {
+    if let Ok(body) = serde_json::from_str(text) {
+        return body;
+    }
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    if let Some(sentence) = value.get("error").and_then(sentence) {
+        return plain(sentence.to_owned());
+    }
+    let excerpt: String = text.trim().chars().take(EXCERPT).collect();
+    let colon = if excerpt.is_empty() { "" } else { ": " };
+    plain(format!("the server answered {status}{colon}{excerpt}"))
+}
+
+fn plain(error: String) -> ErrorBody {
+    ErrorBody { error, code: String::new(), details: Vec::new() }
+}
+
+fn after_refusal(status: StatusCode, subject: Option<&(String, String)>) -> Option<String> {
+    let subject = subject.map(|(list, name)| (list.as_str(), name.as_str()));
+    match (status, subject) {
+        (StatusCode::UNAUTHORIZED, _) => Some("run `mcpctl login`, or give another --token".to_owned()),
+        (StatusCode::FORBIDDEN, _) => Some("use a token with more rights, or ask an admin for one".to_owned()),
+        (StatusCode::NOT_FOUND, Some((list @ ("agents" | "llms"), _))) => {
+            Some(format!("`mcpctl get {list}` lists what there is"))
+        }
+        (StatusCode::NOT_FOUND, Some(("threads", _))) => {
+            Some("`mcpctl get threads --agent NAME` lists what there is".to_owned())
+        }
+        (StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY, Some((list @ ("agents" | "llms"), name))) => {
+            Some(format!("`mcpctl describe {} {name}` says what is the matter", list.trim_end_matches('s')))
+        }
+        _ => None,
+    }
+}
+
+fn host_and_port(server: &Url) -> String {
+    let host = server.host_str().unwrap_or_default();
+    server.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shape_of_error_is_understood() {
+        let status = StatusCode::BAD_GATEWAY;
+        assert_eq!(
+            body(status, r#"{"error":"no","code":"X","details":[{"pointer":"/a","reason":"b"}]}"#).details.len(),
+            1
+        );
+        assert_eq!(body(status, r#"{"error":{"message":"model says no","type":"t"}}"#).error, "model says no");
+        assert_eq!(body(status, r#"{"error":"bare"}"#).error, "bare");
+        assert_eq!(body(status, "<html>").error, "the server answered 502 Bad Gateway: <html>");
+        assert_eq!(body(status, "").error, "the server answered 502 Bad Gateway");
+    }
+
+    #[test]
+    fn refusals_name_the_way_out() {
+        let agent = ("agents".to_owned(), "x".to_owned());
+        assert!(after_refusal(StatusCode::UNAUTHORIZED, None).unwrap().contains("mcpctl login"));
+        assert!(after_refusal(StatusCode::NOT_FOUND, Some(&agent)).unwrap().contains("mcpctl get agents"));
+        let offline = after_refusal(StatusCode::SERVICE_UNAVAILABLE, Some(&agent)).unwrap();
+        assert!(offline.contains("mcpctl describe agent x"));
+        assert_eq!(after_refusal(StatusCode::CONFLICT, Some(&agent)), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! Which server to talk to, and the token for it: flags, then environment, then the credentials file.
+
+use crate::exit::{Stuck, Usage};
+use crate::home;
+use anyhow::Context;
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The credentials file, `{"mcpdUrl","token"}`.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Credentials {
+    /// Address of the server.
+    #[serde(rename = "mcpdUrl", default)]
+    pub server: Option<String>,
+    /// Bearer token for it.
+    #[serde(default)]
+    pub token: Option<String>,
+}
+
+/// A server, and the token to show it. Has no `Debug`: the token is a secret.
+pub struct Target {
+    /// Base address, `http` or `https`.
+    pub server: Url,
+    /// Bearer token.
+    pub token: String,
+}
+
+impl Credentials {
+    /// Reads the file; a missing one is empty.
+    pub fn read() -> anyhow::Result<Self> {
+        let path = path()?;
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
+        };
+        // The parser's own message could quote the token; only where it stopped is told.
+        serde_json::from_str(&text).map_err(|e| {
+            let problem = format!(
+                "{} is not what `mcpctl login` writes (line {}, column {})",
+                path.display(),
+                e.line(),
+                e.column()
+            );
+            Stuck::new(problem, "run `mcpctl login` to write it anew").into()
+        })
+    }
+
+    /// Replaces the file atomically, readable by its user alone. Returns its path.
+    pub fn write(&self) -> anyhow::Result<PathBuf> {
+        home::ensure()?;
+        let path = path()?;
+        let text = serde_json::to_string(self)?;
+        replace(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+}
+
+/// Settles server and token from the flags (or their environment variables) and the credentials file.
+pub fn resolve(server: Option<&str>, token: Option<&str>) -> anyhow::Result<Target> {
+    if let (Some(server), Some(token)) = (server, token) {
+        return Ok(Target { server: parse_server(server)?, token: token.to_owned() });
+    }
+    let saved = Credentials::read()?;
+    let missing = |what: &str, flag: &str, variable: &str| {
+        Stuck::new(
+            format!(
+                "no {what}: neither {flag} nor {variable} is set, and there are no credentials in {}",
+                shown_path()
+            ),
+            "run `mcpctl login` for a server that exists, or `mcpctl dev` to start one here",
+        )
+    };
+    let server = match (server, &saved.server) {
+        (Some(server), _) => parse_server(server)?,
+        (None, Some(server)) => parse_server(server).with_context(|| format!("`mcpdUrl` in {}", shown_path()))?,
+        (None, None) => return Err(missing("server", "--server", "MCPCTL_SERVER").into()),
+    };
+    let token = token.map(str::to_owned).or(saved.token).filter(|t| !t.is_empty());
+    Ok(Target { server, token: token.ok_or_else(|| missing("token", "--token", "MCPCTL_TOKEN"))? })
+}
+
+/// Reads a server's address.
+pub fn parse_server(text: &str) -> Result<Url, Usage> {
+    let example = "an address looks like http://127.0.0.1:8420";
+    let url = Url::parse(text).map_err(|e| Usage(format!("server address {text:?}: {e}; {example}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(Usage(format!("server address {text:?} does not start with http:// or https://; {example}")));
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err(Usage(format!("server address {text:?} may hold no user, query or fragment; {example}")));
+    }
+    Ok(url)
+}
+
+/// Path of the credentials file.
+pub fn path() -> anyhow::Result<PathBuf> {
+    Ok(home::folder()?.join("credentials"))
+}
+
+fn shown_path() -> String {
+    path().map_or_else(|_| "the credentials file".to_owned(), |p| p.display().to_string())
+}
+
+fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let beside = path.with_file_name(format!("credentials.{}.new", std::process::id()));
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(&beside).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()
+    });
+    let done = written.and_then(|()| std::fs::rename(&beside, path));
+    if done.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_checked() {
+        for good in ["http://127.0.0.1:8420", "https://models.example/registry/", "http://[::1]:1"] {
+            assert!(parse_server(good).is_ok(), "{good}");
+        }
+        for bad in ["localhost:8420", "127.0.0.1:8420", "ftp://x", "http://", "http://u@h", "http://h?x"] {
+            assert!(parse_server(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn both_flags_need_no_file() {
+        let target = resolve(Some("http://h:1"), Some("t")).ok().unwrap();
+        assert_eq!((target.server.as_str(), target.token.as_str()), ("http://h:1/", "t"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_is_private_and_replaced_whole() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = std::env::temp_dir().join(format!("mcpctl-credentials-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("credentials");
+        std::fs::write(&path, "a much longer text that was there before").unwrap();
+        replace(&path, b"{}").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"{}");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,200 @@
+//! `describe`: one agent or Llm seen whole: what it is, how it is, what hangs on it, what happened to it.
+
+use crate::args::{Events, One, RowNoun};
+use crate::client::Client;
+use crate::client::route::Route;
+use crate::events;
+use crate::output::Format;
+use crate::output::document::Document;
+use crate::output::sheet::Sheet;
+use crate::output::{clean, json, lines_of};
+use crate::shell::Shell;
+use anyhow::bail;
+use mcpctl_events::wire::rows::{Agent, Llm};
+use std::collections::BTreeMap;
+
+/// How many events are shown.
+const RECENT: usize = 10;
+/// Events asked for at once, the server's own limit.
+const PAGE: u32 = 10_000;
+/// Pages read at most in search of the newest events.
+const PAGES: usize = 20;
+
+/// What agents and Llms have in common.
+struct Row<'a> {
+    status: &'a str,
+    disabled: bool,
+    connected: bool,
+    kind: &'a str,
+    inactive_since: Option<&'a str>,
+}
+
+/// Shows one.
+pub async fn run(shell: &Shell, options: &One) -> anyhow::Result<()> {
+    shell.format(&[Format::Table], "describe")?;
+    let client = shell.client()?;
+    let answer = client.get(&Route::api([options.noun.list(), &options.name])).await?;
+    let (name, mut text) = match options.noun {
+        RowNoun::Agent => {
+            let agent: Agent = answer.read()?;
+            let model = pinned_to(&client, &agent).await;
+            (agent.name.clone(), agent_sheet(&agent, &model))
+        }
+        RowNoun::Llm => {
+            let llm: Llm = answer.read()?;
+            let agents: Vec<Agent> = client.get(&Route::api(["agents"]).with("llm", Some(&llm.name))).await?.read()?;
+            (llm.name.clone(), llm_sheet(&llm, &agents))
+        }
+    };
+    match recent(&client, &format!("{}/{name}", options.noun.word())).await {
+        Ok(events) if !events.is_empty() => {
+            text += "Recent events:\n";
+            text += &lines_of(events::table(&events, false).render(true, false).lines().map(|l| format!("  {l}")));
+        }
+        Ok(_) => {}
+        Err(error) => shell.screen.note(&format!("recent events are not shown: {error:#}")),
+    }
+    Ok(crate::output::answer(&text)?)
+}
+
+fn agent_sheet(agent: &Agent, model: &str) -> String {
+    let mut sheet = Sheet::default();
+    sheet.line("Name", &agent.name);
+    sheet.optional("Description", agent.description.as_ref());
+    let row = Row {
+        status: &agent.status,
+        disabled: agent.disabled,
+        connected: agent.connected,
+        kind: &agent.kind,
+        inactive_since: agent.inactive_since.as_deref(),
+    };
+    row.lines(&mut sheet, agent.last_heartbeat_at.as_deref());
+    sheet.line("Llm", model);
+    sheet.line("Project", agent.project.as_ref().map_or("", |p| &p.name));
+    sheet.optional("Personality", agent.default_personality.as_ref());
+    sheet.optional("Proxy model", agent.proxy_model_name.as_ref());
+    sheet.optional("System prompt", agent.system_prompt.as_ref().filter(|s| !s.is_empty()));
+    sheet.optional("Default params", agent.default_params.as_ref().and_then(|r| object(r.get())));
+    sheet.optional("Extras", agent.extras.as_ref().and_then(|r| object(r.get())));
+    sheet.optional("Labels", labels(&agent.labels));
+    origin(&mut sheet, [&agent.owner_id, &agent.id, &agent.created_at, &agent.updated_at], agent.version);
+    sheet.render()
+}
+
+fn llm_sheet(llm: &Llm, agents: &[Agent]) -> String {
+    let mut sheet = Sheet::default();
+    sheet.line("Name", &llm.name);
+    sheet.optional("Description", llm.description.as_ref());
+    let row = Row {
+        status: &llm.status,
+        disabled: llm.disabled,
+        connected: llm.connected,
+        kind: &llm.kind,
+        inactive_since: llm.inactive_since.as_deref(),
+    };
+    row.lines(&mut sheet, llm.last_heartbeat_at.as_deref());
+    sheet.line("Type", &llm.type_);
+    sheet.line("Model", &llm.model);
+    sheet.optional("URL", llm.url.as_ref());
+    let key = llm.api_key_ref.as_ref();
+    sheet.optional(
+        "API key",
+        key.and_then(|k| k.env.as_ref()).map(|e| format!("environment variable {e} of the server")),
+    );
+    sheet.optional("API key", key.and_then(|k| k.file.as_ref()).map(|f| format!("file {f} on the server")));
+    sheet.optional("Tier", llm.tier.as_ref());
+    sheet.optional("Pool", llm.pool_name.as_ref());
+    sheet.optional("Concurrency", llm.max_concurrent.map(|n| format!("{n} calls at once")));
+    sheet.optional("Extra config", llm.extra_config.as_ref().and_then(|r| object(r.get())));
+    sheet.optional("Labels", labels(&llm.labels));
+    let pinned: Vec<_> = agents.iter().map(|a| format!("{} ({})", a.name, a.status)).collect();
+    sheet.line("Agents", pinned.join(", "));
+    origin(&mut sheet, [&llm.owner_id, &llm.id, &llm.created_at, &llm.updated_at], llm.version);
+    sheet.render()
+}
+
+impl Row<'_> {
+    fn lines(&self, sheet: &mut Sheet, last_heartbeat: Option<&str>) {
+        let published = self.kind == "virtual";
+        let how = match (published, self.connected) {
+            (true, true) => "virtual (published, and its publisher is connected)",
+            (true, false) => "virtual (published, but its publisher is not connected)",
+            (false, _) => "public",
+        };
+        sheet.line("Kind", how);
+        let since = self.inactive_since.map(|s| format!(" since {s}")).unwrap_or_default();
+        let paused = if self.disabled { ", disabled by hand" } else { "" };
+        sheet.line("Status", format!("{}{since}{paused}", self.status));
+        sheet.optional("Last heartbeat", last_heartbeat);
+    }
+}
+
+fn origin(sheet: &mut Sheet, [owner, id, created, updated]: [&String; 4], version: u64) {
+    sheet.line("Owner", owner);
+    sheet.line("Created", created);
+    sheet.line("Updated", format!("{updated} (version {version})"));
+    sheet.line("ID", id);
+}
+
+fn object(text: &str) -> Option<String> {
+    Document::parse(text).ok().filter(|d| !d.is_empty()).map(|d| json::compact(&d))
+}
+
+fn labels(labels: &BTreeMap<String, String>) -> Option<String> {
+    let pairs: Vec<_> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    (!pairs.is_empty()).then(|| pairs.join(", "))
+}
+
+/// The agent's Llm and how it is; a pool, or what cannot be read, is named alone.
+async fn pinned_to(client: &Client, agent: &Agent) -> String {
+    let name = clean::line(&agent.llm.name).into_owned();
+    if agent.llm.id.is_none() {
+        return format!("{name} (a pool)");
+    }
+    let row = client.get(&Route::api(["llms", &agent.llm.name])).await;
+    match row.and_then(|answer| Ok(answer.read::<Llm>()?)) {
+        Ok(llm) => {
+            let connected = if llm.connected { "connected" } else { "not connected" };
+            let disabled = if llm.disabled { ", disabled" } else { "" };
+            format!("{name} ({}, {}, {connected}{disabled})", llm.model, llm.status)
+        }
+        Err(_) => name,
+    }
+}
+
+/// The newest events of a subject, oldest first. The log is read from its start, as the route gives it.
+async fn recent(client: &Client, subject: &str) -> anyhow::Result<Vec<Document>> {
+    let mut query = Events { limit: Some(PAGE), subject: Some(subject.to_owned()), ..Events::default() };
+    let mut newest: Vec<Document> = Vec::new();
+    for _ in 0..PAGES {
+        let page = events::list(&events::fetch(client, &query).await?)?;
+        let last = page.last().map(|e| events::word(e, "sequence"));
+        let full = page.len() == PAGE as usize;
+        newest.extend(page.into_iter().filter(|e| events::word(e, "subject") == subject));
+        newest.drain(..newest.len().saturating_sub(RECENT));
+        let Some(last) = last.filter(|_| full) else { return Ok(newest) };
+        query.after = Some(last.parse()?);
+    }
+    bail!("there are too many of them; see `mcpctl events --subject {subject} --after N`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sheet_says_since_when_and_why_not() {
+        let llm: Llm = serde_json::from_str(
+            r#"{"id":"1","name":"l","type":"openai","model":"m","url":null,"tier":"fast","description":null,
+            "poolName":null,"apiKeyRef":null,"extraConfig":{},"maxConcurrent":null,"labels":{"gpu":"a100"},
+            "kind":"virtual","status":"inactive","disabled":true,"connected":false,"lastHeartbeatAt":"T1",
+            "inactiveSince":"T2","ownerId":"u","version":2,"createdAt":"T0","updatedAt":"T1"}"#,
+        )
+        .unwrap();
+        let shown = llm_sheet(&llm, &[]);
+        assert!(shown.contains("Status:         inactive since T2, disabled by hand\n"), "{shown}");
+        assert!(shown.contains("Kind:           virtual (published, but its publisher is not connected)\n"), "{shown}");
+        assert!(shown.contains("Labels:         gpu=a100\n") && shown.contains("Agents:         -\n"), "{shown}");
+        assert!(!shown.contains("Extra config"), "{shown}");
+    }
+}

@@ -1,0 +1,41 @@
+//! `dev`: server and publisher in this process, with something to chat with from the first second.
+//!
+//! Composes the two libraries and has no registry logic of its own.
+
+mod greeting;
+mod names;
+mod plan;
+mod probe;
+mod program;
+mod stack;
+
+use crate::exit::Usage;
+use crate::output::Format;
+use crate::shell::Shell;
+use mcpd::config::Config;
+use tracing_subscriber::EnvFilter;
+
+/// Flags of `dev`: the server's, and its own.
+#[derive(clap::Args)]
+pub struct Dev {
+    /// The server's flags.
+    #[command(flatten)]
+    server: mcpd::config::Args,
+    /// Don't look for local model servers
+    #[arg(long)]
+    no_probe: bool,
+}
+
+/// Runs the stack until Ctrl-C or SIGTERM.
+pub fn run(shell: &Shell, options: Dev) -> anyhow::Result<()> {
+    shell.format(&[Format::Table], "dev")?;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(shell.screen.colour_err)
+        .init();
+    let config = Config::from_args(options.server).map_err(|e| Usage(e.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(stack::run(shell, config, !options.no_probe))
+}

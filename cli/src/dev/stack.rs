@@ -1,0 +1,110 @@
+//! Starts server and publisher, greets, and takes both down again in order.
+
+use super::greeting::greet;
+use super::plan;
+use crate::client::Client;
+use crate::credentials::{self, Credentials, Target};
+use crate::exit::Stuck;
+use crate::home;
+use crate::shell::Shell;
+use mcpd::config::{Auth, Config};
+use mcpd::server::Server;
+use mcplocal::settings::{Endpoint, ServerSource, Settings};
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Longest wait for the publisher to take its leave.
+const LEAVE: Duration = Duration::from_secs(5);
+
+type Part = JoinSet<anyhow::Result<()>>;
+
+/// Runs the stack until a signal comes or a part of it fails.
+pub async fn run(shell: &Shell, config: Config, probe: bool) -> anyhow::Result<()> {
+    let (listen, open) = (config.args.listen, config.args.auth == Auth::Off);
+    let plan = plan::make(shell.screen, probe, Some(listen.port())).await?;
+    let server = Server::start(config).await.map_err(|e| explained(&e, &listen.to_string()))?;
+    let url = server.url().to_owned();
+    let token = if open { "none".to_owned() } else { token(&server)? };
+    let client = Client::new(Target { server: credentials::parse_server(&url)?, token: token.clone() })?;
+
+    let (stop_server, stop_publisher) = (CancellationToken::new(), CancellationToken::new());
+    let (mut serving, mut publishing) = (Part::new(), Part::new());
+    serving.spawn(server.run(stop_server.clone()));
+    let settings = publisher(plan.config, &url, &token)?;
+    publishing.spawn(mcplocal::run(settings, stop_publisher.clone()));
+
+    let flags = flags(shell, &url);
+    let ended = tokio::select! {
+        signal = signal() => signal,
+        ended = serving.join_next() => early("server", ended),
+        ended = publishing.join_next() => early("publisher", ended),
+        failed = greeted(shell, &client, &plan.expected, &flags) => failed,
+    };
+    shell.screen.note("stopping");
+    stop_publisher.cancel();
+    // The publisher goes first, so that the server can record its leave.
+    let left = timeout(LEAVE, publishing.join_next()).await;
+    stop_server.cancel();
+    let drained = serving.join_next().await;
+    ended.and_then(|()| left.map_or(Ok(()), outcome)).and_then(|()| outcome(drained))
+}
+
+/// Greets, and then never returns.
+async fn greeted(shell: &Shell, client: &Client, expected: &BTreeSet<String>, flags: &str) -> anyhow::Result<()> {
+    greet(shell.screen, client, expected, flags).await?;
+    std::future::pending().await
+}
+
+async fn signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => Ok(pressed?),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+type Ended = Option<Result<anyhow::Result<()>, tokio::task::JoinError>>;
+
+fn early(part: &str, ended: Ended) -> anyhow::Result<()> {
+    outcome(ended)?;
+    anyhow::bail!("the {part} ended by itself; its log says why")
+}
+
+fn outcome(ended: Ended) -> anyhow::Result<()> {
+    ended.unwrap_or(Ok(Ok(())))?
+}
+
+/// The first start writes a token; later ones find it in the credentials.
+fn token(server: &Server) -> anyhow::Result<String> {
+    let token = server.admin_token().map(str::to_owned).or(Credentials::read()?.token);
+    let problem = "the data directory has a user already, but there is no token for it in the credentials file";
+    let next = "`mcpctl login` with that token, or another --data-dir to begin anew";
+    token.ok_or_else(|| Stuck::new(problem, next).into())
+}
+
+/// What the user's commands need to reach this server rather than the one in their credentials.
+fn flags(shell: &Shell, url: &str) -> String {
+    let usual = credentials::resolve(shell.server(), shell.token()).ok();
+    let here = credentials::parse_server(url).ok();
+    if usual.map(|t| t.server) == here { String::new() } else { format!(" --server {url}") }
+}
+
+fn publisher(config: mcplocal::config::Config, url: &str, token: &str) -> anyhow::Result<Settings> {
+    let server = ServerSource::Fixed(Endpoint { url: url.to_owned(), token: token.to_owned() });
+    Ok(Settings::new(server, home::ensure()?.join("provider-session"), config))
+}
+
+fn explained(error: &anyhow::Error, listen: &str) -> anyhow::Error {
+    let in_use = |e: &std::io::Error| e.kind() == ErrorKind::AddrInUse;
+    if error.chain().any(|cause| cause.downcast_ref().is_some_and(in_use)) {
+        let next = "`mcpctl status` says whether it is an mcpd; --listen 127.0.0.1:PORT takes another address";
+        return Stuck::new(format!("another program listens at {listen} already"), next).into();
+    }
+    let next = "if another mcpd uses this data directory, stop it, or give --data-dir another folder";
+    Stuck::new(format!("the server did not start: {error:#}"), next).into()
+}

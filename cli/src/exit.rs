@@ -1,0 +1,58 @@
+//! How the process ends: 0 done, 1 failed, 2 wrong usage. Failures say what to do next.
+
+use crate::client::failure::Failure;
+use crate::output::{self, Screen};
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+/// The command line asks for something that does not exist or make sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// A failure, and a way out of it.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub struct Stuck {
+    /// What is wrong.
+    pub problem: String,
+    /// What the user can do about it.
+    pub next: String,
+}
+
+impl Stuck {
+    /// A failure with its way out.
+    pub fn new(problem: impl Into<String>, next: impl Into<String>) -> Self {
+        Stuck { problem: problem.into(), next: next.into() }
+    }
+}
+
+/// Reports a failure on stderr and picks the exit code.
+pub fn code(result: anyhow::Result<()>, screen: Screen) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    // Whoever read the answer has had enough of it: that is no failure.
+    if is_broken_pipe(&error) {
+        return ExitCode::SUCCESS;
+    }
+    let red = |s: &str| if screen.colour_err { format!("\u{1b}[31m{s}\u{1b}[0m") } else { s.to_owned() };
+    // The label holds our own colour codes; only what others wrote is cleaned.
+    let _ = write!(std::io::stderr().lock(), "{} ", red("error:"));
+    output::tell(&format!("{error:#}"));
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        let details = failure.details().map(|d| format!("  {d}"));
+        details.chain(failure.next_steps().map(|n| format!("next: {n}"))).for_each(|line| output::tell(&line));
+    }
+    if let Some(stuck) = error.downcast_ref::<Stuck>() {
+        output::tell(&format!("next: {}", stuck.next));
+    }
+    if error.is::<Usage>() {
+        output::tell("next: see `mcpctl --help`");
+        return ExitCode::from(2);
+    }
+    ExitCode::FAILURE
+}
+
+/// Only our own writes fail as a bare I/O error; a connection that broke is a [`Failure`].
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+}

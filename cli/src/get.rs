@@ -1,0 +1,111 @@
+//! `get`: lists of agents, Llms, threads and events, or one of them.
+
+mod definition;
+mod rows;
+
+use crate::args::{Events, Get, Noun, word};
+use crate::client::Answer;
+use crate::client::route::Route;
+use crate::exit::Usage;
+use crate::output::document::Document;
+use crate::output::table::Table;
+use crate::output::{Format, clean, lines_of, yaml};
+use crate::shell::Shell;
+
+const FORMATS: [Format; 5] = [Format::Table, Format::Wide, Format::Json, Format::Yaml, Format::Name];
+
+/// Lists, or gets one.
+pub async fn run(shell: &Shell, options: Get) -> anyhow::Result<()> {
+    check(&options)?;
+    if options.noun == Noun::Events {
+        return crate::events::run(shell, &Events::default()).await;
+    }
+    let format = shell.format(&FORMATS, "get")?;
+    let answer = shell.client()?.get(&route(&options)).await?;
+    if format == Format::Json {
+        return crate::output::answer_json(&answer.body);
+    }
+    let text = match format {
+        Format::Yaml => {
+            let documents = documents(&answer)?;
+            let defined = documents.into_iter().map(|d| yaml::write(&definition::of(options.noun, d)));
+            defined.collect::<Vec<_>>().join("---\n")
+        }
+        Format::Name => names(options.noun, &documents(&answer)?),
+        _ => {
+            let wide = format == Format::Wide;
+            let table = table(options.noun, &answer, wide)?;
+            if table.is_empty() {
+                shell.screen.note(&nothing(&options));
+            }
+            table.render(wide, shell.screen.colour_out)
+        }
+    };
+    Ok(crate::output::answer(&text)?)
+}
+
+/// Refuses flags that the noun has no use for.
+fn check(options: &Get) -> Result<(), Usage> {
+    let rows = matches!(options.noun, Noun::Agents | Noun::Llms);
+    let filtered = options.kind.is_some() || options.status.is_some();
+    let problem = if filtered && !rows {
+        "--kind and --status are for `get agents` and `get llms`"
+    } else if filtered && options.name.is_some() {
+        "--kind and --status filter lists; leave them out with a name"
+    } else if options.agent.is_some() && options.noun != Noun::Threads {
+        "--agent is for `get threads`"
+    } else if options.noun == Noun::Threads && options.agent.is_none() && options.name.is_none() {
+        "`get threads` needs --agent NAME, or the id of one thread"
+    } else if options.noun == Noun::Threads && options.agent.is_some() && options.name.is_some() {
+        "`get thread ID` needs no --agent"
+    } else if options.noun == Noun::Events && options.name.is_some() {
+        "events have no names; `mcpctl events` has --after, --type and --subject"
+    } else {
+        return Ok(());
+    };
+    Err(Usage(problem.to_owned()))
+}
+
+fn route(options: &Get) -> Route {
+    let list = word(&options.noun).unwrap_or_default();
+    let route = match (&options.name, &options.agent) {
+        (Some(name), _) => Route::api([list.as_str(), name]),
+        (None, Some(agent)) => Route::api(["agents", agent, "threads"]),
+        (None, None) => Route::api([list.as_str()]),
+    };
+    route.with("kind", options.kind.as_ref().and_then(word)).with("status", options.status.as_ref().and_then(word))
+}
+
+/// The rows of an answer, which is a list or one row.
+fn documents(answer: &Answer) -> anyhow::Result<Vec<Document>> {
+    Ok(match Document::parse(&answer.body)? {
+        Document::List(documents) => documents,
+        one => vec![one],
+    })
+}
+
+fn names(noun: Noun, documents: &[Document]) -> String {
+    let key = if noun == Noun::Threads { "id" } else { "name" };
+    let word = definition::kind(noun);
+    let lines = documents.iter().map(|d| format!("{word}/{}", clean::line(&crate::events::word(d, key))));
+    lines_of(lines)
+}
+
+fn table(noun: Noun, answer: &Answer, wide: bool) -> anyhow::Result<Table> {
+    let rows =
+        if answer.body.trim_start().starts_with('[') { answer.body.clone() } else { format!("[{}]", answer.body) };
+    let answer = Answer { body: rows, sequence: answer.sequence };
+    Ok(match noun {
+        Noun::Agents => rows::agents(&answer.read::<Vec<_>>()?, wide),
+        Noun::Llms => rows::llms(&answer.read::<Vec<_>>()?, wide),
+        Noun::Threads | Noun::Events => rows::threads(&answer.read::<Vec<_>>()?),
+    })
+}
+
+fn nothing(options: &Get) -> String {
+    match (options.noun, options.kind.is_some() || options.status.is_some()) {
+        (Noun::Threads, _) => "no threads yet".to_owned(),
+        (_, true) => "nothing matches".to_owned(),
+        _ => "nothing is registered yet; `mcplocal` publishes what its config.json names".to_owned(),
+    }
+}

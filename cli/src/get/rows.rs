@@ -1,0 +1,121 @@
+//! The tables of agents, Llms and threads.
+
+use crate::output::table::{Table, Width};
+use mcpctl_events::wire::chat::Thread;
+use mcpctl_events::wire::rows::{Agent, Llm};
+
+/// Agents; `wide` says more of each.
+pub fn agents(rows: &[Agent], wide: bool) -> Table {
+    let narrow = [
+        ("NAME", Width::Natural),
+        ("KIND", Width::AtLeast(8)),
+        ("STATUS", Width::AtLeast(10)),
+        ("LLM", Width::Exact(24)),
+        ("PROJECT", Width::Exact(20)),
+        ("DESCRIPTION", Width::Exact(50)),
+    ];
+    let more = [
+        ("CONNECTED", Width::Natural),
+        ("DISABLED", Width::Natural),
+        ("VERSION", Width::Natural),
+        ("ID", Width::Natural),
+    ];
+    let columns: Vec<_> = narrow.into_iter().chain(more.into_iter().filter(|_| wide)).collect();
+    let mut table = Table::new(&columns);
+    for a in rows {
+        let project = a.project.as_ref().map_or("", |p| &p.name);
+        let description = a.description.as_deref().unwrap_or_default();
+        let cells = [&a.name, &a.kind, &a.status, &a.llm.name, project, description];
+        let version = a.version.to_string();
+        let more = [yes_no(a.connected), yes_no(a.disabled), &version, &a.id];
+        table.row(cells.into_iter().chain(more.into_iter().filter(|_| wide)));
+    }
+    table
+}
+
+/// Llms; `wide` says more of each.
+pub fn llms(rows: &[Llm], wide: bool) -> Table {
+    let narrow = [
+        ("NAME", Width::Natural),
+        ("POOL", Width::AtMost(24)),
+        ("KIND", Width::AtLeast(8)),
+        ("STATUS", Width::AtLeast(10)),
+        ("TYPE", Width::AtMost(16)),
+        ("MODEL", Width::AtMost(40)),
+        ("TIER", Width::AtMost(16)),
+        ("ID", Width::Natural),
+    ];
+    let more = [
+        ("CONNECTED", Width::Natural),
+        ("DISABLED", Width::Natural),
+        ("VERSION", Width::Natural),
+        ("URL", Width::Natural),
+        ("DESCRIPTION", Width::Natural),
+    ];
+    let columns: Vec<_> = narrow.into_iter().chain(more.into_iter().filter(|_| wide)).collect();
+    let mut table = Table::new(&columns);
+    for l in rows {
+        let [pool, tier, url, description] =
+            [&l.pool_name, &l.tier, &l.url, &l.description].map(|o| o.as_deref().unwrap_or_default());
+        let cells = [l.name.as_str(), pool, &l.kind, &l.status, &l.type_, &l.model, tier, &l.id];
+        let version = l.version.to_string();
+        let more = [yes_no(l.connected), yes_no(l.disabled), &version, url, description];
+        table.row(cells.into_iter().chain(more.into_iter().filter(|_| wide)));
+    }
+    table
+}
+
+/// Threads of one agent.
+pub fn threads(rows: &[Thread]) -> Table {
+    let columns = [
+        ("ID", Width::Natural),
+        ("TITLE", Width::AtMost(50)),
+        ("CREATED", Width::Natural),
+        ("LAST TURN", Width::Natural),
+    ];
+    let mut table = Table::new(&columns);
+    for t in rows {
+        table.row([t.id.as_str(), &t.title, &t.created_at, &t.last_turn_at]);
+    }
+    table
+}
+
+fn yes_no(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent(name: &str, description: &str) -> Agent {
+        let row = serde_json::json!({
+            "id": "1", "name": name, "description": description, "systemPrompt": null, "llm": {"id": null, "name": "vllm-local"},
+            "project": null, "defaultPersonality": null, "proxyModelName": null, "defaultParams": null, "extras": null,
+            "labels": {}, "kind": "virtual", "status": "active", "disabled": false, "connected": true,
+            "lastHeartbeatAt": null, "inactiveSince": null, "ownerId": "u", "version": 1,
+            "createdAt": "2026-01-01T00:00:00.000Z", "updatedAt": "2026-01-01T00:00:00.000Z"});
+        serde_json::from_str(&row.to_string()).unwrap()
+    }
+
+    #[test]
+    fn agents_have_the_fixed_columns() {
+        let rows = [agent("local-coder", ""), agent("reviewer", &"x".repeat(60))];
+        let shown = agents(&rows, false).render(false, false);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(
+            lines[0],
+            "NAME         KIND      STATUS      LLM                       PROJECT               DESCRIPTION"
+        );
+        assert_eq!(lines[1], "local-coder  virtual   active      vllm-local                -                     -");
+        assert!(lines[2].ends_with(&format!("  {}…", "x".repeat(49))), "{}", lines[2]);
+    }
+
+    #[test]
+    fn a_stranger_cannot_steer_the_terminal_or_break_the_line() {
+        let rows = [agent("a", "evil \u{1b}[31mred\u{7} \u{202e}text\nlocal-coder public active")];
+        let shown = agents(&rows, true).render(true, false);
+        assert_eq!(shown.lines().count(), 2);
+        assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{202e}']));
+    }
+}

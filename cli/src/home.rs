@@ -1,0 +1,25 @@
+//! The user's own folder, `$MCPCTL_HOME` or `~/.mcpctl`.
+
+use anyhow::Context;
+use std::path::PathBuf;
+
+/// Where the user's files are. The folder need not exist.
+pub fn folder() -> anyhow::Result<PathBuf> {
+    if let Some(home) = std::env::var_os("MCPCTL_HOME").filter(|h| !h.is_empty()) {
+        return Ok(home.into());
+    }
+    let home =
+        std::env::home_dir().context("there is no home directory; set MCPCTL_HOME to a folder for mcpctl's files")?;
+    Ok(home.join(".mcpctl"))
+}
+
+/// Makes the folder, readable by its user alone, if it is missing.
+pub fn ensure() -> anyhow::Result<PathBuf> {
+    let folder = folder()?;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    Ok(folder)
+}

@@ -1,0 +1,46 @@
+//! `login`: keeps a server's address and a token, once the server has accepted it.
+
+use crate::client::Client;
+use crate::client::route::Route;
+use crate::credentials::{self, Credentials, Target};
+use crate::exit::Usage;
+use crate::output::Format;
+use crate::shell::Shell;
+use anyhow::Context;
+use std::io::{BufRead, IsTerminal, Read};
+
+/// Where a server listens unless it is told otherwise.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:8420";
+/// Longest token that is read from stdin, in bytes.
+const LONGEST: u64 = 64 * 1024;
+
+/// Checks and keeps the token of `--token`, of stdin, or of whoever sits at the terminal.
+pub async fn run(shell: &Shell) -> anyhow::Result<()> {
+    shell.format(&[Format::Table], "login")?;
+    // A broken file must not be in the way of writing a good one.
+    let saved = shell.server().map(str::to_owned).or_else(|| Credentials::read().ok()?.server);
+    let server = credentials::parse_server(saved.as_deref().unwrap_or(DEFAULT_SERVER))?;
+    let shown = server.as_str().trim_end_matches('/').to_owned();
+    let token = match shell.token() {
+        Some(token) => token.to_owned(),
+        None => ask(&shown)?,
+    };
+    let token = token.trim().to_owned();
+    if token.is_empty() || token.contains(|c: char| !c.is_ascii_graphic()) {
+        return Err(Usage("a token is one word of visible ASCII characters".to_owned()).into());
+    }
+    let client = Client::new(Target { server, token: token.clone() })?;
+    client.get(&Route::api(["agents"]).with("limit", Some(1))).await?;
+    let path = Credentials { server: Some(shown.clone()), token: Some(token) }.write()?;
+    shell.screen.note(&format!("logged in to {shown}; kept in {}", path.display()));
+    Ok(())
+}
+
+fn ask(server: &str) -> anyhow::Result<String> {
+    if std::io::stdin().is_terminal() {
+        return rpassword::prompt_password(format!("token for {server}: ")).context("cannot read the token");
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().take(LONGEST).read_line(&mut line).context("cannot read the token from stdin")?;
+    Ok(line)
+}

@@ -1,0 +1,67 @@
+//! `mcpctl`, the command line of the registry.
+//!
+//! Knows the wire and the terminal. What a server or a publisher does lives in their crates; only [`dev`] composes them.
+
+mod args;
+mod chat;
+mod client;
+mod completions;
+mod credentials;
+mod delete;
+mod describe;
+#[cfg(feature = "dev")]
+mod dev;
+mod events;
+mod exit;
+mod gc;
+mod get;
+mod home;
+mod login;
+mod output;
+mod pause;
+mod shell;
+mod status;
+
+use args::{Cli, Command};
+use clap::Parser;
+use shell::Shell;
+use std::process::ExitCode;
+
+/// Requests make many small allocations on several threads; this allocator takes a tenth off their cost.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    let shell = Shell::new(global);
+    exit::code(run(&shell, command), shell.screen)
+}
+
+fn run(shell: &Shell, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Completions(options) => completions::run(shell, &options),
+        #[cfg(feature = "dev")]
+        Command::Dev(options) => dev::run(shell, options),
+        // One thread is enough for one request at a time, and starts sooner.
+        command => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(talk(shell, command)),
+    }
+}
+
+async fn talk(shell: &Shell, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Get(options) => get::run(shell, options).await,
+        Command::Describe(options) => describe::run(shell, &options).await,
+        Command::Chat(options) => chat::agent(shell, options).await,
+        Command::ChatLlm(options) => chat::llm(shell, options).await,
+        Command::Gc => gc::run(shell).await,
+        Command::Status => status::run(shell).await,
+        Command::Events(options) => events::run(shell, &options).await,
+        Command::Login => login::run(shell).await,
+        Command::Delete(options) => delete::run(shell, &options).await,
+        Command::Disable(options) => pause::run(shell, &options, pause::Change::Disable).await,
+        Command::Enable(options) => pause::run(shell, &options, pause::Change::Enable).await,
+        #[cfg(feature = "dev")]
+        Command::Dev(_) => unreachable!("runs on its own threads"),
+        Command::Completions(_) => unreachable!("talks to nobody"),
+    }
+}

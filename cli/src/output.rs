@@ -1,0 +1,109 @@
+//! Where text goes: the answer to stdout, everything else to stderr; colour only on a terminal that wants it.
+
+pub mod clean;
+pub mod document;
+pub mod json;
+pub mod sheet;
+pub mod table;
+pub mod yaml;
+
+use crate::exit::Usage;
+use document::Document;
+use std::io::{IsTerminal, Write};
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// Columns for people, cut to fit.
+    #[default]
+    Table,
+    /// More columns, nothing cut.
+    Wide,
+    /// The server's answer as JSON.
+    Json,
+    /// Definitions as YAML documents.
+    Yaml,
+    /// One `kind/name` a line.
+    Name,
+}
+
+impl Format {
+    /// Refuses the formats that a command has no meaning for.
+    pub fn only(self, known: &[Format], command: &str) -> Result<Self, Usage> {
+        if known.contains(&self) {
+            return Ok(self);
+        }
+        let all: Vec<_> = known.iter().map(|f| f.word()).collect();
+        Err(Usage(format!("`{command}` has no `-o {}`; it knows: {}", self.word(), all.join(", "))))
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Format::Table => "table",
+            Format::Wide => "wide",
+            Format::Json => "json",
+            Format::Yaml => "yaml",
+            Format::Name => "name",
+        }
+    }
+}
+
+/// Lines, each with its newline.
+pub fn lines_of(lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().fold(String::new(), |text, line| text + &line + "\n")
+}
+
+/// The two streams of the process, and what may be done to them.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
+pub struct Screen {
+    /// Escape codes may be written to stdout.
+    pub colour_out: bool,
+    /// Escape codes may be written to stderr.
+    pub colour_err: bool,
+    /// stdout is read by a person, so a model's control characters are taken out of it.
+    pub terminal_out: bool,
+    /// Nothing but answers and errors is wanted.
+    pub quiet: bool,
+}
+
+impl Screen {
+    /// Looks at the process's streams; `NO_COLOR` and `--no-color` switch colour off.
+    pub fn detect(no_color: bool, quiet: bool) -> Self {
+        let wanted = !no_color
+            && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+            && std::env::var_os("TERM").is_none_or(|v| v != "dumb");
+        let terminal_out = std::io::stdout().is_terminal();
+        Screen {
+            colour_out: wanted && terminal_out,
+            colour_err: wanted && std::io::stderr().is_terminal(),
+            terminal_out,
+            quiet,
+        }
+    }
+
+    /// Writes a line beside the answer, unless `-q` was given.
+    pub fn note(self, text: &str) {
+        if !self.quiet {
+            tell(text);
+        }
+    }
+}
+
+/// Writes a part of the answer.
+pub fn answer(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Writes JSON text as the answer, indented and escaped.
+pub fn answer_json(text: &str) -> anyhow::Result<()> {
+    Ok(answer(&(json::pretty(&Document::parse(text)?) + "\n"))?)
+}
+
+/// Writes a line beside the answer, even with `-q`.
+pub fn tell(text: &str) {
+    // Nobody is left to tell when stderr is closed.
+    let _ = writeln!(std::io::stderr().lock(), "{}", clean::lines(text));
+}

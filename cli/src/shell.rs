@@ -1,0 +1,52 @@
+//! What every command starts with: the global flags, settled.
+
+use crate::args::Global;
+use crate::client::Client;
+use crate::credentials;
+use crate::exit::Usage;
+use crate::output::{Format, Screen};
+
+/// The global flags and the process's streams.
+pub struct Shell {
+    /// Where text goes.
+    pub screen: Screen,
+    format: Format,
+    server: Option<String>,
+    token: Option<String>,
+}
+
+impl Shell {
+    /// Settles the global flags. Opens nothing yet.
+    pub fn new(global: Global) -> Self {
+        // An empty variable is how scripts unset one.
+        let settled = |flag: Option<String>, variable| {
+            flag.or_else(|| std::env::var(variable).ok()).filter(|value| !value.is_empty())
+        };
+        Shell {
+            screen: Screen::detect(global.no_color, global.quiet),
+            format: global.output,
+            server: settled(global.server, "MCPCTL_SERVER"),
+            token: settled(global.token, "MCPCTL_TOKEN"),
+        }
+    }
+
+    /// A client for the server that flags, environment and credentials name.
+    pub fn client(&self) -> anyhow::Result<Client> {
+        Ok(Client::new(credentials::resolve(self.server(), self.token())?)?)
+    }
+
+    /// The asked format, which has to be one that the command knows.
+    pub fn format(&self, known: &[Format], command: &str) -> Result<Format, Usage> {
+        self.format.only(known, command)
+    }
+
+    /// `--server` or its variable.
+    pub fn server(&self) -> Option<&str> {
+        self.server.as_deref()
+    }
+
+    /// `--token` or its variable.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+}

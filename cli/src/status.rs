@@ -1,0 +1,125 @@
+//! `status`: whether the server is up, ready, and what it has.
+
+use crate::client::route::Route;
+use crate::client::{Client, failure::Failure};
+use crate::exit::Stuck;
+use crate::output::document::Document;
+use crate::output::sheet::Sheet;
+use crate::output::{Format, json, yaml};
+use crate::shell::Shell;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What is known of the server.
+struct Report {
+    server: String,
+    /// Why it is not ready, if it is not.
+    unready: Option<String>,
+    sequence: Option<u64>,
+    agents: BTreeMap<String, u64>,
+    llms: BTreeMap<String, u64>,
+}
+
+/// The one member of a row that is counted.
+#[derive(Deserialize)]
+struct Row {
+    status: String,
+}
+
+/// Reports on the server; one that is not ready is a failure.
+pub async fn run(shell: &Shell) -> anyhow::Result<()> {
+    let format = shell.format(&[Format::Table, Format::Json, Format::Yaml], "status")?;
+    let client = shell.client()?;
+    let report = look(&client).await?;
+    let text = match format {
+        Format::Json => json::pretty(&report.document()) + "\n",
+        Format::Yaml => yaml::write(&report.document()),
+        _ => report.sheet(),
+    };
+    crate::output::answer(&text)?;
+    match report.unready {
+        None => Ok(()),
+        Some(reason) => {
+            let problem = format!("the server at {} is not ready: {reason}", report.server);
+            Err(Stuck::new(problem, "give it a moment; its log says what it waits for").into())
+        }
+    }
+}
+
+async fn look(client: &Client) -> anyhow::Result<Report> {
+    client.get(&Route::root(["healthz"])).await?;
+    let unready = match client.get(&Route::root(["readyz"])).await {
+        Ok(_) => None,
+        Err(error) => match error.downcast::<Failure>()? {
+            Failure::Refused(refusal) => Some(refusal.body.error),
+            other => return Err(other.into()),
+        },
+    };
+    let server = client.address().to_owned();
+    let mut report = Report { server, unready, sequence: None, agents: BTreeMap::new(), llms: BTreeMap::new() };
+    if report.unready.is_none() {
+        let answer = client.get(&Route::api(["agents"])).await?;
+        report.sequence = answer.sequence;
+        report.agents = count(answer.read()?);
+        report.llms = count(client.get(&Route::api(["llms"])).await?.read()?);
+    }
+    Ok(report)
+}
+
+fn count(rows: Vec<Row>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for row in rows {
+        *counts.entry(row.status).or_default() += 1;
+    }
+    counts
+}
+
+impl Report {
+    fn sheet(&self) -> String {
+        let mut sheet = Sheet::default();
+        sheet.line("Server", &self.server);
+        sheet.line("Reachable", "yes");
+        sheet.line("Ready", self.unready.as_ref().map_or_else(|| "yes".to_owned(), |r| format!("no: {r}")));
+        if self.unready.is_none() {
+            sheet.optional("Sequence", self.sequence.map(|s| s.to_string()));
+            sheet.line("Agents", in_words(&self.agents));
+            sheet.line("Llms", in_words(&self.llms));
+        }
+        sheet.render()
+    }
+
+    fn document(&self) -> Document {
+        let token = |t: Option<String>| Document::Token(t.unwrap_or_else(|| "null".to_owned()));
+        let counts = |counts: &BTreeMap<String, u64>| {
+            Document::Map(counts.iter().map(|(k, n)| (k.clone(), Document::Token(n.to_string()))).collect())
+        };
+        let reason = self.unready.as_ref().map_or_else(|| token(None), Document::text);
+        let members = [
+            ("server", Document::text(&self.server)),
+            ("ready", token(Some(self.unready.is_none().to_string()))),
+            ("reason", reason),
+            ("sequence", token(self.sequence.map(|s| s.to_string()))),
+            ("agents", counts(&self.agents)),
+            ("llms", counts(&self.llms)),
+        ];
+        Document::Map(members.map(|(k, v)| (k.to_owned(), v)).into())
+    }
+}
+
+fn in_words(counts: &BTreeMap<String, u64>) -> String {
+    let total: u64 = counts.values().sum();
+    let parts: Vec<_> = counts.iter().map(|(status, n)| format!("{n} {status}")).collect();
+    if parts.is_empty() { "0".to_owned() } else { format!("{total} ({})", parts.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_told_by_status() {
+        let row = |s: &str| Row { status: s.to_owned() };
+        assert_eq!(in_words(&count(vec![row("active"), row("inactive"), row("active")])), "3 (2 active, 1 inactive)");
+        assert_eq!(in_words(&count(vec![])), "0");
+    }
+}

@@ -1,0 +1,54 @@
+//! The rules: what a command means for the registry as it stands. Pure: the same state, command and context give the
+//! same events, or the same refusal.
+
+mod public;
+mod register;
+mod session;
+mod sweep;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+pub use sweep::{Retained, SweepPlan, plan_retention, retained};
+
+use crate::{command::Command, event::Event, rejection::Rejection, state::State, time::LogTime};
+use uuid::Uuid;
+
+/// What a decision knows besides the state and the command.
+#[derive(Debug, Clone, Copy)]
+pub struct Context {
+    /// Log time of the decision.
+    pub now: LogTime,
+    /// The log that the decision will be written to.
+    pub log_id: Uuid,
+}
+
+/// Decides a command. No events: the command is fulfilled already, nothing changes.
+///
+/// # Errors
+/// The reason why the command is refused; it names every row that is in the way.
+pub fn decide(state: &State, command: &Command, context: Context) -> Result<Vec<Event>, Rejection> {
+    match command {
+        Command::Register(register) => register::register(state, register, context.now),
+        Command::Connect(connect) => session::connect(state, connect),
+        Command::Disconnect(disconnect) => Ok(session::disconnect(state, disconnect)),
+        Command::CloseBoots(close) => Ok(session::close_boots(state, close)),
+        Command::Deactivate(deactivate) => Ok(session::deactivate(state, deactivate)),
+        Command::Revive(revive) => session::revive(state, revive),
+        Command::Expire(expire) => Ok(sweep::expire(state, expire)),
+        Command::DeleteExpiredAgents(retention) => Ok(sweep::delete_agents(state, retention)),
+        Command::DeleteExpiredLlm(retention) => Ok(sweep::delete_llm(state, retention)),
+        Command::SuspendExpiry(suspend) => Ok(sweep::suspend(state, suspend, context.log_id)),
+        Command::ResumeExpiry { sweep_id } => Ok(sweep::resume(state, *sweep_id, context.log_id)),
+        Command::CreateLlm(create) => public::create(state, create),
+        Command::CreateAgent(create) => public::create(state, create),
+        Command::PutLlm(put) => public::put(state, put),
+        Command::PutAgent(put) => public::put(state, put),
+        Command::DeleteLlm(name) => public::delete_llm(state, name),
+        Command::DeleteAgent(name) => public::delete_agent(state, name),
+        Command::SwitchLlm(switch) => public::switch::<crate::definition::LlmDefinition>(state, switch),
+        Command::SwitchAgent(switch) => public::switch::<crate::definition::AgentDefinition>(state, switch),
+        Command::IssueToken(issue) => Ok(token::issue(state, issue)),
+    }
+}

@@ -1,0 +1,129 @@
+//! What people create, edit, pause and delete by hand.
+
+use crate::{
+    command::{Create, Put, Switch},
+    definition::{AgentDefinition, Definition, LlmDefinition},
+    event::{
+        Event,
+        row::{Appeared, Cause, Deleted, Kind, RowEvent, Status, Switched, Updated},
+    },
+    name::Name,
+    rejection::Rejection,
+    state::{Row, State, Stored},
+};
+
+/// A definition whose references a person gave by name.
+pub(super) trait ByHand: Stored {
+    /// Looks the names up.
+    fn resolve(&self, state: &State) -> Result<Self, Rejection>;
+    /// The refusal when there is no row of this name.
+    fn not_found(name: &Name) -> Rejection;
+}
+
+impl ByHand for LlmDefinition {
+    fn resolve(&self, _: &State) -> Result<Self, Rejection> {
+        Ok(self.clone())
+    }
+    fn not_found(name: &Name) -> Rejection {
+        Rejection::LlmNotFound(name.clone())
+    }
+}
+
+impl ByHand for AgentDefinition {
+    fn resolve(&self, state: &State) -> Result<Self, Rejection> {
+        let llm = state.pin(&self.llm.name).ok_or_else(|| Rejection::LlmNotFound(self.llm.name.clone()))?;
+        match &self.project {
+            Some(project) => Err(Rejection::ProjectNotFound(project.clone())),
+            None => Ok(Self { llm, ..self.clone() }),
+        }
+    }
+    fn not_found(name: &Name) -> Rejection {
+        Rejection::AgentNotFound(name.clone())
+    }
+}
+
+pub(super) fn create<D: ByHand>(state: &State, command: &Create<D>) -> Result<Vec<Event>, Rejection> {
+    if D::table(state).get(&command.name).is_some() {
+        return Err(Rejection::NameTaken { title: D::TITLE, name: command.name.clone() });
+    }
+    let data = Appeared {
+        cause: Cause::User,
+        from: None,
+        to: Status::Active,
+        id: command.id,
+        kind: Kind::Public,
+        owner_id: command.owner,
+        session_id: None,
+        version: 1,
+        definition: command.definition.resolve(state)?,
+    };
+    Ok(vec![D::event(&command.name, RowEvent::Created(data))])
+}
+
+pub(super) fn put<D: ByHand>(state: &State, command: &Put<D>) -> Result<Vec<Event>, Rejection> {
+    let row = existing::<D>(state, &command.name)?;
+    if let Some(expected) = command.if_match.filter(|version| *version != row.version) {
+        let name = command.name.clone();
+        return Err(Rejection::VersionConflict { title: D::TITLE, name, expected, found: row.version });
+    }
+    let definition = command.definition.resolve(state)?;
+    if row.definition == definition {
+        return Ok(Vec::new());
+    }
+    if row.kind == Kind::Virtual && row.is_live() {
+        let (name, status) = (command.name.clone(), row.status.as_str());
+        return Err(Rejection::DefinedByPublisher { title: D::TITLE, name, status });
+    }
+    let data = Updated {
+        cause: Cause::User,
+        from: row.status,
+        to: Status::Active,
+        kind: Kind::Public,
+        version: row.version + 1,
+        definition,
+    };
+    Ok(vec![D::event(&command.name, RowEvent::Updated(data))])
+}
+
+pub(super) fn switch<D: ByHand>(state: &State, command: &Switch) -> Result<Vec<Event>, Rejection> {
+    let row = existing::<D>(state, &command.name)?;
+    if row.disabled == command.disabled {
+        return Ok(Vec::new());
+    }
+    let data = Switched { cause: Cause::User, from: row.status, to: row.status };
+    let event = if command.disabled { RowEvent::Disabled(data) } else { RowEvent::Enabled(data) };
+    Ok(vec![D::event(&command.name, event)])
+}
+
+pub(super) fn delete_llm(state: &State, name: &Name) -> Result<Vec<Event>, Rejection> {
+    let llm = existing::<LlmDefinition>(state, name)?;
+    let public = state.agents_of(llm.id).filter(|agent| agent.kind == Kind::Public);
+    let agents: Vec<Name> = public.map(|agent| agent.name.clone()).collect();
+    if !agents.is_empty() {
+        return Err(Rejection::PinnedByPublicAgents { llm: name.clone(), agents });
+    }
+    let agents = state.agents_of(llm.id).map(|agent| deleted(agent, Cause::LlmDeleted));
+    Ok(agents.chain([deleted(llm, Cause::User)]).collect())
+}
+
+pub(super) fn delete_agent(state: &State, name: &Name) -> Result<Vec<Event>, Rejection> {
+    Ok(vec![deleted(existing::<AgentDefinition>(state, name)?, Cause::User)])
+}
+
+fn existing<'a, D: ByHand>(state: &'a State, name: &Name) -> Result<&'a Row<D>, Rejection> {
+    D::table(state).get(name).map(|row| &**row).ok_or_else(|| D::not_found(name))
+}
+
+fn deleted<D: Stored + Definition>(row: &Row<D>, cause: Cause) -> Event {
+    let data = Deleted {
+        cause,
+        from: row.status,
+        to: None,
+        id: row.id,
+        inactive_since: row.inactive_since,
+        last_heartbeat_at: row.last_heartbeat_at,
+        cutoff: None,
+        sweep_id: None,
+    };
+    D::event(&row.name, RowEvent::Deleted(data))
+}

@@ -1,0 +1,222 @@
+//! A publisher's declaration: all of it, or nothing.
+
+use crate::{
+    command::{AgentEntry, Provider, Register},
+    definition::{AgentDefinition, LlmDefinition, Pin},
+    event::{
+        Body, Event, Subject,
+        row::{Appeared, Cause, Kind, RowEvent, Status, Transition, Updated},
+        session::SessionRegistered,
+    },
+    name::Name,
+    rejection::Rejection,
+    state::{Row, State, Stored, TOMBSTONE_RETENTION},
+    time::LogTime,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use uuid::Uuid;
+
+pub(super) fn register(state: &State, command: &Register, now: LogTime) -> Result<Vec<Event>, Rejection> {
+    let mut events = Vec::with_capacity(1 + command.providers.len() + command.agents.len());
+    match state.sessions.get(&command.session) {
+        Some(session) if session.user_id != command.user.id => {
+            return Err(Rejection::SessionOfAnotherUser(command.session.clone()));
+        }
+        Some(_) => {}
+        None => events.push(session_registered(command)),
+    }
+    let declaration = Declaration { state, command, now };
+    let mut declared = BTreeMap::new();
+    for provider in &command.providers {
+        let id = declaration.llm(provider, &mut events)?;
+        declared.insert(&provider.name, id);
+    }
+    for agent in &command.agents {
+        declaration.agent(agent, &declared, &mut events)?;
+    }
+    let agents: BTreeSet<&Name> = command.agents.iter().map(|agent| &agent.name).collect();
+    declaration.withdraw::<AgentDefinition>(&agents, &mut events);
+    declaration.withdraw::<LlmDefinition>(&declared.into_keys().collect(), &mut events);
+    Ok(events)
+}
+
+fn session_registered(command: &Register) -> Event {
+    let data = SessionRegistered { user_id: command.user.id, user: command.user.name.clone() };
+    Event { subject: Subject::Session(command.session.clone()), body: Body::SessionRegistered(data) }
+}
+
+struct Declaration<'a> {
+    state: &'a State,
+    command: &'a Register,
+    now: LogTime,
+}
+
+impl Declaration<'_> {
+    fn llm(&self, provider: &Provider, events: &mut Vec<Event>) -> Result<Uuid, Rejection> {
+        let row = self.publishable::<LlmDefinition>(&provider.name)?;
+        let definition = merge_llm(row.map(|row| &row.definition), provider);
+        Ok(self.declare(&provider.name, row, provider.id, provider.initial_status, definition, events))
+    }
+
+    fn agent(
+        &self,
+        agent: &AgentEntry,
+        declared: &BTreeMap<&Name, Uuid>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Rejection> {
+        let row = self.publishable::<AgentDefinition>(&agent.name)?;
+        let pin = match declared.get(&agent.llm_name) {
+            Some(id) => Pin { id: Some(*id), name: agent.llm_name.clone() },
+            None => self.pin(&agent.llm_name, declared)?,
+        };
+        if let Some(project) = &agent.project {
+            return Err(Rejection::ProjectNotFound(project.clone()));
+        }
+        let definition = merge_agent(row.map(|row| &row.definition), agent, pin);
+        self.declare(&agent.name, row, agent.id, Status::Active, definition, events);
+        Ok(())
+    }
+
+    /// Pools are meant as they are after this request: its Llms join and leave them.
+    fn pin(&self, name: &Name, declared: &BTreeMap<&Name, Uuid>) -> Result<Pin, Rejection> {
+        if let Some(llm) = self.state.llms.get(name) {
+            return Ok(Pin { id: Some(llm.id), name: name.clone() });
+        }
+        let others = || self.state.pool(name).is_some_and(|mut pool| pool.any(|llm| !declared.contains_key(&llm.name)));
+        if self.command.providers.iter().any(|provider| self.pool_of(provider) == Some(name)) || others() {
+            Ok(Pin { id: None, name: name.clone() })
+        } else {
+            Err(Rejection::LlmNotFound(name.clone()))
+        }
+    }
+
+    fn pool_of<'a>(&'a self, provider: &'a Provider) -> Option<&'a Name> {
+        let kept = || self.state.llms.get(&provider.name).and_then(|row| row.definition.pool_name.as_ref());
+        provider.pool_name.as_ref().or_else(kept)
+    }
+
+    /// The row of this name, if it may be published by this session.
+    fn publishable<D: Stored>(&self, name: &Name) -> Result<Option<&Arc<Row<D>>>, Rejection> {
+        let Some(row) = D::table(self.state).get(name) else { return Ok(None) };
+        let (title, name) = (D::TITLE, name.clone());
+        if row.kind == Kind::Public {
+            Err(Rejection::PublicRow { title, name })
+        } else if row.owner != self.command.user.id {
+            Err(Rejection::OwnedByAnother { title, name })
+        } else if row.is_live() && row.session.as_ref() != Some(&self.command.session) {
+            Err(Rejection::ActiveElsewhere { title, name })
+        } else {
+            Ok(Some(row))
+        }
+    }
+
+    /// Writes what makes the row stand as declared, and returns its id.
+    fn declare<D: Stored>(
+        &self,
+        name: &Name,
+        row: Option<&Arc<Row<D>>>,
+        fresh_id: Uuid,
+        to: Status,
+        definition: D,
+        events: &mut Vec<Event>,
+    ) -> Uuid {
+        let Some(row) = row else { return self.appear(name, fresh_id, to, definition, events) };
+        if let Some(event) = self.transition(row, to) {
+            events.push(D::event(name, event));
+        }
+        if row.definition != definition {
+            let version = row.version + 1;
+            let data = Updated { cause: Cause::Registered, from: to, to, kind: row.kind, version, definition };
+            events.push(D::event(name, RowEvent::Updated(data)));
+        }
+        row.id
+    }
+
+    fn appear<D: Stored>(
+        &self,
+        name: &Name,
+        fresh_id: Uuid,
+        to: Status,
+        definition: D,
+        events: &mut Vec<Event>,
+    ) -> Uuid {
+        let user = self.command.user.id;
+        let oldest = self.now.minus(TOMBSTONE_RETENTION);
+        let grave = D::table(self.state).tombstone(name).filter(|grave| grave.owner == user);
+        let grave = grave.filter(|grave| grave.deleted_at >= oldest);
+        let data = Appeared {
+            cause: if grave.is_some() { Cause::Restored } else { Cause::Registered },
+            from: None,
+            to,
+            id: grave.map_or(fresh_id, |grave| grave.id),
+            kind: Kind::Virtual,
+            owner_id: user,
+            session_id: Some(self.command.session.clone()),
+            version: grave.map_or(1, |grave| grave.version + 1),
+            definition,
+        };
+        let id = data.id;
+        let event = if grave.is_some() { RowEvent::Restored(data) } else { RowEvent::Registered(data) };
+        events.push(D::event(name, event));
+        id
+    }
+
+    fn transition<D: Stored>(&self, row: &Row<D>, to: Status) -> Option<RowEvent<D>> {
+        let same_session = row.session.as_ref() == Some(&self.command.session);
+        if same_session && row.status == to {
+            return None;
+        }
+        let cause = match (same_session, row.status, to) {
+            (false, ..) => Cause::Adopted,
+            (true, Status::Active, Status::Hibernating) => Cause::Slept,
+            (true, ..) => Cause::Registered,
+        };
+        let data = Transition::new(cause, row.status, to, Some(self.command.session.clone()));
+        Some(if to == Status::Hibernating { RowEvent::Hibernated(data) } else { RowEvent::Activated(data) })
+    }
+
+    /// Releases the rows that the session owned and no longer names.
+    fn withdraw<D: Stored>(&self, declared: &BTreeSet<&Name>, events: &mut Vec<Event>) {
+        let Some(session) = self.state.sessions.get(&self.command.session) else { return };
+        for name in D::owned(session).iter().filter(|name| !declared.contains(name)) {
+            if let Some(row) = D::table(self.state).get(name) {
+                let data = Transition::new(Cause::Withdrawn, row.status, Status::Inactive, None);
+                events.push(D::event(name, RowEvent::Deactivated(data)));
+            }
+        }
+    }
+}
+
+fn merge_llm(old: Option<&LlmDefinition>, new: &Provider) -> LlmDefinition {
+    let keep = |field: fn(&LlmDefinition) -> Option<String>| old.and_then(field);
+    LlmDefinition {
+        type_: new.type_.clone(),
+        model: new.model.clone(),
+        url: None,
+        tier: new.tier.clone().or_else(|| keep(|old| old.tier.clone())),
+        description: new.description.clone().or_else(|| keep(|old| old.description.clone())),
+        pool_name: new.pool_name.clone().or_else(|| old.and_then(|old| old.pool_name.clone())),
+        api_key_ref: None,
+        extra_config: new.extra_config.clone().or_else(|| old.and_then(|old| old.extra_config.clone())),
+        max_concurrent: new.max_concurrent.or_else(|| old.and_then(|old| old.max_concurrent)),
+        max_wait_seconds: new.max_wait_seconds.or_else(|| old.and_then(|old| old.max_wait_seconds)),
+        labels: new.labels.clone().or_else(|| old.map(|old| old.labels.clone())).unwrap_or_default(),
+    }
+}
+
+fn merge_agent(old: Option<&AgentDefinition>, new: &AgentEntry, llm: Pin) -> AgentDefinition {
+    AgentDefinition {
+        description: new.description.clone().or_else(|| old.and_then(|old| old.description.clone())),
+        system_prompt: new.system_prompt.clone().or_else(|| old.and_then(|old| old.system_prompt.clone())),
+        llm,
+        project: new.project.clone(),
+        default_personality: old.and_then(|old| old.default_personality.clone()),
+        proxy_model_name: old.and_then(|old| old.proxy_model_name.clone()),
+        default_params: new.default_params.clone().or_else(|| old.and_then(|old| old.default_params.clone())),
+        extras: new.extras.clone().or_else(|| old.and_then(|old| old.extras.clone())),
+        labels: new.labels.clone().or_else(|| old.map(|old| old.labels.clone())).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,16 @@
+//! Every rule as given / when / then, and the fold under random commands.
+
+mod adopt;
+mod ask;
+mod by_hand;
+mod cascade;
+mod consistent;
+mod given;
+mod mass;
+mod random;
+mod register;
+mod restore;
+mod stream;
+mod sweep;
+mod token;
+mod withdraw;

@@ -1,0 +1,100 @@
+//! Why a command is refused. Nothing was changed then.
+
+use crate::name::{Name, SessionId};
+
+/// A refusal, in words for the person who asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// No such session; its publisher has to register again.
+    #[error("provider session not found: {0}; register again")]
+    SessionNotFound(SessionId),
+    /// The session belongs to somebody else.
+    #[error("provider session {0} belongs to another user")]
+    SessionOfAnotherUser(SessionId),
+    /// A publisher may not take a public name.
+    #[error("Cannot publish over public {title}: {name}")]
+    PublicRow {
+        /// `Llm` or `Agent`.
+        title: &'static str,
+        /// The row.
+        name: Name,
+    },
+    /// Another session publishes the name right now.
+    #[error(
+        "Virtual {title} '{name}' is already active under a different session; publish it under another name, and give \
+         both the same `poolName` if they serve the same model"
+    )]
+    ActiveElsewhere {
+        /// `Llm` or `Agent`.
+        title: &'static str,
+        /// The row.
+        name: Name,
+    },
+    /// The row belongs to another user.
+    #[error("Virtual {title} '{name}' belongs to another user; publish under another name")]
+    OwnedByAnother {
+        /// `Llm` or `Agent`.
+        title: &'static str,
+        /// The row.
+        name: Name,
+    },
+    /// No such Llm, nor a pool.
+    #[error("Llm not found: {0}")]
+    LlmNotFound(Name),
+    /// No such agent.
+    #[error("Agent not found: {0}")]
+    AgentNotFound(Name),
+    /// No such project.
+    #[error("Project not found: {0}")]
+    ProjectNotFound(Name),
+    /// The name is taken.
+    #[error("{title} '{name}' already exists")]
+    NameTaken {
+        /// `Llm` or `Agent`.
+        title: &'static str,
+        /// The row.
+        name: Name,
+    },
+    /// Somebody else changed the row first.
+    #[error("{title} '{name}' is at version {found}, not {expected}; read it again and repeat the change")]
+    VersionConflict {
+        /// `Llm` or `Agent`.
+        title: &'static str,
+        /// The row.
+        name: Name,
+        /// The version of `If-Match`.
+        expected: u64,
+        /// The version it has.
+        found: u64,
+    },
+    /// A live virtual row is its publisher's to change.
+    #[error("Virtual {title} '{name}' is {status} and defined by its publisher; change it there, or stop it first")]
+    DefinedByPublisher {
+        /// `Llm` or `Agent`.
+        title: &'static str,
+        /// The row.
+        name: Name,
+        /// `active` or `hibernating`.
+        status: &'static str,
+    },
+    /// Public agents would lose their Llm.
+    #[error("Llm '{llm}' is used by public agents: {}; pin them to another Llm or delete them first", join(.agents))]
+    PinnedByPublicAgents {
+        /// The Llm.
+        llm: Name,
+        /// The agents.
+        agents: Vec<Name>,
+    },
+    /// One record may hold 900 KB.
+    #[error("the change is {bytes} bytes on the log, more than the {limit} that one change may have; split it")]
+    RecordTooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+fn join(names: &[Name]) -> String {
+    names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
+}

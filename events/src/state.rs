@@ -1,0 +1,235 @@
+//! What the registry is after the events so far: the fold of the log, in memory.
+//!
+//! The state is changed by [`evolve`](crate::evolve::evolve) alone. Maps that are walked to decide something are
+//! ordered, so that a decision never depends on a hash seed.
+
+mod keys;
+mod row;
+mod session;
+mod table;
+
+pub use keys::{KeyFull, KeyUse, Keys};
+pub use row::{Agent, Llm, Row};
+pub use session::{Connection, Session};
+pub use table::{Table, Tombstone};
+
+use crate::{
+    definition::{AgentDefinition, LlmDefinition, Pin},
+    event::{Resource, token::Role},
+    hash::Hash,
+    name::{Name, SessionId},
+    time::LogTime,
+};
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use uuid::Uuid;
+
+/// Names of deleted rows are kept this long for a restore: 90 days.
+pub const TOMBSTONE_RETENTION: std::time::Duration = std::time::Duration::from_hours(90 * 24);
+
+/// The registry, as far as it is known from the log.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Log time of the last event.
+    pub now: LogTime,
+    /// All Llms.
+    pub llms: Table<LlmDefinition>,
+    /// All agents.
+    pub agents: Table<AgentDefinition>,
+    /// All sessions.
+    pub sessions: BTreeMap<SessionId, Session>,
+    /// Users by name.
+    pub users: BTreeMap<Name, Uuid>,
+    /// Tokens by the hash of their secret.
+    #[serde(with = "tokens_as_list")]
+    pub tokens: HashMap<Hash, Token>,
+    /// When expiry goes on, while it is suspended.
+    pub expiry_suspended_until: Option<LogTime>,
+    /// Agents pinned to an Llm, by the Llm's id.
+    pub(crate) pins: BTreeMap<Uuid, BTreeSet<Name>>,
+    /// Llms by explicit pool name.
+    pub(crate) pools: BTreeMap<Name, BTreeSet<Name>>,
+    /// Clients' keys of the last 24 hours.
+    pub keys: Keys,
+    /// What changed since [`State::take_touched`]; `None` while nobody asks.
+    #[serde(skip)]
+    touched: Option<Vec<Touched>>,
+}
+
+/// A token that works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Token {
+    /// UUIDv7.
+    pub id: Uuid,
+    /// Unique name.
+    pub name: Name,
+    /// The user that it stands for.
+    pub user_id: Uuid,
+    /// That user's name.
+    pub user: Name,
+    /// What it may do.
+    pub role: Role,
+    /// SHA-256 of the secret.
+    pub sha256: Hash,
+    /// When it stops working.
+    pub expires_at: Option<LogTime>,
+    /// When it was made.
+    pub created_at: LogTime,
+}
+
+/// What an event changed: the rows that a projection has to write again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Touched {
+    /// The Llm of this name, or its absence.
+    Llm(Name),
+    /// The agent of this name, or its absence.
+    Agent(Name),
+    /// The session, or its absence.
+    Session(SessionId),
+    /// The token of this name, or its absence.
+    Token(Name),
+}
+
+/// Resources that are kept in a [`Table`] of the state.
+pub trait Stored: Resource {
+    /// The table of this resource.
+    fn table(state: &State) -> &Table<Self>;
+    /// The same, to be changed by the fold.
+    fn table_mut(state: &mut State) -> &mut Table<Self>;
+    /// Names of the rows of this resource that a session owns.
+    fn owned(session: &Session) -> &BTreeSet<Name>;
+    /// The same, to be changed by the fold.
+    fn owned_mut(session: &mut Session) -> &mut BTreeSet<Name>;
+    /// The mark of a change of this row.
+    fn touched(name: Name) -> Touched;
+    /// Adds what else the state keeps about a definition.
+    fn index(state: &mut State, name: &Name, definition: &Self);
+    /// Takes it out again.
+    fn unindex(state: &mut State, name: &Name, definition: &Self);
+}
+
+impl Stored for LlmDefinition {
+    fn table(state: &State) -> &Table<Self> {
+        &state.llms
+    }
+    fn table_mut(state: &mut State) -> &mut Table<Self> {
+        &mut state.llms
+    }
+    fn owned(session: &Session) -> &BTreeSet<Name> {
+        &session.llms
+    }
+    fn owned_mut(session: &mut Session) -> &mut BTreeSet<Name> {
+        &mut session.llms
+    }
+    fn touched(name: Name) -> Touched {
+        Touched::Llm(name)
+    }
+    fn index(state: &mut State, name: &Name, definition: &Self) {
+        if let Some(pool) = &definition.pool_name {
+            state.pools.entry(pool.clone()).or_default().insert(name.clone());
+        }
+    }
+    fn unindex(state: &mut State, name: &Name, definition: &Self) {
+        if let Some(pool) = &definition.pool_name {
+            remove_from(&mut state.pools, pool, name);
+        }
+    }
+}
+
+impl Stored for AgentDefinition {
+    fn table(state: &State) -> &Table<Self> {
+        &state.agents
+    }
+    fn table_mut(state: &mut State) -> &mut Table<Self> {
+        &mut state.agents
+    }
+    fn owned(session: &Session) -> &BTreeSet<Name> {
+        &session.agents
+    }
+    fn owned_mut(session: &mut Session) -> &mut BTreeSet<Name> {
+        &mut session.agents
+    }
+    fn touched(name: Name) -> Touched {
+        Touched::Agent(name)
+    }
+    fn index(state: &mut State, name: &Name, definition: &Self) {
+        if let Some(llm) = definition.llm.id {
+            state.pins.entry(llm).or_default().insert(name.clone());
+        }
+    }
+    fn unindex(state: &mut State, name: &Name, definition: &Self) {
+        if let Some(llm) = definition.llm.id {
+            remove_from(&mut state.pins, &llm, name);
+        }
+    }
+}
+
+fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<Name>>, key: &K, name: &Name) {
+    if let Some(names) = index.get_mut(key) {
+        names.remove(name);
+        if names.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+impl State {
+    /// The agents pinned to the Llm of this id, by name.
+    pub fn agents_of(&self, llm: Uuid) -> impl Iterator<Item = &Arc<Agent>> {
+        self.pins.get(&llm).into_iter().flatten().filter_map(|name| self.agents.get(name))
+    }
+
+    /// The Llms with this explicit pool name, by name; `None` if there are none.
+    pub fn pool(&self, name: &str) -> Option<impl Iterator<Item = &Arc<Llm>>> {
+        self.pools.get(name).map(|members| members.iter().filter_map(|member| self.llms.get(member)))
+    }
+
+    /// What `name` means to an agent: the Llm of this name, or else a pool.
+    pub fn pin(&self, name: &Name) -> Option<Pin> {
+        match self.llms.get(name) {
+            Some(llm) => Some(Pin { id: Some(llm.id), name: name.clone() }),
+            None => self.pools.contains_key(name).then(|| Pin { id: None, name: name.clone() }),
+        }
+    }
+
+    /// The token of this name.
+    pub fn token(&self, name: &str) -> Option<&Token> {
+        self.tokens.values().find(|token| token.name.as_str() == name)
+    }
+
+    /// Begins to record what changes.
+    pub fn track_touched(&mut self) {
+        self.touched.get_or_insert_default();
+    }
+
+    /// What changed since the last call.
+    pub fn take_touched(&mut self) -> Vec<Touched> {
+        self.touched.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    pub(crate) fn touch(&mut self, what: Touched) {
+        if let Some(touched) = &mut self.touched {
+            touched.push(what);
+        }
+    }
+}
+
+/// JSON has no map keys but strings; the hash is part of the token anyway.
+mod tokens_as_list {
+    use super::{Hash, HashMap, Token};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(tokens: &HashMap<Hash, Token>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(tokens.values())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<Hash, Token>, D::Error> {
+        let tokens = Vec::<Token>::deserialize(deserializer)?;
+        Ok(tokens.into_iter().map(|token| (token.sha256, token)).collect())
+    }
+}

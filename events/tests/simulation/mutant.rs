@@ -1,0 +1,100 @@
+//! The rules one by one, each broken.
+//!
+//! Three have none, because no legal schedule needs them while the others stand: that a term is compared besides the
+//! writer (a fresh writer has only one; the fence as a whole is `NoFence`), that a record of a later term is rejected
+//! (nobody leads whose claim was not read back; here it is an alarm, and the simulation checks that it never rings),
+//! and that a leader steps down at such a record. Unit tests and golden logs hold those.
+
+/// A rule that is broken in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutant {
+    // Admission.
+    OtherLogsAreAdmitted,
+    OtherLogsMayClaim,
+    NoClaimNamesTheLog,
+    OtherLogsAreFatal,
+    TornRecordsAreFatal,
+    SameTermClaimsWin,
+    LaterTermClaimsWin,
+    EveryClaimWins,
+    NoFence,
+    AnyoneWritesInTheTerm,
+    GapsAreAdmitted,
+    CopiesAreAdmitted,
+    SequenceIsIgnored,
+    ChainIsIgnored,
+    BrokenChainsAreRejected,
+    ChainComesBeforeSequence,
+    ClaimsMoveTheHead,
+    BarriersMoveTheHead,
+    ResignationsMoveTheHead,
+    ResignationsChangeNothing,
+    RecordsAreCountedNotEvents,
+    CommitsMayBeEmpty,
+    // The writer.
+    WriterIsConfigured,
+    WriterIsConfiguredAndResumes,
+    LeadsBeforeReadBack,
+    LeadsByTermAlone,
+    KeepsTheTermAfterDoubt,
+    ChainsFromItsClaim,
+    ChainsFromWhatItOnceStaged,
+    ChainsOnWhatIsAdmitted,
+    OpensWithoutWriterElected,
+    ForgetsClaimsItGaveUp,
+    AcknowledgesOutOfOrder,
+    IgnoresItsRejections,
+    IgnoresOtherElections,
+    AnswersOnceAppended,
+    AnswersRepeatsAtOnce,
+    AnswersWithoutBarrier,
+    AnswersBehindEarlierBatches,
+    WaitsForItsClaimForEver,
+}
+
+use Mutant::*;
+
+impl Mutant {
+    pub const ALL: &[Self] = &[
+        OtherLogsAreAdmitted,
+        OtherLogsMayClaim,
+        NoClaimNamesTheLog,
+        OtherLogsAreFatal,
+        TornRecordsAreFatal,
+        SameTermClaimsWin,
+        LaterTermClaimsWin,
+        EveryClaimWins,
+        NoFence,
+        AnyoneWritesInTheTerm,
+        GapsAreAdmitted,
+        CopiesAreAdmitted,
+        SequenceIsIgnored,
+        ChainIsIgnored,
+        BrokenChainsAreRejected,
+        ChainComesBeforeSequence,
+        ClaimsMoveTheHead,
+        BarriersMoveTheHead,
+        ResignationsMoveTheHead,
+        ResignationsChangeNothing,
+        RecordsAreCountedNotEvents,
+        CommitsMayBeEmpty,
+        WriterIsConfigured,
+        WriterIsConfiguredAndResumes,
+        LeadsBeforeReadBack,
+        LeadsByTermAlone,
+        KeepsTheTermAfterDoubt,
+        ChainsFromItsClaim,
+        ChainsFromWhatItOnceStaged,
+        ChainsOnWhatIsAdmitted,
+        OpensWithoutWriterElected,
+        ForgetsClaimsItGaveUp,
+        AcknowledgesOutOfOrder,
+        IgnoresItsRejections,
+        IgnoresOtherElections,
+        AnswersOnceAppended,
+        AnswersRepeatsAtOnce,
+        AnswersWithoutBarrier,
+        AnswersBehindEarlierBatches,
+        WaitsForItsClaimForEver,
+    ];
+}

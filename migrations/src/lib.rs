@@ -1,0 +1,16 @@
+//! The SQL schemas, embedded.
+//!
+//! The read tables have one schema per projection version and are never migrated: they are filled anew from the log.
+//! The work store holds what nobody can rebuild; it is migrated forward, step by step.
+
+/// Changes whenever the read tables' schema or meaning does: older tables are then filled anew from the log.
+pub const PROJECTION_VERSION: u32 = 1;
+
+/// The SQLite schemas.
+pub mod sqlite {
+    /// The read tables, empty.
+    pub const TABLES: &str = include_str!("../sqlite/tables.sql");
+
+    /// The steps of the work store's schema; the store at version `n` has had the first `n`.
+    pub const WORK: &[&str] = &[include_str!("../sqlite/work_0001_threads.sql")];
+}

@@ -1,0 +1,149 @@
+//! The projector as a process of its own.
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand, ValueEnum};
+use mcpctl_events::log::sqlite::SqliteLog;
+use mcpctl_projector::{
+    Tables,
+    follow::{SharedLog, follow},
+    rebuild::rebuild,
+    verify::verify,
+};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    str::FromStr,
+    sync::Arc,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Keeps the read tables with the log. Without a command: until it is stopped.
+#[derive(Debug, Parser)]
+#[command(name = "mcpd-projector", version)]
+struct Args {
+    /// The log: sqlite:<path>
+    #[arg(long, env = "MCPD_LOG", value_name = "URL", global = true)]
+    log: Option<Sqlite>,
+    /// The read tables: sqlite:<dir>
+    #[arg(long, env = "MCPD_DB", value_name = "URL", global = true)]
+    db: Option<Sqlite>,
+    /// How log lines on stderr are written
+    #[arg(long, env = "MCPD_LOG_FORMAT", value_name = "FORMAT", default_value = "text", global = true)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    /// Fill new tables from the log and put them in the place of the old ones; servers go on meanwhile
+    Rebuild,
+    /// Compare every row of the tables with a fresh fold of the log
+    Verify,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// `sqlite:<path>`
+#[derive(Debug, Clone)]
+struct Sqlite(PathBuf);
+
+impl FromStr for Sqlite {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        match url.strip_prefix("sqlite:") {
+            Some(path) if !path.is_empty() => Ok(Self(path.into())),
+            _ => Err("only sqlite:<path> is known here".to_owned()),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    write_logs(args.log_format);
+    let (log, db) = match places(&args) {
+        Ok(places) => places,
+        Err(reason) => {
+            eprintln!("mcpd-projector: {reason}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(args.command, log, &db) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("mcpd-projector: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write_logs(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    match format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}
+
+/// Opens the log, so that a wrong flag is found before anything is made.
+fn places(args: &Args) -> Result<(SharedLog, PathBuf), String> {
+    let log = args.log.as_ref().ok_or("--log is missing: say where the log is, as in --log sqlite:data/log.db")?;
+    let db = args.db.as_ref().ok_or("--db is missing: say where the read tables are, as in --db sqlite:data")?;
+    let log = SqliteLog::open_read_only(&log.0).map_err(|error| format!("--log: {error}"))?;
+    Ok((Arc::new(log), db.0.clone()))
+}
+
+#[tokio::main]
+async fn run(command: Option<Command>, log: SharedLog, db: &Path) -> anyhow::Result<ExitCode> {
+    match command {
+        None => {
+            let tables = Tables::open(db).await?;
+            let stop = stop_on_signals()?;
+            follow(log, tables, stop).await.context("the projector stopped")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Rebuild) => {
+            let rebuilt = rebuild(&log, db).await.context("nothing was changed")?;
+            println!("rebuilt generation {} at sequence {}", rebuilt.generation, rebuilt.sequence);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Verify) => check(&log, db).await,
+    }
+}
+
+async fn check(log: &SharedLog, db: &Path) -> anyhow::Result<ExitCode> {
+    let report = verify(log, &Tables::open_existing(db).await?).await?;
+    for difference in &report.differences {
+        println!("{difference}");
+    }
+    let (rows, sequence, differences) = (report.rows, report.sequence, report.count);
+    if report.is_clean() {
+        println!("ok: {rows} rows at sequence {sequence} are what the log says");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{differences} differences at sequence {sequence}: run `mcpd-projector rebuild`");
+    Ok(ExitCode::FAILURE)
+}
+
+fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        stopping.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,172 @@
+//! Keeping the tables with the log.
+
+use crate::{
+    Checkpoint, Tables,
+    blocking::blocking,
+    checkpoint::Mismatch,
+    pages::{FoldError, each_record, fold_to},
+    projection::Projection,
+    store::StoreError,
+};
+use mcpctl_events::{
+    log::{EventLog, Position, ReadError},
+    replica::Replica,
+};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Events in a batch while there is much to do.
+const BATCH: u64 = 5000;
+/// Longest wait for a new record, and so for a stop to be noticed.
+const WAIT: Duration = Duration::from_millis(250);
+/// Pause after an error that may pass.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Another projector that has not moved the checkpoint for so long, though it could have, is gone.
+const STALL: Duration = Duration::from_secs(5);
+
+/// Why the tables no longer follow the log.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The log cannot be read, or holds what may not be folded.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// The log is not the one that the tables were made from.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// The tables cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl FollowError {
+    /// Whether trying again later may help.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Fold(FoldError::Read(error)) => error.retryable,
+            Self::Store(error) => error.is_retryable(),
+            Self::Fold(FoldError::Stopped(_)) | Self::Mismatch(_) => false,
+        }
+    }
+
+    fn is_lost_checkpoint(&self) -> bool {
+        matches!(self, Self::Store(StoreError::CheckpointMoved { .. }))
+    }
+}
+
+impl From<ReadError> for FollowError {
+    fn from(error: ReadError) -> Self {
+        Self::Fold(error.into())
+    }
+}
+
+/// A log that is shared with the threads that read it.
+pub type SharedLog = Arc<dyn EventLog>;
+
+/// Brings a replica to the tables' checkpoint, checks that the log is theirs, and goes on from there. `replica` may be
+/// a snapshot; one that is ahead of the tables is of no use here, and the log is folded from its start.
+pub async fn start(log: &SharedLog, tables: &Tables, replica: Replica) -> Result<Projection, FollowError> {
+    let checkpoint = tables.checkpoint().await?;
+    let replica = at(log, &checkpoint, replica).await?;
+    checkpoint.check(&replica.admission)?;
+    Ok(Projection::new(replica))
+}
+
+async fn at(log: &SharedLog, checkpoint: &Checkpoint, replica: Replica) -> Result<Replica, FoldError> {
+    let ahead = replica.admission.last_sequence > checkpoint.sequence;
+    let mut replica = if ahead { Replica::default() } else { replica };
+    let (log, sequence) = (log.clone(), checkpoint.sequence);
+    blocking(move || fold_to(&*log, &mut replica, sequence).map(|()| replica)).await
+}
+
+/// Brings the tables to the tip of the log. The projection that comes back has nothing pending.
+pub async fn project(log: &SharedLog, tables: &Tables, projection: Projection) -> Result<Projection, FollowError> {
+    let (log, tables) = (log.clone(), tables.clone());
+    blocking(move || project_blocking(&*log, &tables, projection)).await
+}
+
+pub(crate) fn project_blocking(
+    log: &dyn EventLog,
+    tables: &Tables,
+    mut projection: Projection,
+) -> Result<Projection, FollowError> {
+    let after = projection.replica().position;
+    let result = each_record(log, after, |entry| {
+        projection.take(entry).map_err(FoldError::from)?;
+        if projection.pending() >= BATCH {
+            write(tables, &mut projection)?;
+        }
+        Ok(ControlFlow::Continue(()))
+    });
+    // What comes before a record that stops the fold is good.
+    if !matches!(result, Err(FollowError::Store(_))) {
+        write(tables, &mut projection)?;
+    }
+    result.map(|_| projection)
+}
+
+/// Writes what is pending.
+pub(crate) fn write(tables: &Tables, projection: &mut Projection) -> Result<(), StoreError> {
+    projection.batch().map_or(Ok(()), |batch| tables.apply_blocking(&batch))
+}
+
+/// Follows the log until `stop`, as a process of its own does. While another projector moves the checkpoint, this one
+/// waits; errors that may pass are tried again.
+///
+/// # Errors
+/// What no retry can help: an altered or newer history, tables of another log.
+pub async fn follow(log: SharedLog, tables: Tables, stop: CancellationToken) -> Result<(), FollowError> {
+    let mut replica = Replica::default();
+    while !stop.is_cancelled() {
+        match tail(&log, &tables, replica, &stop).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_lost_checkpoint() => {
+                tracing::warn!("another projector writes these tables: waiting until it stops");
+                wait_for_stall(&log, &tables, &stop).await;
+            }
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(%error, "the projector pauses");
+                pause(PAUSE, &stop).await;
+            }
+            Err(error) => return Err(error),
+        }
+        replica = Replica::default();
+    }
+    Ok(())
+}
+
+async fn tail(log: &SharedLog, tables: &Tables, replica: Replica, stop: &CancellationToken) -> Result<(), FollowError> {
+    let mut projection = start(log, tables, replica).await?;
+    tracing::info!(sequence = projection.replica().admission.last_sequence, "the projector follows the log");
+    while !stop.is_cancelled() {
+        projection = project(log, tables, projection).await?;
+        wait(log, projection.replica().position).await?;
+    }
+    Ok(())
+}
+
+async fn wait(log: &SharedLog, after: Position) -> Result<(), ReadError> {
+    let log = log.clone();
+    blocking(move || log.wait(after, WAIT)).await
+}
+
+/// Returns when the checkpoint has stood still for [`STALL`] although the log went on.
+async fn wait_for_stall(log: &SharedLog, tables: &Tables, stop: &CancellationToken) {
+    let (mut last, mut since) = (None, Instant::now());
+    while !stop.is_cancelled() && since.elapsed() < STALL {
+        pause(WAIT, stop).await;
+        let Ok(checkpoint) = tables.checkpoint().await else { continue };
+        let (log, position) = (log.clone(), checkpoint.position);
+        let more = blocking(move || log.read(position, 1)).await.is_ok_and(|page| !page.entries.is_empty());
+        if !more || last != Some(checkpoint.sequence) {
+            (last, since) = (Some(checkpoint.sequence), Instant::now());
+        }
+    }
+}
+
+async fn pause(duration: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(duration) => {}
+        () = stop.cancelled() => {}
+    }
+}

@@ -1,0 +1,228 @@
+//! What a run of admitted commits means for the read tables: the final rows of all that it touched.
+
+use mcpctl_events::{
+    hash::Hash,
+    log::Position,
+    name::{Name, SessionId},
+    record::{Header, Record},
+    replica::{Decoded, Replica, Stopped},
+    state::{Agent, Llm, Session, State, Token, Touched},
+    time::LogTime,
+};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Rows of one table to write, and keys of rows to delete.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changes<R> {
+    /// Rows as they now stand.
+    pub put: Vec<R>,
+    /// Keys of rows that are no more.
+    pub gone: Vec<String>,
+}
+
+impl<R> Default for Changes<R> {
+    fn default() -> Self {
+        Self { put: Vec::new(), gone: Vec::new() }
+    }
+}
+
+impl<R> Changes<R> {
+    fn add(&mut self, key: &str, row: Option<R>) {
+        match row {
+            Some(row) => self.put.push(row),
+            None => self.gone.push(key.to_owned()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.put.len() + self.gone.len()
+    }
+}
+
+/// Where to find an event, and what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexEntry {
+    /// Its sequence.
+    pub sequence: u64,
+    /// Its record's place in the log.
+    pub position: Position,
+    /// Its type, as in `mcpctl.agent.deactivated.v1`.
+    pub type_name: &'static str,
+    /// Its subject, as in `agent/local-coder`.
+    pub subject: String,
+    /// When it was decided.
+    pub time: LogTime,
+}
+
+/// All that one or more commits change in the tables. Written by [`Tables::apply`](crate::Tables::apply), at once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// The checkpoint that the tables must be at.
+    pub(crate) previous: u64,
+    /// Where the checkpoint goes.
+    pub(crate) sequence: u64,
+    pub(crate) head: Hash,
+    pub(crate) position: Position,
+    pub(crate) log_id: Uuid,
+    pub(crate) events: Vec<IndexEntry>,
+    pub(crate) llms: Changes<Arc<Llm>>,
+    pub(crate) agents: Changes<Arc<Agent>>,
+    pub(crate) sessions: Changes<(SessionId, Session)>,
+    pub(crate) tokens: Changes<Token>,
+}
+
+impl Batch {
+    /// Turns admitted commits, in log order, into a batch; `None` if there are none. `state` is the fold right after
+    /// the last of them, has [tracked](State::track_touched) what they touched, and forgets that.
+    pub fn collect<'a>(state: &mut State, admitted: impl IntoIterator<Item = &'a Decoded>) -> Option<Self> {
+        let mut batch: Option<Self> = None;
+        for entry in admitted {
+            let Ok(record) = &entry.record else { continue };
+            batch.get_or_insert_with(|| Self::after(&record.header)).index(entry, record);
+        }
+        let touched = state.take_touched();
+        let mut batch = batch?;
+        batch.rows(state, touched);
+        Some(batch)
+    }
+
+    fn after(header: &Header) -> Self {
+        Self {
+            previous: header.first_sequence - 1,
+            sequence: header.first_sequence - 1,
+            head: Hash::NONE,
+            position: Position::default(),
+            log_id: header.log_id,
+            events: Vec::new(),
+            llms: Changes::default(),
+            agents: Changes::default(),
+            sessions: Changes::default(),
+            tokens: Changes::default(),
+        }
+    }
+
+    fn index(&mut self, entry: &Decoded, record: &Record) {
+        self.events.extend(index(entry, record));
+        self.sequence += record.header.count;
+        self.head = entry.hash;
+        self.position = entry.position;
+    }
+
+    fn rows(&mut self, state: &State, mut touched: Vec<Touched>) {
+        touched.sort_unstable();
+        touched.dedup();
+        for what in touched {
+            match what {
+                Touched::Llm(name) => self.llms.add(&name, state.llms.get(&name).cloned()),
+                Touched::Agent(name) => self.agents.add(&name, state.agents.get(&name).cloned()),
+                Touched::Session(id) => self.sessions.add(&id, session(state, &id)),
+                Touched::Token(name) => self.tokens.add(&name, token(state, &name)),
+            }
+        }
+    }
+
+    /// The sequence that the tables are at after this batch.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The sequence that the tables must be at before this batch.
+    pub fn previous(&self) -> u64 {
+        self.previous
+    }
+
+    /// Rows and index entries in it.
+    pub fn len(&self) -> usize {
+        self.events.len() + self.llms.len() + self.agents.len() + self.sessions.len() + self.tokens.len()
+    }
+
+    /// Whether nothing is in it; a commit has at least one event.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Makes the batch apply to tables that another projector has brought to `checkpoint`, in the middle of it; `None`
+    /// if they hold all of it already. Its rows are final, so writing them over newer ones than it expected is right.
+    #[must_use]
+    pub fn onto(mut self, checkpoint: u64) -> Option<Self> {
+        if checkpoint >= self.sequence {
+            return None;
+        }
+        self.events.retain(|event| event.sequence > checkpoint);
+        self.previous = self.previous.max(checkpoint);
+        Some(self)
+    }
+}
+
+/// The index entries of a record.
+pub(crate) fn index<'a>(entry: &'a Decoded, record: &'a Record) -> impl Iterator<Item = IndexEntry> + 'a {
+    (record.header.first_sequence..).zip(&record.events).map(|(sequence, event)| IndexEntry {
+        sequence,
+        position: entry.position,
+        type_name: event.type_name(),
+        subject: event.subject.to_string(),
+        time: record.decided_at,
+    })
+}
+
+fn session(state: &State, id: &SessionId) -> Option<(SessionId, Session)> {
+    state.sessions.get(id).map(|session| (id.clone(), session.clone()))
+}
+
+fn token(state: &State, name: &Name) -> Option<Token> {
+    state.token(name).cloned()
+}
+
+/// A replica that keeps what the tables do not hold yet.
+#[derive(Debug)]
+pub struct Projection {
+    replica: Replica,
+    admitted: Vec<Decoded>,
+    events: u64,
+}
+
+impl Projection {
+    /// Goes on from a replica that is where the tables are.
+    pub fn new(mut replica: Replica) -> Self {
+        replica.state.track_touched();
+        replica.state.take_touched();
+        Self { replica, admitted: Vec::new(), events: 0 }
+    }
+
+    /// Takes the next record of the log.
+    ///
+    /// # Errors
+    /// Why the fold stopped: the history was altered, or a record holds something unknown, which is named.
+    pub fn take(&mut self, entry: Decoded) -> Result<(), Stopped> {
+        let before = self.replica.admission.last_sequence;
+        self.replica.apply(&entry)?;
+        let events = self.replica.admission.last_sequence - before;
+        if events > 0 {
+            self.events += events;
+            self.admitted.push(entry);
+        }
+        Ok(())
+    }
+
+    /// Events that are not in a batch yet.
+    pub fn pending(&self) -> u64 {
+        self.events
+    }
+
+    /// What the tables do not hold yet.
+    pub fn batch(&mut self) -> Option<Batch> {
+        self.events = 0;
+        Batch::collect(&mut self.replica.state, std::mem::take(&mut self.admitted).iter())
+    }
+
+    /// The replica as it stands.
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// The replica; what is pending is dropped.
+    pub fn into_replica(self) -> Replica {
+        self.replica
+    }
+}

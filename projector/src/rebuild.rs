@@ -1,0 +1,58 @@
+//! Filling new tables from the log, beside the live ones.
+
+use crate::{
+    blocking::blocking,
+    follow::{FollowError, SharedLog, project_blocking, write},
+    pages::{FoldError, each_record},
+    projection::Projection,
+    store::Rebuilding,
+};
+use mcpctl_events::{log::EventLog, replica::Replica};
+use std::{ops::ControlFlow, path::Path};
+
+/// What a rebuild made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// The new generation.
+    pub generation: u64,
+    /// The sequence that it was at when it took over.
+    pub sequence: u64,
+}
+
+/// Fills a new generation of the tables in `dir` from the first record of the log, and makes it the live one.
+///
+/// Whoever reads or writes the old generation goes on undisturbed until the switch; an open
+/// [`Tables`](crate::Tables) in any process turns to the new generation by itself, at its next write or look at the
+/// checkpoint, or when [`refresh`](crate::Tables::refresh) is called. Nothing changes if this fails.
+pub async fn rebuild(log: &SharedLog, dir: &Path) -> Result<Rebuilt, FollowError> {
+    let (log, dir) = (log.clone(), dir.to_owned());
+    blocking(move || fill(&*log, &dir)).await
+}
+
+fn fill(log: &dyn EventLog, dir: &Path) -> Result<Rebuilt, FollowError> {
+    let rebuilding = Rebuilding::begin(dir)?;
+    let mut projection = project_blocking(log, rebuilding.tables(), Projection::new(Replica::default()))?;
+    // From here on the live tables stand still: what they hold beyond the new ones is the last bit.
+    let live = rebuilding.stop_live()?;
+    if let Some(live) = &live {
+        fold_up_to(log, &mut projection, live.checkpoint.sequence)?;
+        write(rebuilding.tables(), &mut projection)?;
+    }
+    let generation = rebuilding.switch(live)?;
+    let sequence = projection.replica().admission.last_sequence;
+    tracing::info!(generation, sequence, "the read tables were rebuilt");
+    Ok(Rebuilt { generation, sequence })
+}
+
+/// Folds to `sequence` and no further, so that the next batch of a live projector fits.
+fn fold_up_to(log: &dyn EventLog, projection: &mut Projection, sequence: u64) -> Result<(), FoldError> {
+    if projection.replica().admission.last_sequence < sequence {
+        let after = projection.replica().position;
+        each_record(log, after, |entry| {
+            projection.take(entry)?;
+            let there = projection.replica().admission.last_sequence >= sequence;
+            Ok::<_, FoldError>(if there { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,313 @@
+//! The read tables, and the only place that knows SQL.
+//!
+//! A statement is written once for every database; what differs between databases is in a file of that database's own.
+
+mod agents;
+mod cells;
+mod checkpoint;
+mod events;
+mod generation;
+mod llms;
+mod rows;
+mod sessions;
+mod sqlite;
+mod statement;
+mod tokens;
+mod verifier;
+pub mod work;
+
+pub use agents::AgentFilter;
+pub use events::{EventFilter, EventRef};
+pub use llms::LlmFilter;
+pub use rows::{At, Page, RowFilter, StoredAgent, StoredLlm, StoredRow};
+
+pub(crate) use generation::Rebuilding;
+pub(crate) use verifier::Verifier;
+
+use crate::{Batch, Checkpoint, blocking::blocking};
+use generation::Generation;
+use mcpctl_events::{name::SessionId, time::LogTime};
+use sqlite::{Cells, Writer};
+use statement::{Script, Statement};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+/// Why the read tables, or the work store, could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database said no.
+    #[error("{} cannot be used: {source}", file.display())]
+    Sql {
+        /// Its file.
+        file: PathBuf,
+        /// The database's words.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file could not be read or written.
+    #[error("{} cannot be used: {source}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No room.
+    #[error("the disk that holds {} is full", file.display())]
+    DiskFull {
+        /// The file that did not fit.
+        file: PathBuf,
+    },
+    /// Somebody else moved the checkpoint; nothing was written.
+    #[error("another projector moved the checkpoint of the read tables away from sequence {expected}")]
+    CheckpointMoved {
+        /// Where it should have been.
+        expected: u64,
+    },
+    /// The tables were written by a newer version.
+    #[error("{} was written by a newer version (version {found}, known is {known}): run that version, or point --db at a fresh place", file.display())]
+    NewerVersion {
+        /// The file.
+        file: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: u32,
+    },
+    /// The tables are of an older version, and may not be replaced here.
+    #[error("{} was written by an older version (projection {found}, known is {known}): run `mcpd-projector rebuild`", file.display())]
+    OlderVersion {
+        /// The file.
+        file: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: u32,
+    },
+    /// There are no tables where some are needed.
+    #[error("there are no read tables in {}: start mcpd or mcpd-projector, which make them", dir.display())]
+    NoTables {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A value is not what was written.
+    #[error("{} holds a damaged row ({reason}): rebuild read tables with `mcpd-projector rebuild`, restore work.db from a backup", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Another rebuild was finished first.
+    #[error("another rebuild of the read tables in {} was finished first", dir.display())]
+    Overtaken {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The writer's task has ended.
+    #[error("nothing was stored: the server is shutting down")]
+    Closed,
+}
+
+impl StoreError {
+    /// Whether the same call may work later, as it is.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Sql { .. } | Self::File { .. } | Self::DiskFull { .. })
+    }
+}
+
+/// The read tables in a folder. Cheap to clone; every clone sees a rebuild at once.
+///
+/// What is `async` runs on a thread for blocking work; what ends in `_blocking` runs where it is called, for callers that
+/// have such a thread.
+#[derive(Debug, Clone)]
+pub struct Tables {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    live: RwLock<Arc<Generation>>,
+    /// Held while another generation is being opened.
+    switching: Mutex<()>,
+}
+
+impl Tables {
+    /// Opens the live generation in `dir`. Makes an empty one if there is none, or if it is of an older version: then
+    /// the log has to be projected from its start.
+    pub async fn open(dir: &Path) -> Result<Self, StoreError> {
+        let dir = dir.to_owned();
+        blocking(move || Self::open_blocking(&dir)).await
+    }
+
+    /// See [`open`](Self::open).
+    pub fn open_blocking(dir: &Path) -> Result<Self, StoreError> {
+        Ok(Self::from(dir, Generation::open_or_create(dir)?))
+    }
+
+    /// Opens the live generation in `dir`, which must be there and of this version.
+    pub async fn open_existing(dir: &Path) -> Result<Self, StoreError> {
+        let dir = dir.to_owned();
+        blocking(move || Ok(Self::from(&dir, Generation::open_live(&dir)?))).await
+    }
+
+    fn from(dir: &Path, generation: Generation) -> Self {
+        let live = RwLock::new(Arc::new(generation));
+        Self { inner: Arc::new(Inner { dir: dir.to_owned(), live, switching: Mutex::default() }) }
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// A generation is replaced whole, so a poisoned lock is as good as any.
+    fn live(&self) -> Arc<Generation> {
+        self.inner.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Turns to the generation that a rebuild has made, in this process or another; whether there is one. Happens by
+    /// itself when a write, or a read of the checkpoint, finds that the generation was superseded.
+    pub async fn refresh(&self) -> Result<bool, StoreError> {
+        self.on_thread(Self::refresh_blocking).await
+    }
+
+    fn refresh_blocking(&self) -> Result<bool, StoreError> {
+        let _switching = self.inner.switching.lock().unwrap_or_else(PoisonError::into_inner);
+        if generation::live_number(self.dir())? == Some(self.live().number()) {
+            return Ok(false);
+        }
+        let generation = Arc::new(Generation::open_live(self.dir())?);
+        tracing::info!(generation = generation.number(), "turned to rebuilt read tables");
+        *self.inner.live.write().unwrap_or_else(PoisonError::into_inner) = generation;
+        Ok(true)
+    }
+
+    /// Writes a batch and moves the checkpoint, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::CheckpointMoved`] if the checkpoint is not where the batch begins; nothing was written then, nor
+    /// on any other error.
+    pub async fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
+        let batch = batch.clone();
+        self.on_thread(move |tables| tables.apply_blocking(&batch)).await
+    }
+
+    /// See [`apply`](Self::apply).
+    pub fn apply_blocking(&self, batch: &Batch) -> Result<(), StoreError> {
+        match self.live().apply(batch) {
+            // Rebuilt tables may be ahead of the ones before them.
+            Err(StoreError::CheckpointMoved { .. }) if self.refresh_blocking()? => self.apply_from_checkpoint(batch),
+            result => result,
+        }
+    }
+
+    /// Writes what the tables do not hold yet of a batch: for the one that may not wait while another projector is at
+    /// work, because it leads.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply); the checkpoint is then before the batch, or was moved just now.
+    pub async fn apply_rest(&self, batch: &Batch) -> Result<(), StoreError> {
+        let batch = batch.clone();
+        self.on_thread(move |tables| match tables.apply_blocking(&batch) {
+            Err(StoreError::CheckpointMoved { .. }) => tables.apply_from_checkpoint(&batch),
+            result => result,
+        })
+        .await
+    }
+
+    fn apply_from_checkpoint(&self, batch: &Batch) -> Result<(), StoreError> {
+        let generation = self.live();
+        let (checkpoint, _) = checkpoint::read(&generation)?;
+        batch.clone().onto(checkpoint.sequence).map_or(Ok(()), |rest| generation.apply(&rest))
+    }
+
+    /// Where the tables are.
+    pub async fn checkpoint(&self) -> Result<Checkpoint, StoreError> {
+        self.on_thread(Self::checkpoint_blocking).await
+    }
+
+    /// See [`checkpoint`](Self::checkpoint).
+    pub fn checkpoint_blocking(&self) -> Result<Checkpoint, StoreError> {
+        let (checkpoint, superseded) = checkpoint::read(&self.live())?;
+        if superseded && self.refresh_blocking()? {
+            return Ok(checkpoint::read(&self.live())?.0);
+        }
+        Ok(checkpoint)
+    }
+
+    /// Notes when sessions were last heard. Times never go back; unknown sessions are left out.
+    pub async fn note_heartbeats(&self, heard: &[(SessionId, LogTime)]) -> Result<(), StoreError> {
+        let heard = heard.to_owned();
+        self.on_thread(move |tables| tables.note_heartbeats_blocking(&heard)).await
+    }
+
+    fn note_heartbeats_blocking(&self, heard: &[(SessionId, LogTime)]) -> Result<(), StoreError> {
+        if heard.is_empty() {
+            return Ok(());
+        }
+        let script = sessions::note_heartbeats(heard);
+        self.live().writer().transact(|writer| run(writer, &script))
+    }
+
+    async fn on_thread<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> T + Send + 'static) -> T {
+        let tables = self.clone();
+        blocking(move || work(&tables)).await
+    }
+
+    /// Runs a read on the live generation, and says at which sequence that was; once more if the generation was
+    /// replaced meanwhile.
+    async fn fetch<T: Send + 'static>(
+        &self,
+        statement: Statement,
+        read: fn(&mut Cells) -> Result<T, String>,
+    ) -> Result<At<Vec<T>>, StoreError> {
+        let work = move |tables: &Self| match tables.live().fetch(&statement, read) {
+            Err(_) if tables.refresh_blocking()? => tables.live().fetch(&statement, read),
+            result => result,
+        };
+        self.on_thread(work).await
+    }
+}
+
+impl Generation {
+    fn fetch<T>(
+        &self,
+        statement: &Statement,
+        read: fn(&mut Cells) -> Result<T, String>,
+    ) -> Result<At<Vec<T>>, StoreError> {
+        let sequence = checkpoint::sequence();
+        let both = self.readers.fetch_both((&sequence, checkpoint::decode_number), (statement, read));
+        let (sequence, value) = both?;
+        let sequence = sequence.first().ok_or_else(|| self.damaged("the checkpoint is missing"))?;
+        Ok(At { value, sequence: *sequence })
+    }
+
+    fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
+        let (advance, script) = (checkpoint::advance(batch), script(batch));
+        self.writer().transact(|writer| {
+            // Whoever lost the checkpoint has nothing to undo.
+            if writer.execute(&advance)? == 0 {
+                return Err(StoreError::CheckpointMoved { expected: batch.previous });
+            }
+            run(writer, &script)
+        })
+    }
+}
+
+fn run(writer: &Writer, script: &Script) -> Result<(), StoreError> {
+    script.statements.iter().try_for_each(|statement| writer.execute(statement).map(drop))
+}
+
+/// The statements of a batch. Deletes come before writes, so that an id may go from one row to another.
+fn script(batch: &Batch) -> Script {
+    let mut script = Script::default();
+    rows::write(&mut script, &batch.llms);
+    rows::write(&mut script, &batch.agents);
+    sessions::write(&mut script, &batch.sessions);
+    tokens::write(&mut script, &batch.tokens);
+    events::write(&mut script, &batch.events);
+    script
+}

@@ -1,0 +1,136 @@
+//! The work store: chat threads and their messages. It is no fold, so each commit is synced; commits that come at the
+//! same time share one.
+
+mod rows;
+mod task;
+
+pub use rows::{Message, MessageStatus, NewThread, Thread};
+pub use task::{BeginTurn, FinishTurn, Turn, TurnThread};
+
+use super::{
+    StoreError,
+    sqlite::{self, Access, Durability, Readers, Writer},
+};
+use crate::blocking::blocking;
+use mcpctl_events::time::LogTime;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+use task::{Answer, Task};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+const FILE: &str = "work.db";
+/// Changes that wait for the writer.
+const QUEUE: usize = 1024;
+/// Changes in one commit.
+const GROUP: usize = 256;
+
+type Reply = oneshot::Sender<Result<Answer, StoreError>>;
+
+/// Threads and messages. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct WorkStore {
+    readers: Arc<Readers>,
+    queue: mpsc::Sender<(Task, Reply)>,
+}
+
+/// Writes what the clones of a [`WorkStore`] ask for. Somebody has to [`run`](Self::run) it.
+#[derive(Debug)]
+pub struct WorkWriter {
+    writer: Arc<Mutex<Writer>>,
+    queue: mpsc::Receiver<(Task, Reply)>,
+}
+
+impl WorkStore {
+    /// Opens `work.db` in `dir`, or makes it, and brings it to the newest schema.
+    pub async fn open(dir: &Path) -> Result<(Self, WorkWriter), StoreError> {
+        let dir = dir.to_owned();
+        blocking(move || Self::open_blocking(&dir)).await
+    }
+
+    fn open_blocking(dir: &Path) -> Result<(Self, WorkWriter), StoreError> {
+        std::fs::create_dir_all(dir).map_err(|source| StoreError::File { file: dir.to_owned(), source })?;
+        let file = dir.join(FILE);
+        let conn = sqlite::connect(&file, Durability::Truth, Access::Create)?;
+        sqlite::migrate(&conn, &file, mcpctl_migrations::sqlite::WORK)?;
+        let (queue, asked) = mpsc::channel(QUEUE);
+        let writer = WorkWriter { writer: Arc::new(Mutex::new(Writer::new(&file, conn))), queue: asked };
+        Ok((Self { readers: Arc::new(Readers::open(&file, Durability::Truth)?), queue }, writer))
+    }
+
+    /// Begins a thread without a turn.
+    pub async fn create_thread(&self, thread: NewThread, at: LogTime) -> Result<(), StoreError> {
+        self.ask(Task::Create(thread, at)).await.map(drop)
+    }
+
+    /// Stores the user's message as complete and an assistant's message as pending, and, if asked to, the thread that
+    /// they begin: all or nothing. `None` if there is no such thread of this owner.
+    pub async fn begin_turn(&self, turn: BeginTurn) -> Result<Option<Turn>, StoreError> {
+        match self.ask(Task::Begin(turn)).await? {
+            Answer::Turn(turn) => Ok(turn),
+            Answer::Changed(_) => Ok(None),
+        }
+    }
+
+    /// Completes a pending message, or marks it as failed; whether it was pending.
+    pub async fn finish_turn(&self, turn: FinishTurn) -> Result<bool, StoreError> {
+        self.change(Task::Finish(turn)).await.map(|changed| changed > 0)
+    }
+
+    /// Deletes a thread of this owner with its messages; whether it was there.
+    pub async fn delete_thread(&self, id: Uuid, owner: Uuid) -> Result<bool, StoreError> {
+        self.change(Task::Delete(id, owner)).await.map(|changed| changed > 0)
+    }
+
+    /// Marks all turns that a crash left pending as failed; how many there were. For the start, before any turn begins.
+    pub async fn fail_pending_turns(&self) -> Result<u64, StoreError> {
+        self.change(Task::FailPending).await
+    }
+
+    async fn change(&self, task: Task) -> Result<u64, StoreError> {
+        match self.ask(task).await? {
+            Answer::Changed(rows) => Ok(rows),
+            Answer::Turn(_) => Ok(0),
+        }
+    }
+
+    async fn ask(&self, task: Task) -> Result<Answer, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send((task, reply)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl WorkWriter {
+    /// Writes until the last [`WorkStore`] is dropped.
+    pub async fn run(mut self) {
+        while let Some(first) = self.queue.recv().await {
+            let mut group = vec![first];
+            while group.len() < GROUP
+                && let Ok(next) = self.queue.try_recv()
+            {
+                group.push(next);
+            }
+            let (tasks, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            let writer = self.writer.clone();
+            let answers = blocking(move || commit_all(&writer, &tasks)).await;
+            for (reply, answer) in replies.into_iter().zip(answers) {
+                // Whoever asked may be gone.
+                let _ = reply.send(answer);
+            }
+        }
+    }
+}
+
+/// One commit for all; if that fails, one for each, so that nobody fails for somebody else's sake.
+fn commit_all(writer: &Mutex<Writer>, tasks: &[Task]) -> Vec<Result<Answer, StoreError>> {
+    let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Ok(answers) =
+        writer.transact(|writer| tasks.iter().map(|task| task.run(writer)).collect::<Result<Vec<_>, _>>())
+    {
+        return answers.into_iter().map(Ok).collect();
+    }
+    tasks.iter().map(|task| writer.transact(|writer| task.run(writer))).collect()
+}

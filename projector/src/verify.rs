@@ -1,0 +1,156 @@
+//! Comparing the tables, value by value, with a fresh fold of the log.
+
+use crate::{
+    Checkpoint, Tables,
+    blocking::blocking,
+    checkpoint::Mismatch,
+    follow::SharedLog,
+    pages::{FoldError, each_record},
+    projection::index,
+    store::{StoreError, Verifier},
+};
+use mcpctl_events::{
+    log::EventLog,
+    replica::{Decoded, Replica},
+};
+use std::{fmt, ops::ControlFlow};
+
+/// Differences that are named; more are only counted.
+const NAMED: usize = 20;
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The sequence that the tables were at.
+    pub sequence: u64,
+    /// Rows that were compared, entries of the event index among them.
+    pub rows: u64,
+    /// The first differences.
+    pub differences: Vec<Difference>,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl Report {
+    /// Whether the tables are what the log says.
+    pub fn is_clean(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(crate) fn add(&mut self, difference: Difference) {
+        self.count += 1;
+        if self.differences.len() < NAMED {
+            self.differences.push(difference);
+        }
+    }
+}
+
+/// A place where the tables are not what the log says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The table.
+    pub table: &'static str,
+    /// The row's key.
+    pub key: String,
+    /// What is wrong there.
+    pub what: What,
+}
+
+/// How a row differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// The log has it, the tables do not.
+    Missing,
+    /// The tables have it, the log does not.
+    Surplus,
+    /// A value differs.
+    Value {
+        /// The column.
+        column: &'static str,
+        /// What the tables hold.
+        found: String,
+        /// What the log says.
+        expected: String,
+    },
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { table, key, what } = self;
+        match what {
+            What::Missing => write!(f, "{table} `{key}`: missing"),
+            What::Surplus => write!(f, "{table} `{key}`: not in the log"),
+            What::Value { column, found, expected } => {
+                write!(f, "{table} `{key}`: {column} is {found}, the log says {expected}")
+            }
+        }
+    }
+}
+
+/// Why the tables could not be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The log cannot be folded; a broken chain is named with its sequence.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// The log is not the one that the tables were made from.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// The tables cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<mcpctl_events::log::ReadError> for VerifyError {
+    fn from(error: mcpctl_events::log::ReadError) -> Self {
+        Self::Fold(error.into())
+    }
+}
+
+/// Folds the log from its start to the tables' checkpoint and compares every row of every table, and every entry of
+/// the event index. The tables are read in one snapshot: they may go on meanwhile. Heartbeats that only the overlay
+/// knows are not compared.
+pub async fn verify(log: &SharedLog, tables: &Tables) -> Result<Report, VerifyError> {
+    let (log, tables) = (log.clone(), tables.clone());
+    blocking(move || compare(&*log, &tables)).await
+}
+
+fn compare(log: &dyn EventLog, tables: &Tables) -> Result<Report, VerifyError> {
+    let (mut verifier, checkpoint) = Verifier::open(tables)?;
+    let mut report = Report { sequence: checkpoint.sequence, rows: 0, differences: Vec::new(), count: 0 };
+    let replica = fold_and_compare_index(log, &mut verifier, &checkpoint, &mut report)?;
+    checkpoint.check(&replica.admission)?;
+    let state = &replica.state;
+    verifier.rows(state.llms.iter(), &mut report)?;
+    verifier.rows(state.agents.iter(), &mut report)?;
+    verifier.sessions(&state.sessions, &mut report)?;
+    verifier.tokens(state.tokens.values(), &mut report)?;
+    Ok(report)
+}
+
+fn fold_and_compare_index(
+    log: &dyn EventLog,
+    verifier: &mut Verifier,
+    checkpoint: &Checkpoint,
+    report: &mut Report,
+) -> Result<Replica, VerifyError> {
+    let mut replica = Replica::default();
+    if checkpoint.sequence > 0 {
+        each_record(log, replica.position, |entry: Decoded| {
+            let before = replica.admission.last_sequence;
+            replica.apply(&entry).map_err(FoldError::from)?;
+            let after = replica.admission.last_sequence;
+            if after > before
+                && let Ok(record) = &entry.record
+            {
+                for expected in index(&entry, record) {
+                    verifier.event(&expected, report)?;
+                }
+            }
+            let there = after >= checkpoint.sequence;
+            Ok::<_, VerifyError>(if there { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+    }
+    verifier.surplus_events(report)?;
+    Ok(replica)
+}

@@ -1,0 +1,59 @@
+//! The projector as a process runs it.
+
+use crate::life::{Dir, Life};
+use mcpctl_events::replica::Replica;
+use mcpctl_projector::{
+    Tables,
+    follow::{follow, project, start},
+    verify::verify,
+};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+async fn until_at(tables: &Tables, sequence: u64, deadline: Duration) {
+    let begun = Instant::now();
+    while tables.checkpoint().await.unwrap().sequence != sequence {
+        assert!(begun.elapsed() < deadline, "the tables did not reach {sequence} within {deadline:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn follows_until_it_is_stopped() {
+    let (mut life, dir) = (Life::new(), Dir::new());
+    let (tables, stop) = (Tables::open(dir.path()).await.unwrap(), CancellationToken::new());
+    let following = tokio::spawn(follow(life.shared(), tables.clone(), stop.clone()));
+    for n in 0..20 {
+        life.register("s", &[&format!("llm{n}")], &[]).unwrap();
+        until_at(&tables, life.sequence(), Duration::from_secs(5)).await;
+    }
+    stop.cancel();
+    following.await.unwrap().unwrap();
+    assert!(verify(&life.shared(), &tables).await.unwrap().is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_second_projector_waits_and_takes_over() {
+    let (mut life, dir) = (Life::new(), Dir::new());
+    let tables = Tables::open(dir.path()).await.unwrap();
+    let (other, stop) = (Tables::open(dir.path()).await.unwrap(), CancellationToken::new());
+    let mut first = start(&life.shared(), &tables, Replica::default()).await.unwrap();
+    let second = tokio::spawn(follow(life.shared(), other, stop.clone()));
+    // Both run for each record; whoever is second loses and stands by.
+    for n in 0..10 {
+        life.register("s", &[&format!("llm{n}")], &[]).unwrap();
+        match project(&life.shared(), &tables, first).await {
+            Ok(projection) => first = projection,
+            Err(error) => {
+                assert!(error.to_string().contains("another projector"), "{error}");
+                first = start(&life.shared(), &tables, Replica::default()).await.unwrap();
+            }
+        }
+    }
+    // The first is gone; the second finds out by the checkpoint that stands still.
+    life.register("s", &["orphan"], &[]).unwrap();
+    until_at(&tables, life.sequence(), Duration::from_secs(15)).await;
+    stop.cancel();
+    second.await.unwrap().unwrap();
+    assert!(verify(&life.shared(), &tables).await.unwrap().is_clean());
+}

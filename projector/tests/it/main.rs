@@ -1,0 +1,11 @@
+//! The projector against real SQLite files.
+#![allow(clippy::unwrap_used, reason = "a test that fails should panic")]
+
+mod binary;
+mod filters;
+mod follow;
+mod life;
+mod projection;
+mod rebuild;
+mod verify;
+mod work;

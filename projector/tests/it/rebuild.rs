@@ -1,0 +1,160 @@
+//! New tables in the place of old ones.
+
+use crate::life::{Dir, Life};
+use mcpctl_events::{replica::Replica, time::LogTime};
+use mcpctl_projector::{
+    Tables,
+    follow::{project, start},
+    rebuild::rebuild,
+    store::{LlmFilter, StoreError},
+    verify::verify,
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+async fn projected(life: &Life, dir: &Dir) -> Tables {
+    let tables = Tables::open(dir.path()).await.unwrap();
+    let projection = start(&life.shared(), &tables, Replica::default()).await.unwrap();
+    project(&life.shared(), &tables, projection).await.unwrap();
+    tables
+}
+
+fn many(life: &mut Life, sessions: usize) {
+    for n in 0..sessions {
+        let (llm, agent) = (format!("llm{n:04}"), format!("agent{n:04}"));
+        life.register(&format!("s{n}"), &[&llm], &[(&agent, &llm)]).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_and_the_projector_go_on_while_tables_are_rebuilt() {
+    let (mut life, dir) = (Life::new(), Dir::new());
+    many(&mut life, 400);
+    let tables = projected(&life, &dir).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let reader = tokio::spawn(read_until(tables.clone(), done.clone()));
+    // The projector is one register ahead of what it has written when the rebuild begins, and writes during it.
+    let mut projection = start(&life.shared(), &tables, Replica::default()).await.unwrap();
+    let rebuilding = tokio::spawn({
+        let (log, dir) = (life.shared(), dir.path().to_owned());
+        async move { rebuild(&log, &dir).await.unwrap() }
+    });
+    for n in 0..50 {
+        life.register(&format!("late{n}"), &[&format!("late{n}")], &[]).unwrap();
+        projection = project(&life.shared(), &tables, projection).await.unwrap();
+    }
+    let rebuilt = rebuilding.await.unwrap();
+    assert_eq!(rebuilt.generation, 2);
+    life.register("last", &["last"], &[]).unwrap();
+    project(&life.shared(), &tables, projection).await.unwrap();
+    done.store(true, Ordering::SeqCst);
+    assert!(reader.await.unwrap() > 0);
+    let checkpoint = tables.checkpoint().await.unwrap();
+    assert_eq!((checkpoint.generation, checkpoint.sequence), (2, life.sequence()));
+    assert_eq!(verify(&life.shared(), &tables).await.unwrap().differences, []);
+    assert!(!dir.files().iter().any(|file| file.starts_with("tables-1.db")), "{:?}", dir.files());
+}
+
+/// Lists again and again: the sequence never goes back, and no list is half-built.
+async fn read_until(tables: Tables, done: Arc<AtomicBool>) -> u64 {
+    let (mut last, mut reads) = (0, 0);
+    while !done.load(Ordering::SeqCst) {
+        let page = tables.llms(&LlmFilter::default()).await.unwrap();
+        assert!(page.sequence >= last, "{} after {last}", page.sequence);
+        assert!(page.items.len() >= 400, "{} rows at {}", page.items.len(), page.sequence);
+        (last, reads) = (page.sequence, reads + 1);
+    }
+    reads
+}
+
+#[tokio::test]
+async fn a_rebuild_that_overtakes_a_slow_projector_loses_nothing() {
+    let (mut life, dir) = (Life::new(), Dir::new());
+    many(&mut life, 3);
+    let tables = projected(&life, &dir).await;
+    let projection = start(&life.shared(), &tables, Replica::default()).await.unwrap();
+    // On the log, and not in the old tables yet.
+    many(&mut life, 4);
+    life.register("x", &["x"], &[]).unwrap();
+    let rebuilt = rebuild(&life.shared(), dir.path()).await.unwrap();
+    assert_eq!(rebuilt.sequence, life.sequence());
+    life.register("y", &["y"], &[]).unwrap();
+    project(&life.shared(), &tables, projection).await.unwrap();
+    assert_eq!(verify(&life.shared(), &tables).await.unwrap().differences, []);
+    assert_eq!(tables.checkpoint().await.unwrap().sequence, life.sequence());
+}
+
+#[tokio::test]
+async fn what_only_heartbeats_said_is_kept() {
+    let (mut life, dir) = (Life::new(), Dir::new());
+    many(&mut life, 1);
+    let tables = projected(&life, &dir).await;
+    let heard = life.now.plus(std::time::Duration::from_mins(1));
+    tables.note_heartbeats(&[(crate::life::session("s0"), heard)]).await.unwrap();
+    rebuild(&life.shared(), dir.path()).await.unwrap();
+    assert!(tables.refresh().await.unwrap());
+    let llm = tables.llm("llm0000").await.unwrap().value.unwrap();
+    assert_eq!(llm.last_heartbeat_at(), Some(heard));
+    assert_ne!(llm.row.last_heartbeat_at, Some(heard), "the row's own value is the lifecycle's");
+    assert_eq!(LogTime::from_millis(0).to_string().len(), heard.to_string().len());
+}
+
+#[tokio::test]
+async fn a_rebuild_that_fails_leaves_everything_as_it_was() {
+    let (mut life, dir) = (Life::new(), Dir::new());
+    many(&mut life, 3);
+    let tables = projected(&life, &dir).await;
+    let before = dir.files();
+    let mut records = life.log.records();
+    let broken = String::from_utf8(records.remove(2).to_vec()).unwrap().replace("\"openai\"", "\"Openai\"");
+    records.insert(2, broken.into());
+    let log: mcpctl_projector::follow::SharedLog =
+        Arc::new(mcpctl_events::log::memory::MemoryLog::from_records(records));
+    let error = rebuild(&log, dir.path()).await.unwrap_err();
+    assert!(error.to_string().contains("hash chain broken at sequence"), "{error}");
+    assert_eq!(dir.files(), before);
+    assert_eq!(tables.checkpoint().await.unwrap().generation, 1);
+}
+
+#[tokio::test]
+async fn older_tables_are_filled_anew_and_newer_ones_are_refused() {
+    let (mut life, dir) = (Life::new(), Dir::new());
+    many(&mut life, 3);
+    drop(projected(&life, &dir).await);
+    dir.sql("tables-1.db").execute("UPDATE projection_checkpoint SET projection_version = 0", []).unwrap();
+    assert!(matches!(Tables::open_existing(dir.path()).await, Err(StoreError::OlderVersion { .. })));
+    let tables = projected(&life, &dir).await;
+    assert_eq!(tables.checkpoint().await.unwrap().generation, 2);
+    assert_eq!(verify(&life.shared(), &tables).await.unwrap().differences, []);
+    drop(tables);
+    dir.sql("tables-2.db").execute("UPDATE projection_checkpoint SET projection_version = 99", []).unwrap();
+    let error = Tables::open(dir.path()).await.unwrap_err();
+    assert!(matches!(error, StoreError::NewerVersion { found: 99, .. }), "{error}");
+    assert!(error.to_string().contains("newer version"));
+}
+
+#[tokio::test]
+async fn a_folder_without_tables_is_said_to_be_one() {
+    let dir = Dir::new();
+    let error = Tables::open_existing(dir.path()).await.unwrap_err();
+    assert!(matches!(error, StoreError::NoTables { .. }), "{error}");
+    assert_eq!(Tables::open(dir.path()).await.unwrap().checkpoint().await.unwrap().sequence, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_start_together_agree_on_one_generation() {
+    for _ in 0..10 {
+        let dir = Dir::new();
+        let opening: Vec<_> = (0..4)
+            .map(|_| {
+                let path = dir.path().to_owned();
+                tokio::spawn(async move { Tables::open(&path).await.unwrap() })
+            })
+            .collect();
+        for tables in opening {
+            assert_eq!(tables.await.unwrap().checkpoint().await.unwrap().generation, 1);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Threads and their messages.
+
+use crate::life::{Dir, json};
+use mcpctl_events::time::LogTime;
+use mcpctl_projector::store::{
+    StoreError,
+    work::{BeginTurn, FinishTurn, Message, MessageStatus, NewThread, Turn, TurnThread, WorkStore},
+};
+use uuid::Uuid;
+
+const ANN: Uuid = Uuid::from_u128(1);
+const BOB: Uuid = Uuid::from_u128(2);
+const AGENT: Uuid = Uuid::from_u128(3);
+
+async fn open(dir: &Dir) -> (WorkStore, tokio::task::JoinHandle<()>) {
+    let (store, writer) = WorkStore::open(dir.path()).await.unwrap();
+    (store, tokio::spawn(writer.run()))
+}
+
+fn at(seconds: i64) -> LogTime {
+    LogTime::from_millis(1_800_000_000_000 + seconds * 1000)
+}
+
+fn new_thread(id: u128) -> NewThread {
+    NewThread { id: Uuid::from_u128(id), owner: ANN, agent: AGENT, title: format!("thread {id}") }
+}
+
+fn begin(thread: TurnThread, message: &str, seconds: i64) -> BeginTurn {
+    BeginTurn { thread, message: message.to_owned(), at: at(seconds) }
+}
+
+fn existing(id: u128, owner: Uuid) -> TurnThread {
+    TurnThread::Existing { id: Uuid::from_u128(id), owner }
+}
+
+fn finish(id: u128, turn: Turn, content: &str, failed: bool) -> FinishTurn {
+    FinishTurn {
+        thread: Uuid::from_u128(id),
+        turn_index: turn.assistant_index,
+        content: Some(content.to_owned()),
+        tool_calls: (!failed).then(|| json(r#"[{"id":"1","x":1.0}]"#)),
+        failed,
+    }
+}
+
+fn shown(messages: &[Message]) -> Vec<(u64, &str, Option<&str>, MessageStatus)> {
+    messages.iter().map(|m| (m.turn_index, m.role.as_str(), m.content.as_deref(), m.status)).collect()
+}
+
+#[tokio::test]
+async fn a_turn_is_stored_at_once_and_finished_once() {
+    use MessageStatus::{Complete, Error, Pending};
+    let dir = Dir::new();
+    let (store, _writer) = open(&dir).await;
+    let first = store.begin_turn(begin(TurnThread::New(new_thread(10)), "hi", 1)).await.unwrap().unwrap();
+    assert_eq!(first, Turn { user_index: 0, assistant_index: 1 });
+    let messages = store.messages(Uuid::from_u128(10)).await.unwrap();
+    assert_eq!(shown(&messages), [(0, "user", Some("hi"), Complete), (1, "assistant", None, Pending)]);
+    assert!(store.finish_turn(finish(10, first, "hello", false)).await.unwrap());
+    assert!(!store.finish_turn(finish(10, first, "again", true)).await.unwrap(), "finished once");
+
+    let second = store.begin_turn(begin(existing(10, ANN), "more", 2)).await.unwrap().unwrap();
+    assert!(store.finish_turn(finish(10, second, "half a", true)).await.unwrap());
+    let third = store.begin_turn(begin(existing(10, ANN), "and?", 3)).await.unwrap().unwrap();
+    assert_eq!(third.user_index, 4);
+    let id = Uuid::from_u128(10);
+    let heard = store.messages_for_model(id, third.user_index).await.unwrap();
+    let complete = [(0, "user", Some("hi"), Complete), (1, "assistant", Some("hello"), Complete)];
+    let rest = [(2, "user", Some("more"), Complete), (4, "user", Some("and?"), Complete)];
+    assert_eq!(shown(&heard), [complete, rest].concat());
+    let all = store.messages(id).await.unwrap();
+    assert_eq!(shown(&all)[3], (3, "assistant", Some("half a"), Error));
+    assert_eq!(all[1].tool_calls.as_ref().unwrap().get(), r#"[{"id":"1","x":1.0}]"#);
+}
+
+#[tokio::test]
+async fn threads_are_private_and_sorted_by_their_last_turn() {
+    let dir = Dir::new();
+    let (store, _writer) = open(&dir).await;
+    for id in [10, 11, 12] {
+        store.create_thread(new_thread(id), at(i64::try_from(id).unwrap())).await.unwrap();
+    }
+    store.begin_turn(begin(existing(10, ANN), "hi", 100)).await.unwrap().unwrap();
+    let threads = store.threads(AGENT, ANN).await.unwrap();
+    let titles: Vec<_> = threads.iter().map(|thread| thread.title.as_str()).collect();
+    assert_eq!(titles, ["thread 10", "thread 12", "thread 11"]);
+    assert_eq!((threads[0].created_at, threads[0].last_turn_at), (at(10), at(100)));
+
+    assert_eq!(store.threads(AGENT, BOB).await.unwrap(), []);
+    assert_eq!(store.thread(Uuid::from_u128(10), BOB).await.unwrap(), None);
+    assert_eq!(store.begin_turn(begin(existing(10, BOB), "mine?", 200)).await.unwrap(), None);
+    assert!(!store.delete_thread(Uuid::from_u128(10), BOB).await.unwrap());
+    assert_eq!(store.thread(Uuid::from_u128(10), ANN).await.unwrap().unwrap(), threads[0], "nothing changed");
+    assert_eq!(store.begin_turn(begin(existing(99, ANN), "lost", 200)).await.unwrap(), None);
+
+    assert!(store.delete_thread(Uuid::from_u128(10), ANN).await.unwrap());
+    assert_eq!(store.messages(Uuid::from_u128(10)).await.unwrap(), [], "messages go with their thread");
+}
+
+#[tokio::test]
+async fn what_a_crash_left_pending_fails_at_the_next_start() {
+    let dir = Dir::new();
+    {
+        let (store, writer) = open(&dir).await;
+        let turn = store.begin_turn(begin(TurnThread::New(new_thread(10)), "hi", 1)).await.unwrap().unwrap();
+        store.finish_turn(finish(10, turn, "hello", false)).await.unwrap();
+        store.begin_turn(begin(existing(10, ANN), "more", 2)).await.unwrap();
+        writer.abort();
+    }
+    let (store, writer) = open(&dir).await;
+    assert_eq!(store.fail_pending_turns().await.unwrap(), 1);
+    assert_eq!(store.fail_pending_turns().await.unwrap(), 0);
+    let messages = store.messages(Uuid::from_u128(10)).await.unwrap();
+    assert_eq!(messages[3].status, MessageStatus::Error);
+    writer.abort();
+    let _ = writer.await;
+    let error = store.fail_pending_turns().await.unwrap_err();
+    assert!(matches!(error, StoreError::Closed), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn turns_at_the_same_time_each_get_their_place_and_nobody_fails_for_another() {
+    let dir = Dir::new();
+    let (store, _writer) = open(&dir).await;
+    store.create_thread(new_thread(10), at(0)).await.unwrap();
+    let turns: Vec<_> = (0..100)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                // Every tenth is refused by the database, in the middle of somebody's group.
+                let thread = if n % 10 == 0 { TurnThread::New(new_thread(10)) } else { existing(10, ANN) };
+                store.begin_turn(begin(thread, &format!("m{n}"), n)).await
+            })
+        })
+        .collect();
+    let (mut places, mut refused) = (Vec::new(), 0);
+    for turn in turns {
+        match turn.await.unwrap() {
+            Ok(turn) => places.push(turn.unwrap().user_index),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Sql { .. }), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    places.sort_unstable();
+    assert_eq!(refused, 10);
+    assert_eq!(places, (0..90).map(|n| n * 2).collect::<Vec<_>>());
+}

@@ -1,0 +1,197 @@
+//! Which model servers answer, and have the model that they are said to have.
+
+mod probe;
+
+use crate::{config::Provider, model::Models, model::label};
+use futures_util::future::join_all;
+use probe::Finding;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep, sleep_until},
+};
+use tracing::{info, warn};
+
+/// Looks that were asked for are at least this far apart.
+const AT_MOST_EVERY: Duration = Duration::from_secs(1);
+/// A server that is too busy for a look is not down; one that stays so is.
+const SLOW_LOOKS: u32 = 3;
+
+/// What is known of one provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nobody looked yet.
+    Unknown,
+    /// It can be called.
+    Up,
+    /// Its server does not answer.
+    Down,
+    /// Its server answers, and does not have the model.
+    Missing,
+}
+
+/// The states by provider name.
+pub type States = BTreeMap<String, State>;
+
+/// What is known of all published providers.
+#[derive(Debug)]
+pub struct Availability {
+    states: watch::Sender<States>,
+    look: Notify,
+    /// Those being woken: who wakes them says when they are up.
+    waking: Mutex<BTreeSet<String>>,
+}
+
+impl Availability {
+    /// Nothing known yet.
+    pub fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        let states = watch::Sender::new(names.map(|name| (name.to_owned(), State::Unknown)).collect());
+        Self { states, look: Notify::new(), waking: Mutex::default() }
+    }
+
+    /// The states, and each change of them.
+    pub fn subscribe(&self) -> watch::Receiver<States> {
+        self.states.subscribe()
+    }
+
+    /// Asks for a look soon.
+    pub fn look_again(&self) {
+        self.look.notify_one();
+    }
+
+    /// Takes a provider's wake; false when somebody else has it.
+    pub fn begin_wake(&self, name: &str) -> bool {
+        self.waking.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned())
+    }
+
+    /// Gives a provider's wake back.
+    pub fn end_wake(&self, name: &str) {
+        self.waking.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// Notes a state; true when it is another one.
+    pub fn set(&self, name: &str, state: State) -> bool {
+        self.states.send_if_modified(|states| match states.get_mut(name) {
+            Some(known) if *known != state => {
+                *known = state;
+                true
+            }
+            _ => false,
+        })
+    }
+
+    fn state(&self, name: &str) -> State {
+        self.states.borrow().get(name).copied().unwrap_or(State::Unknown)
+    }
+
+    fn is_waking(&self, name: &str) -> bool {
+        self.waking.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
+    }
+}
+
+/// Looks at every provider, again and again.
+pub async fn watch(models: &Models, every: Duration) {
+    let mut slow = BTreeMap::new();
+    loop {
+        let began = Instant::now();
+        let looks = models.providers.iter().map(|provider| async move {
+            let finding = look_at(models, provider).await;
+            (provider, finding)
+        });
+        // All at once, so that the first declaration is complete.
+        let found: Vec<_> = join_all(looks).await;
+        for (provider, finding) in found {
+            note(&models.availability, provider, &finding, &mut slow);
+        }
+        tokio::select! {
+            () = sleep(every) => {}
+            () = models.availability.look.notified() => sleep_until(began + AT_MOST_EVERY).await,
+        }
+    }
+}
+
+/// Looks at one provider.
+pub async fn look_at(models: &Models, provider: &Provider) -> Finding {
+    probe::probe(&models.client, provider).await
+}
+
+/// Whether a provider can be called right now.
+pub async fn is_up(models: &Models, provider: &Provider) -> bool {
+    matches!(look_at(models, provider).await, Finding::Up)
+}
+
+fn note(known: &Availability, provider: &Provider, finding: &Finding, slow: &mut BTreeMap<String, u32>) {
+    let name = &provider.name;
+    let looks = slow.entry(name.clone()).or_default();
+    *looks = if matches!(finding, Finding::Slow) { *looks + 1 } else { 0 };
+    let before = known.state(name);
+    if known.is_waking(name) || (before == State::Up && (1..SLOW_LOOKS).contains(looks)) {
+        return;
+    }
+    let state = match finding {
+        Finding::Up => State::Up,
+        Finding::Slow | Finding::Down(_) => State::Down,
+        Finding::Missing(_) => State::Missing,
+    };
+    if known.set(name, state) {
+        say(provider, finding, before);
+    }
+}
+
+fn say(provider: &Provider, finding: &Finding, before: State) {
+    let server = label(provider);
+    let left_out = "left out, with its agents, and looked at again";
+    let down = if provider.wake.is_some() { "published as hibernating, a call wakes it" } else { left_out };
+    match finding {
+        Finding::Up if before == State::Unknown => {}
+        Finding::Up => info!("model server {server} answers"),
+        Finding::Slow => warn!("model server {server} does not answer in time: {down}"),
+        Finding::Down(why) => warn!("model server {server} is down ({why}): {down}"),
+        Finding::Missing(has) => {
+            let has = if has.is_empty() { "none".to_owned() } else { has.join(", ") };
+            warn!("model server {server} does not have the model `{}` (it has: {has}): {left_out}", provider.model);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Kind;
+
+    fn after(findings: &[Finding]) -> State {
+        let provider = Provider::new("v", Kind::Vllm, "m", None).expect("valid");
+        let (known, mut slow) = (Availability::new(["v"].into_iter()), BTreeMap::new());
+        for finding in findings {
+            note(&known, &provider, finding, &mut slow);
+        }
+        known.state("v")
+    }
+
+    #[test]
+    fn one_slow_look_is_no_death() {
+        use Finding::{Down, Missing, Slow, Up};
+        assert_eq!(after(&[Up, Slow, Slow]), State::Up);
+        assert_eq!(after(&[Up, Slow, Slow, Slow]), State::Down);
+        assert_eq!(after(&[Up, Slow, Slow, Up, Slow]), State::Up);
+        assert_eq!(after(&[Slow]), State::Down);
+        assert_eq!(after(&[Up, Down("refused".to_owned())]), State::Down);
+        assert_eq!(after(&[Up, Missing(Vec::new())]), State::Missing);
+    }
+
+    #[test]
+    fn who_is_being_woken_is_left_alone() {
+        let provider = Provider::new("v", Kind::Vllm, "m", None).expect("valid");
+        let known = Availability::new(["v"].into_iter());
+        assert!(known.begin_wake("v") && !known.begin_wake("v"));
+        note(&known, &provider, &Finding::Up, &mut BTreeMap::new());
+        assert_eq!(known.state("v"), State::Unknown);
+        known.end_wake("v");
+        note(&known, &provider, &Finding::Up, &mut BTreeMap::new());
+        assert_eq!(known.state("v"), State::Up);
+    }
+}

@@ -1,0 +1,161 @@
+//! The program: flags, log, signals, exit codes.
+
+use crate::{
+    config::Config,
+    run,
+    settings::{ServerSource, Settings, Transport},
+};
+use clap::Parser;
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+use tokio::signal;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
+
+/// Bad flags or configuration.
+const USAGE: u8 = 2;
+
+/// Publishes local models and agents to an mcpctl registry, over outbound HTTP only.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "mcplocal", version)]
+pub struct Args {
+    /// URL of the server; else `mcpdUrl` of the credentials file.
+    #[arg(long, env = "MCPLOCAL_SERVER")]
+    pub server: Option<String>,
+    /// Token for the server; else `token` of the credentials file.
+    #[arg(long, env = "MCPLOCAL_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// What to publish [default: config.json in the home folder].
+    #[arg(long, env = "MCPLOCAL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder of the credentials file and the session id [default: $MCPCTL_HOME, else ~/.mcpctl].
+    #[arg(long, env = "MCPLOCAL_HOME")]
+    pub home: Option<PathBuf>,
+    /// How tasks come in.
+    #[arg(long, env = "MCPLOCAL_TRANSPORT", value_enum, default_value_t)]
+    pub transport: Transport,
+    /// How the log on stderr looks.
+    #[arg(long, env = "MCPLOCAL_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+/// How the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+impl Args {
+    fn home(&self) -> Result<PathBuf, String> {
+        if let Some(home) = self.home.clone().or_else(|| folder("MCPCTL_HOME")) {
+            return Ok(home);
+        }
+        let home = folder("HOME").or_else(|| folder("USERPROFILE"));
+        home.map(|home| home.join(".mcpctl")).ok_or_else(|| "--home: no home folder is known; give one".to_owned())
+    }
+
+    fn settings(&self) -> Result<Settings, String> {
+        let home = self.home()?;
+        let config = self.config.clone().unwrap_or_else(|| home.join("config.json"));
+        let config = Config::load(&config).map_err(|invalid| invalid.to_string())?;
+        let server = ServerSource::Credentials {
+            file: home.join("credentials"),
+            url: self.server.clone(),
+            token: self.token.clone(),
+        };
+        check_flags(self, &server)?;
+        let settings = Settings::new(server, home.join("provider-session"), config);
+        Ok(Settings { transport: self.transport, ..settings })
+    }
+}
+
+/// A flag that can never work is said at once, and not only in the log.
+fn check_flags(args: &Args, server: &ServerSource) -> Result<(), String> {
+    if args.server.is_some() && args.token.is_some() {
+        server.read().map_err(|why| format!("--server: {why}"))?;
+    }
+    Ok(())
+}
+
+fn folder(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Runs the program.
+pub fn main(args: &Args) -> ExitCode {
+    init_log(args.log_format);
+    let settings = match args.settings() {
+        Ok(settings) => settings,
+        Err(why) => {
+            eprintln!("mcplocal: {}", why.replace('\n', "\nmcplocal: "));
+            return ExitCode::from(USAGE);
+        }
+    };
+    let file = args.config.clone().unwrap_or_else(|| Path::new("config.json").to_owned());
+    for warning in &settings.config.warnings {
+        warn!("{}: {warning}", file.display());
+    }
+    if settings.config.published().next().is_none() && settings.config.agents.is_empty() {
+        warn!("{}: nothing to publish: no provider has `\"publish\": true`, and there are no agents", file.display());
+    }
+    match serve(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One thread: what passes through here is bytes, and handing them between threads costs more than moving them.
+fn serve(settings: Settings) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ended = runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        let mut running = std::pin::pin!(run(settings, shutdown.clone()));
+        tokio::select! {
+            ended = &mut running => ended,
+            stop = stop_signal() => {
+                stop?;
+                info!("stopping");
+                shutdown.cancel();
+                running.await
+            }
+        }
+    });
+    // A name that is being looked up must not hold the exit.
+    runtime.shutdown_background();
+    ended
+}
+
+#[cfg(unix)]
+async fn stop_signal() -> io::Result<()> {
+    let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = signal::ctrl_c() => interrupted,
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop_signal() -> io::Result<()> {
+    signal::ctrl_c().await
+}
+
+fn init_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    // Fails only where a log is set up already.
+    let _ = match format {
+        LogFormat::Text => log.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}

@@ -1,0 +1,227 @@
+//! What is published: `config.json`, or the same built by code.
+
+mod fields;
+mod read;
+
+use crate::base_url;
+use mcpctl_events::wire::publish::AgentEntry;
+use serde_json::value::RawValue;
+use std::{collections::BTreeMap, fmt, fs, path::Path, path::PathBuf, time::Duration};
+
+pub use fields::Problem;
+
+/// A checked configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Every provider, published or not.
+    pub providers: Vec<Provider>,
+    /// Every agent.
+    pub agents: Vec<AgentEntry>,
+    /// What was odd but did no harm, as sentences.
+    pub warnings: Vec<String>,
+}
+
+/// One model of one model server.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Its name in the registry.
+    pub name: String,
+    /// The kind of model server.
+    pub kind: Kind,
+    /// The model's name at that server.
+    pub model: String,
+    /// Base URL that `/v1/…` is put behind; empty for [`Kind::Echo`].
+    pub base: String,
+    /// Where the API key is read at call time.
+    pub api_key: Option<ApiKey>,
+    /// A free word such as `fast`.
+    pub tier: Option<String>,
+    /// A sentence for people.
+    pub description: Option<String>,
+    /// The pool that it belongs to.
+    pub pool_name: Option<String>,
+    /// Whether it is published at all.
+    pub publish: bool,
+    /// Calls that may be open on it at once.
+    pub max_concurrent: Option<u32>,
+    /// Labels for selectors.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// A JSON object that is published as it is.
+    pub extra_config: Option<Box<RawValue>>,
+    /// How [`Kind::Echo`] answers.
+    pub echo: Echo,
+    /// How it is woken when its server is down.
+    pub wake: Option<Wake>,
+}
+
+/// The kind of a model server; it decides the default URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any OpenAI-compatible server.
+    OpenAi,
+    /// vLLM.
+    Vllm,
+    /// Ollama.
+    Ollama,
+    /// LM Studio.
+    LmStudio,
+    /// llama.cpp's server.
+    LlamaCpp,
+    /// Built in, without a server: says the last user message back.
+    Echo,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [Self::OpenAi, Self::Vllm, Self::Ollama, Self::LmStudio, Self::LlamaCpp, Self::Echo];
+
+    /// The word for it in `config.json` and in the registry.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Vllm => "vllm",
+            Self::Ollama => "ollama",
+            Self::LmStudio => "lmstudio",
+            Self::LlamaCpp => "llamacpp",
+            Self::Echo => "echo",
+        }
+    }
+
+    /// Where such a server listens unless told otherwise; none for [`Kind::OpenAi`] and [`Kind::Echo`].
+    pub fn default_url(self) -> Option<&'static str> {
+        match self {
+            Self::Vllm => Some("http://127.0.0.1:8000"),
+            Self::Ollama => Some("http://127.0.0.1:11434"),
+            Self::LmStudio => Some("http://127.0.0.1:1234"),
+            Self::LlamaCpp => Some("http://127.0.0.1:8080"),
+            Self::OpenAi | Self::Echo => None,
+        }
+    }
+}
+
+/// Where an API key is read, anew for each call. The key itself is never kept, shown or sent anywhere else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiKey {
+    /// An environment variable of the publisher.
+    Env(String),
+    /// A file on the publisher's machine.
+    File(PathBuf),
+}
+
+/// How the built-in echo answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Echo {
+    /// Time between two streamed words.
+    pub chunk_delay: Duration,
+    /// What it says; the last user message by default.
+    pub reply: Option<String>,
+}
+
+/// How a model server is brought up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wake {
+    /// What to do.
+    pub recipe: Recipe,
+    /// How long it may take until the server answers.
+    pub max_wait_seconds: u32,
+}
+
+/// The means of a [`Wake`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recipe {
+    /// Runs a program, without a shell.
+    Command {
+        /// The program.
+        command: String,
+        /// Its arguments.
+        args: Vec<String>,
+    },
+    /// Makes one HTTP request.
+    Http {
+        /// Where to.
+        url: String,
+        /// `POST` unless told otherwise.
+        method: String,
+        /// Request headers.
+        headers: BTreeMap<String, String>,
+        /// Request body, if any.
+        body: Option<String>,
+    },
+}
+
+impl Provider {
+    /// A published provider with nothing but what is required.
+    ///
+    /// # Errors
+    /// A sentence on what is wrong with the URL; `None` means the default of that kind of server.
+    pub fn new(name: &str, kind: Kind, model: &str, url: Option<&str>) -> Result<Self, String> {
+        let base = match (kind, url.or(kind.default_url())) {
+            (Kind::Echo, _) => String::new(),
+            (_, Some(url)) => base_url::normalise(url)?,
+            (_, None) => {
+                return Err(format!("{}: url is required (no default endpoint for this provider)", kind.word()));
+            }
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            kind,
+            model: model.to_owned(),
+            base,
+            api_key: None,
+            tier: None,
+            description: None,
+            pool_name: None,
+            publish: true,
+            max_concurrent: None,
+            labels: None,
+            extra_config: None,
+            echo: Echo::default(),
+            wake: None,
+        })
+    }
+}
+
+/// A file that is no configuration: every problem in it, one a line.
+#[derive(Debug, thiserror::Error)]
+pub struct Invalid {
+    file: PathBuf,
+    problems: Vec<Problem>,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, Problem { pointer, reason }) in self.problems.iter().enumerate() {
+            let line_break = if at == 0 { "" } else { "\n" };
+            let gap = if pointer.is_empty() { "" } else { ": " };
+            write!(f, "{line_break}{}: {pointer}{gap}{reason}", self.file.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Reads and checks a `config.json`.
+    ///
+    /// # Errors
+    /// Every problem, each with its file and JSON pointer.
+    pub fn load(file: &Path) -> Result<Self, Invalid> {
+        let invalid = |problems| Invalid { file: file.to_owned(), problems };
+        let text = fs::read_to_string(file).map_err(|error| {
+            invalid(vec![Problem { pointer: String::new(), reason: format!("cannot be read: {error}") }])
+        })?;
+        Self::parse(&text).map_err(invalid)
+    }
+
+    /// Checks the text of a `config.json`.
+    ///
+    /// # Errors
+    /// Every problem, each with its JSON pointer.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        read::config(text)
+    }
+
+    /// The providers that are published.
+    pub fn published(&self) -> impl Iterator<Item = &Provider> {
+        self.providers.iter().filter(|provider| provider.publish)
+    }
+}

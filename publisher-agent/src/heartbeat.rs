@@ -1,0 +1,22 @@
+//! Signs of life, whatever the stream does.
+
+use crate::{connection::Ended, notice::Notice, publisher::Publisher, server::CallError, server::Server};
+use hyper::StatusCode;
+use std::sync::Arc;
+use tracing::debug;
+
+/// Beats until the server no longer knows the session.
+pub async fn keep(publisher: Arc<Publisher>, server: Arc<Server>) -> anyhow::Result<Ended> {
+    let mut notice = Notice::default();
+    loop {
+        // At once after the machine slept: the lease may be about to end.
+        publisher.pause(publisher.timing.heartbeat).await;
+        match server.heartbeat().await {
+            Ok(_) => notice.over("heartbeats are taken again"),
+            Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => return Ok(Ended::Forgotten),
+            // The stream says so already.
+            Err(error @ CallError::Unreachable { .. }) => debug!("heartbeat: {error}"),
+            Err(error) => notice.trouble(format!("a heartbeat was refused: {error}")),
+        }
+    }
+}

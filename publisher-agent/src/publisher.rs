@@ -1,0 +1,155 @@
+//! The whole of it: register, keep connected, beat, and do it all again when the server forgot.
+
+use crate::{
+    availability::{self, Availability},
+    backoff::Backoff,
+    clock,
+    config::Config,
+    connection::{self, Ended},
+    heartbeat,
+    http::Client,
+    model::Models,
+    notice::Notice,
+    register,
+    server::Server,
+    session,
+    settings::{ServerSource, Settings, Timing, Transport},
+    task::Tasks,
+};
+use anyhow::Context;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+/// Idle connections to the server are kept this long; proxies hang up after 60 s.
+const SERVER_IDLE: Duration = Duration::from_secs(50);
+/// Idle connections to model servers are kept this long; many of those hang up after 5 s.
+const MODEL_IDLE: Duration = Duration::from_secs(4);
+/// A registration that lasted shorter than this is not made again at once.
+const GOOD_AFTER: Duration = Duration::from_secs(10);
+
+/// One publisher.
+#[derive(Debug)]
+pub struct Publisher {
+    /// Where the server is.
+    pub source: ServerSource,
+    /// What is published.
+    pub config: Config,
+    /// The sticky session id.
+    pub session: String,
+    /// How tasks come in.
+    pub transport: Transport,
+    /// Intervals and patience.
+    pub timing: Timing,
+    /// The model servers.
+    pub models: Arc<Models>,
+    /// What is being worked on.
+    pub tasks: Tasks,
+    client: Client,
+    woke: watch::Sender<u64>,
+}
+
+impl Publisher {
+    /// A publisher that has not called anybody yet, but has its session id stored.
+    ///
+    /// # Errors
+    /// When the session id can neither be read nor stored.
+    pub fn new(settings: Settings, tracker: &TaskTracker) -> anyhow::Result<Self> {
+        let Settings { server, session_file, config, transport, timing } = settings;
+        let session = session::load_or_create(&session_file)?;
+        let providers: Vec<_> = config.published().cloned().map(Arc::new).collect();
+        let availability = Availability::new(providers.iter().map(|provider| provider.name.as_str()));
+        let client = Client::new(MODEL_IDLE, tracker);
+        let models = Arc::new(Models { client, providers, availability, tracker: tracker.clone() });
+        let tasks = Tasks::new(models.clone(), timing);
+        let client = Client::new(SERVER_IDLE, tracker);
+        let woke = watch::Sender::new(0);
+        Ok(Self { source: server, config, session, transport, timing, models, tasks, client, woke })
+    }
+
+    /// Runs for ever.
+    ///
+    /// # Errors
+    /// When a part of it failed that never should.
+    pub async fn run(self: Arc<Self>) -> anyhow::Result<()> {
+        let mut background = JoinSet::new();
+        let publisher = self.clone();
+        background.spawn(async move { availability::watch(&publisher.models, publisher.timing.probe).await });
+        let publisher = self.clone();
+        background.spawn(async move { clock::watch(&publisher.woke).await });
+        tokio::select! {
+            ended = background.join_next() => ended.context("no background task")?.context("a background task failed"),
+            ended = self.publish() => ended,
+        }
+    }
+
+    /// The server as it is known right now.
+    ///
+    /// # Errors
+    /// A sentence on what is missing.
+    pub fn server(&self) -> Result<Server, String> {
+        Server::new(self.source.read()?, self.session.clone(), self.client.clone())
+    }
+
+    /// Changes when the machine woke up from now on.
+    pub fn woke(&self) -> watch::Receiver<u64> {
+        self.woke.subscribe()
+    }
+
+    /// Waits, but no longer than until the machine wakes up.
+    pub async fn pause(&self, time: Duration) {
+        let mut woke = self.woke();
+        tokio::select! {
+            () = sleep(time) => {}
+            _ = woke.changed() => {}
+        }
+    }
+
+    async fn publish(self: &Arc<Self>) -> anyhow::Result<()> {
+        let (mut notice, mut backoff) = (Notice::default(), Backoff::default());
+        loop {
+            match register::first(self, &mut notice).await {
+                Ok((server, declared)) => {
+                    notice = Notice::default();
+                    let began = Instant::now();
+                    self.say(self.stay(server, declared).await?);
+                    if began.elapsed() >= GOOD_AFTER {
+                        backoff.reset();
+                        continue;
+                    }
+                }
+                Err(why) => notice.trouble(format!("{why}; trying again")),
+            }
+            self.pause(backoff.jittered()).await;
+        }
+    }
+
+    /// All that goes on while registered.
+    async fn stay(
+        self: &Arc<Self>,
+        server: Arc<Server>,
+        declared: mcpctl_events::wire::publish::Register,
+    ) -> anyhow::Result<Ended> {
+        let mut parts = JoinSet::new();
+        parts.spawn(connection::keep(self.clone(), server.clone()));
+        parts.spawn(heartbeat::keep(self.clone(), server.clone()));
+        parts.spawn(register::follow(self.clone(), server, declared));
+        let first = parts.join_next().await.context("no part")?;
+        parts.shutdown().await;
+        self.tasks.cancel_all();
+        first.context("a part of the publisher failed")?
+    }
+
+    fn say(&self, ended: Ended) {
+        match ended {
+            Ended::Forgotten => info!("the server does not know session {}: registering again", self.session),
+            Ended::Moved => info!("the credentials changed: registering with them"),
+            Ended::NothingLeft => warn!("nothing is left to publish: disconnected until a model server answers"),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Declaring what is published: at first, and again when model servers come and go.
+
+use crate::{
+    backoff::Backoff,
+    connection::Ended,
+    declaration::{declare, is_empty},
+    notice::Notice,
+    publisher::Publisher,
+    server::{CallError, Server},
+};
+use mcpctl_events::wire::{error::Problem, publish::Register};
+use std::{fmt::Write, sync::Arc};
+use tracing::info;
+
+/// Tries until the server took a first declaration; says where it is and what it took.
+pub async fn first(publisher: &Publisher, notice: &mut Notice) -> Result<(Arc<Server>, Register), String> {
+    let server = Arc::new(publisher.server()?);
+    let declared = declarable(publisher, notice).await;
+    send(&server, &declared).await?;
+    Ok((server, declared))
+}
+
+/// Declares anew on each change, until nothing is left to publish.
+pub async fn follow(publisher: Arc<Publisher>, server: Arc<Server>, mut declared: Register) -> anyhow::Result<Ended> {
+    let mut states = publisher.models.availability.subscribe();
+    let (mut notice, mut backoff) = (Notice::default(), Backoff::default());
+    loop {
+        let next = declare(&publisher.config, &states.borrow_and_update(), &publisher.session);
+        if is_empty(&next) {
+            return Ok(Ended::NothingLeft);
+        }
+        if same(&next, &declared) {
+            states.changed().await?;
+            continue;
+        }
+        match send(&server, &next).await {
+            Ok(()) => {
+                notice.over("the server took the registration");
+                backoff.reset();
+                declared = next;
+            }
+            Err(why) => {
+                notice.trouble(why);
+                publisher.pause(backoff.jittered()).await;
+            }
+        }
+    }
+}
+
+/// Waits until every model server was looked at and there is something to publish.
+async fn declarable(publisher: &Publisher, notice: &mut Notice) -> Register {
+    let mut states = publisher.models.availability.subscribe();
+    loop {
+        let known = !states.borrow_and_update().values().any(|state| *state == crate::availability::State::Unknown);
+        if known {
+            let declared = declare(&publisher.config, &states.borrow(), &publisher.session);
+            if !is_empty(&declared) {
+                return declared;
+            }
+            notice.trouble("nothing to publish for now".to_owned());
+        }
+        if states.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn send(server: &Server, declared: &Register) -> Result<(), String> {
+    let taken = server.register(declared).await.map_err(|error| explain(&error, declared))?;
+    let (llms, agents) = (counted(taken.llms.len(), "model"), counted(taken.agents.len(), "agent"));
+    info!("published {llms} and {agents} at {}", server.endpoint.url);
+    Ok(())
+}
+
+fn same(one: &Register, other: &Register) -> bool {
+    let text = |declared| serde_json::to_string(declared).unwrap_or_default();
+    text(one) == text(other)
+}
+
+/// A refusal, with the entries at fault by name.
+fn explain(error: &CallError, declared: &Register) -> String {
+    let CallError::Refused { body, .. } = error else { return format!("cannot register: {error}") };
+    let mut text = format!("the registration was refused: {error}");
+    for Problem { pointer, reason } in &body.details {
+        let entry = entry(pointer, declared).unwrap_or_default();
+        // Writing to a string cannot fail.
+        let _ = write!(text, "; {entry}{pointer}: {reason}");
+    }
+    text
+}
+
+/// `/providers/0/model` → `provider 'vllm-local', `.
+fn entry(pointer: &str, declared: &Register) -> Option<String> {
+    let mut parts = pointer.split('/').skip(1);
+    let (list, index) = (parts.next()?, parts.next()?.parse::<usize>().ok()?);
+    match list {
+        "providers" => Some(format!("provider '{}', ", declared.providers.get(index)?.name)),
+        "agents" => Some(format!("agent '{}', ", declared.agents.get(index)?.name)),
+        _ => None,
+    }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::StatusCode;
+    use mcpctl_events::wire::{error::ErrorBody, publish::Provider};
+
+    #[test]
+    fn a_refusal_names_the_entry_at_fault() {
+        let provider = Provider { name: "vllm-local".to_owned(), ..Provider::default() };
+        let declared = Register { provider_session_id: None, providers: vec![provider], agents: Vec::new() };
+        let problem = |pointer: &str| Problem { pointer: pointer.to_owned(), reason: "is too long".to_owned() };
+        let body = ErrorBody {
+            error: "2 problems".to_owned(),
+            code: "BAD_REQUEST".to_owned(),
+            details: vec![problem("/providers/0/tier"), problem("/agents/7/name")],
+        };
+        let refused = CallError::Refused { url: "http://h".to_owned(), status: StatusCode::BAD_REQUEST, body };
+        assert_eq!(
+            explain(&refused, &declared),
+            "the registration was refused: http://h answered 400: 2 problems; \
+             provider 'vllm-local', /providers/0/tier: is too long; /agents/7/name: is too long"
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! Sending a task's lines: one streamed request, or batches where something in between holds streams back.
+
+use crate::{
+    http::{Payload, within},
+    json::ACCEPTED,
+    lines::Lines,
+    server::{CallError, Server},
+    settings::Timing,
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::task::AtomicWaker;
+use std::{
+    future, mem,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{sync::Notify, time};
+use tracing::{debug, warn};
+
+/// A batch is sent after this time, or when it has [`BATCH_BYTES`].
+const BATCH_EVERY: Duration = Duration::from_millis(50);
+const BATCH_BYTES: usize = 16 * 1024;
+
+/// The task was cancelled while its result was on its way.
+#[derive(Debug, thiserror::Error)]
+#[error("the task was cancelled")]
+pub struct Cut;
+
+/// What a task's upload and its surroundings tell each other.
+#[derive(Debug, Default)]
+pub struct Signals {
+    cut: AtomicBool,
+    waker: AtomicWaker,
+    begun: Notify,
+    acked: Notify,
+}
+
+impl Signals {
+    /// Ends the upload where it is, and with it the model's connection.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// The server has the upload's first object.
+    pub fn acked(&self) {
+        self.acked.notify_one();
+    }
+
+    /// Resolves when the upload began and no ack came in time; otherwise never.
+    async fn unacked(&self, time: Duration) {
+        self.begun.notified().await;
+        if within(time, self.acked.notified()).await.is_some() {
+            future::pending::<()>().await;
+        }
+    }
+}
+
+/// The body of a streamed upload.
+#[derive(Debug)]
+pub struct Upload {
+    lines: Lines,
+    signals: Arc<Signals>,
+    begun: bool,
+}
+
+impl Upload {
+    /// The next lines of the body.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        self.signals.waker.register(cx.waker());
+        if self.signals.cut.load(Ordering::Acquire) {
+            return Poll::Ready(Some(Err(Cut)));
+        }
+        let lines = ready!(self.lines.poll(cx));
+        if !mem::replace(&mut self.begun, true) {
+            self.signals.begun.notify_one();
+        }
+        Poll::Ready(lines.map(Ok))
+    }
+}
+
+/// Sends a result that is one line. Sent again when the connection breaks: the server takes it once.
+///
+/// # Errors
+/// When the server cannot be reached, or refuses it.
+pub async fn whole(server: &Server, task_id: &str, line: Bytes) -> Result<(), CallError> {
+    match server.upload(task_id, Payload::Whole(line.clone())).await {
+        Err(CallError::Unreachable { .. }) => server.upload(task_id, Payload::Whole(line)).await,
+        answered => answered,
+    }
+}
+
+/// Sends lines while they are made.
+///
+/// # Errors
+/// When the server cannot be reached, or refuses them.
+pub async fn streamed(
+    server: &Server,
+    task_id: &str,
+    lines: Lines,
+    signals: &Arc<Signals>,
+    timing: &Timing,
+) -> Result<(), CallError> {
+    if server.wants_batches() {
+        return batched(server, task_id, lines).await;
+    }
+    let upload = Upload { lines, signals: signals.clone(), begun: false };
+    let mut upload = pin!(server.upload(task_id, Payload::Upload(upload)));
+    tokio::select! {
+        biased;
+        sent = &mut upload => return sent,
+        () = signals.unacked(timing.ack) => {}
+    }
+    if server.batch_for(timing.batched) {
+        warn!(
+            "something between here and {} holds uploads back (a proxy that buffers requests?): \
+             results go in small batches for the next {} s",
+            server.endpoint.url,
+            timing.batched.as_secs()
+        );
+    }
+    // What this upload holds arrives when it ends; until then the server must know that the task is being worked on.
+    let accepted = server.upload(task_id, Payload::Whole(ACCEPTED));
+    let (sent, accepted) = tokio::join!(upload, accepted);
+    if let Err(error) = accepted {
+        debug!("task {task_id}: could not be accepted beside its upload: {error}");
+    }
+    sent
+}
+
+/// One request after the other, each with the lines of a moment.
+async fn batched(server: &Server, task_id: &str, mut lines: Lines) -> Result<(), CallError> {
+    while let Some(first) = lines.next().await {
+        let mut batch = BytesMut::from(first);
+        let mut moment = pin!(time::sleep(BATCH_EVERY));
+        let mut ended = false;
+        while !ended && batch.len() < BATCH_BYTES {
+            tokio::select! {
+                biased;
+                next = lines.next() => match next {
+                    Some(more) => batch.extend_from_slice(&more),
+                    None => ended = true,
+                },
+                () = &mut moment => break,
+            }
+        }
+        server.upload(task_id, Payload::Whole(batch.freeze())).await?;
+        if ended {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Long-poll, for networks that block streams.
+
+use super::{publish, status};
+use mcpctl_tests::{Answer, Client, Mcpd, Publisher, eventually, samples, within};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+
+fn poll(publisher: &Publisher, seconds: u32) -> JoinHandle<Answer> {
+    let request = publisher.request(Method::GET, &format!("/llms/_provider-tasks?waitSeconds={seconds}"));
+    tokio::spawn(Client::send(request))
+}
+
+async fn connected(client: &Client) {
+    eventually("the poll binds", super::SOON, async || {
+        client.row("/llms", "llm").await.filter(|row| row["connected"] == true)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_poll_binds_gets_the_same_frames_and_ends_after_ten_seconds_without_one() {
+    let mcpd = Mcpd::start(&["--disconnect-grace", "50ms"]).await;
+    let (client, publisher) = (mcpd.client(), mcpd.publisher("one"));
+    publish(&publisher).await;
+    let polling = poll(&publisher, 20);
+    connected(&client).await;
+    let caller = client.clone();
+    let waiting = tokio::spawn(async move { caller.post("/llms/llm/infer", &samples::ask(false)).await });
+    let tasks = polling.await.expect("no panic").expect(200).json();
+    let task = &tasks["tasks"][0];
+    assert_eq!(
+        (&task["kind"], &task["llmName"], &task["model"]),
+        (&json!("infer"), &json!("llm"), &json!("Qwen/Qwen2.5"))
+    );
+    let id = task["taskId"].as_str().expect("an id");
+    let _ = publisher.result(id, &samples::completion("polled")).await.expect(202);
+    let answer = waiting.await.expect("no panic").expect(200).json();
+    assert_eq!(answer["choices"][0]["message"]["content"], "polled");
+
+    let sequence = client.sequence().await;
+    let empty = poll(&publisher, 0).await.expect("no panic").expect(200).json();
+    assert_eq!((empty, client.sequence().await), (json!({"tasks": []}), sequence), "later polls write nothing");
+    let since = Instant::now();
+    eventually("silence ends it", Duration::from_secs(12), async || {
+        client.row("/llms", "llm").await.filter(|row| row["status"] == "inactive")
+    })
+    .await;
+    assert!(since.elapsed() > Duration::from_secs(9), "it has ten seconds for its next poll");
+}
+
+#[tokio::test]
+async fn polls_and_streams_supersede_each_other() {
+    let mcpd = Mcpd::start(&[]).await;
+    let (client, mut publisher) = (mcpd.client(), mcpd.publisher("one"));
+    publish(&publisher).await;
+    publisher.connect("").await;
+    let polling = poll(&publisher, 20);
+    let goodbye = publisher.stream().next().await;
+    assert_eq!((goodbye.name.as_str(), goodbye.data.as_str()), ("goodbye", r#"{"reason":"superseded"}"#));
+    connected(&client).await;
+    let (epoch, _) = publisher.connect("").await;
+    assert_eq!(epoch, 3);
+    let ended = within("the poll ends", super::SOON, polling).await.expect("no panic");
+    assert_eq!(ended.status, 410, "{}", ended.text);
+}
+
+#[tokio::test]
+async fn a_poll_revives_and_needs_a_known_session() {
+    let mcpd = Mcpd::start(&["--disconnect-grace", "50ms"]).await;
+    let (client, mut publisher) = (mcpd.client(), mcpd.publisher("one"));
+    assert_eq!(poll(&publisher, 0).await.expect("no panic").status, 404);
+    publish(&publisher).await;
+    publisher.connect("").await;
+    publisher.hang_up();
+    status(&client, "/llms", "llm", "inactive").await;
+    let answer = poll(&publisher, 0).await.expect("no panic").expect(200).json();
+    assert_eq!(answer, json!({"tasks": []}));
+    status(&client, "/llms", "llm", "active").await;
+    let bad = publisher.request(Method::GET, "/llms/_provider-tasks?waitSeconds=soon");
+    let bad: Value = Client::send(bad).await.expect(400).json();
+    assert!(bad["error"].is_string(), "{bad}");
+}
+
+#[tokio::test]
+async fn cancels_come_by_poll_too() {
+    let mcpd = Mcpd::start(&[]).await;
+    let (client, publisher) = (mcpd.client(), mcpd.publisher("one"));
+    publish(&publisher).await;
+    let polling = poll(&publisher, 20);
+    connected(&client).await;
+    let waiting = tokio::spawn(async move { client.post("/llms/llm/infer", &samples::ask(true)).await });
+    let task = polling.await.expect("no panic").json()["tasks"][0]["taskId"].clone();
+    let polling = poll(&publisher, 20);
+    waiting.abort();
+    let frames = within("the cancel", Duration::from_secs(1), polling).await.expect("no panic").json();
+    assert_eq!(frames["tasks"][0], json!({"kind": "cancel", "taskId": task}));
+}
