@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Records in a page: enough to pay for the hand-over, few enough to stay in the cache.
-const PAGE: usize = 128;
+const PAGE: usize = 256;
 /// Pages for each worker that the workers together may be ahead of the fold.
 const AHEAD: usize = 2;
 

@@ -183,7 +183,7 @@ async fn who_has_no_good_token_gets_401_before_anything_else() {
     let (_mcpd, client) = setting(&[]).await;
     for token in [None, Some("wrong"), Some("")] {
         let stranger = client.with_token(token);
-        for path in ["/llms", "/agents", "/events", "/agents/agent/threads", "/llms/_provider-stream"] {
+        for path in ["/llms", "/agents", "/events", "/agents/agent/threads", "/llms/_provider-stream", "/nothing"] {
             let answer = stranger.get(path).await;
             assert_eq!((answer.status, &answer.json()["code"]), (401, &json!("UNAUTHORIZED")), "{path}");
         }
@@ -221,4 +221,30 @@ async fn editing_follows_its_rules() {
     assert_eq!(client.delete("/agents/reviewer").await.status, 204);
     assert_eq!(client.delete("/llms/public").await.status, 204);
     client.get("/llms/public").await.refused(404, "NOT_FOUND", "Llm not found: public");
+}
+
+#[tokio::test]
+async fn a_repeat_gets_the_first_answer() {
+    let (_mcpd, client) = setting(&[]).await;
+    let url = "http://127.0.0.1:9";
+    let make =
+        || client.request(Method::POST, "/llms").header("idempotency-key", "k1").json(&samples::public("once", url));
+    let first = Client::send(make()).await.expect(201);
+    let mut changed = samples::public("once", url);
+    changed["tier"] = json!("changed");
+    let _ = client.put("/llms/once", &changed).await.expect(200);
+    let again = Client::send(make()).await.expect(201);
+    assert_eq!((again.json(), again.sequence()), (first.json(), first.sequence()));
+    let _ = client.delete("/llms/once").await.expect(204);
+    assert_eq!(Client::send(make()).await.expect(201).json(), first.json());
+}
+
+#[tokio::test]
+async fn the_next_page_keeps_the_filters() {
+    let (_mcpd, client) = setting(&[]).await;
+    for name in ["b", "c", "d"] {
+        let _ = client.post("/llms", &samples::public(name, "http://127.0.0.1:9")).await.expect(201);
+    }
+    let link = client.get("/llms?limit=1&kind=public").await.header("link").to_owned();
+    assert!(link.contains("limit=1") && link.contains("kind=public") && link.contains("cursor=b"), "{link}");
 }

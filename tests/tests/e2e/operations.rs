@@ -83,7 +83,7 @@ async fn what_is_wrong_with_a_flag_is_said_with_its_name_and_exit_2() {
     std::fs::write(&file, "no folder").expect("the home can be written");
     let file = file.display().to_string();
     let in_file = format!("{file}/data");
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 8] = [
         (&["--listen", "nowhere"], "--listen"),
         (&["--listen", "192.0.2.1:8420"], "--listen"),
         (&["--heartbeat-timeout", "soon"], "--heartbeat-timeout"),
@@ -91,6 +91,7 @@ async fn what_is_wrong_with_a_flag_is_said_with_its_name_and_exit_2() {
         (&["--no-such-flag"], "--no-such-flag"),
         (&["--log", "carrier-pigeon:x"], "--log"),
         (&["--data-dir", &in_file], "--data-dir"),
+        (&["--admin-token-file", "/nonexistent/token"], "--admin-token-file"),
     ];
     for (flags, name) in cases {
         let listen = format!("127.0.0.1:{}", port::free());

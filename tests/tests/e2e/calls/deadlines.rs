@@ -99,6 +99,7 @@ async fn a_caller_that_does_not_read_is_given_up() {
     let flooding = async { while upload.send(&piece).await {} };
     within("the server hangs up", Duration::from_secs(20), flooding).await;
     assert_eq!(upload.answered().await.status, 410);
+    assert_eq!(setting.publisher.task("cancel").await, task);
 }
 
 #[tokio::test]

@@ -137,3 +137,16 @@ async fn a_public_model_has_to_answer_in_time() {
     let call = client.post("/llms/p/infer", &ask);
     within("the call ends", SOON, call).await.refused(504, "TIMED_OUT", "'p'");
 }
+
+#[tokio::test]
+async fn silence_within_a_public_stream_ends_it_with_an_error() {
+    let flags = ["--idle-timeout", "300ms", "--task-timeout", "2s"];
+    let chunks = vec!["first".to_owned(), "never".to_owned()];
+    let model = Model::start(Reply::Chunks(chunks, Duration::from_secs(4))).await;
+    let mcpd = Mcpd::start(&flags).await;
+    let client = mcpd.client();
+    publish(&client, "p", &model.url).await;
+    let ask = samples::ask(true);
+    let events = within("the answer ends", Duration::from_secs(20), client.post("/llms/p/infer", &ask)).await.data();
+    assert!(events.last().is_some_and(|last| last.contains(r#""code":"TIMED_OUT""#)), "{events:?}");
+}

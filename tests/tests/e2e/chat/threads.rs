@@ -59,7 +59,8 @@ async fn a_stream_that_fails_ends_with_an_error_event_and_so_does_its_turn() {
     assert_eq!(events[0], json!({"type": "text", "delta": "half "}));
     let last = events.last().expect("events");
     assert_eq!(last["type"], "error");
-    assert!(last["code"].is_string() && last["error"].as_str().is_some_and(|said| said.contains("boom")), "{last}");
+    assert_eq!(last["code"], "PUBLISHER_ERROR");
+    assert!(last["error"].as_str().is_some_and(|said| said.contains("boom")), "{last}");
     let threads = setting.mcpd.client().get("/agents/agent/threads").await.json();
     let stored = setting.messages(&threads[0]["id"]).await;
     assert_eq!(stored[1].2, "error");
