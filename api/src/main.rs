@@ -35,9 +35,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// Half of the cores: the writer and the follower have threads of their own, and a chunk that is handed from one worker
+/// to another costs a wake-up more. Measured on two cores, one worker relays a chunk for a fifth less CPU than two.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
+}
+
 fn run(args: Args) -> anyhow::Result<()> {
     let config = Config::from_args(args)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build()?;
     let outcome = runtime.block_on(async {
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
