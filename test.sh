@@ -30,11 +30,14 @@ need_nginx() {
 need_nextest
 need_nginx
 
+# One feature set for all steps, so that nothing is compiled twice: it adds the conformance suite of the log adapters.
+features=(--features mcpctl-events/testing)
+
 say "format"
 cargo fmt --all --check
 
 say "lints"
-cargo clippy --workspace --all-targets --locked -- -D warnings
+cargo clippy --workspace --all-targets --locked "${features[@]}" -- -D warnings
 
 if command -v cargo-deny >/dev/null; then
   say "dependencies: licenses, sources, duplicates"
@@ -46,7 +49,7 @@ if command -v cargo-machete >/dev/null; then
 fi
 
 say "programs"
-cargo build --workspace --bins --locked
+cargo build --workspace --bins --locked "${features[@]}"
 
 say "tests"
-cargo nextest run --workspace --locked "$@"
+cargo nextest run --workspace --locked "${features[@]}" "$@"
