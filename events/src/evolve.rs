@@ -25,7 +25,7 @@ pub fn evolve(state: &mut State, at: LogTime, event: &Event) {
         (Subject::Token(name), Body::TokenIssued(data)) => token_issued(state, at, name, data),
         (Subject::Token(name), Body::TokenRevoked(data)) => {
             state.tokens.retain(|_, token| token.id != data.id);
-            state.touch(Touched::Token(name.clone()));
+            state.touch(|| Touched::Token(name.clone()));
         }
         (_, Body::ExpirySuspended(data)) => state.expiry_suspended_until = Some(data.until),
         (_, Body::ExpiryResumed(_)) => state.expiry_suspended_until = None,
@@ -35,7 +35,7 @@ pub fn evolve(state: &mut State, at: LogTime, event: &Event) {
 }
 
 fn row<D: Stored>(state: &mut State, at: LogTime, name: &Name, event: &RowEvent<D>) {
-    state.touch(D::touched(name.clone()));
+    state.touch(|| D::touched(name.clone()));
     match event {
         RowEvent::Registered(data) | RowEvent::Restored(data) | RowEvent::Created(data) => {
             appeared(state, at, name, data);
@@ -53,7 +53,7 @@ fn row<D: Stored>(state: &mut State, at: LogTime, name: &Name, event: &RowEvent<
 fn appeared<D: Stored>(state: &mut State, at: LogTime, name: &Name, data: &Appeared<D>) {
     let grave = D::table(state).tombstone(name).filter(|grave| grave.id == data.id);
     let (created_at, disabled) = grave.map_or((at, false), |grave| (grave.created_at, grave.disabled));
-    D::index(state, name, &data.definition);
+    D::index(state, name, None, Some(&data.definition));
     D::table_mut(state).insert(Row {
         id: data.id,
         name: name.clone(),
@@ -78,7 +78,7 @@ fn appeared<D: Stored>(state: &mut State, at: LogTime, name: &Name, data: &Appea
 fn updated<D: Stored>(state: &mut State, at: LogTime, name: &Name, data: &Updated<D>) {
     let Some(row) = D::table_mut(state).get_mut(name) else { return };
     let before = std::mem::replace(&mut row.definition, data.definition.clone());
-    let (taken_over, session) = (row.kind != data.kind, row.session.clone());
+    let taken_over = row.kind != data.kind;
     row.kind = data.kind;
     row.version = data.version;
     row.updated_at = at;
@@ -87,13 +87,11 @@ fn updated<D: Stored>(state: &mut State, at: LogTime, name: &Name, data: &Update
         row.awake_status = data.to;
         row.inactive_since = None;
         row.last_heartbeat_at = None;
-        disown::<D>(state, name);
-        if let Some(id) = session {
+        if let Some(id) = disown::<D>(state, name) {
             forget_if_idle(state, &id);
         }
     }
-    D::unindex(state, name, &before);
-    D::index(state, name, &data.definition);
+    D::index(state, name, Some(&before), Some(&data.definition));
 }
 
 fn came_back<D: Stored>(state: &mut State, at: LogTime, name: &Name, data: &Transition) {
@@ -126,10 +124,9 @@ fn set_disabled<D: Stored>(state: &mut State, name: &Name, disabled: bool) {
 }
 
 fn deleted<D: Stored>(state: &mut State, at: LogTime, name: &Name, data: &Deleted) {
-    let session = D::table(state).get(name).and_then(|row| row.session.clone());
-    disown::<D>(state, name);
+    let session = disown::<D>(state, name);
     let Some(row) = D::table_mut(state).remove(name) else { return };
-    D::unindex(state, name, &row.definition);
+    D::index(state, name, Some(&row.definition), None);
     // Only what the sweep took can be had back; what a person deleted is gone.
     if data.cause == Cause::Retention || data.cause == Cause::LlmDeleted && data.sweep_id.is_some() {
         let tombstone = Tombstone {
@@ -150,9 +147,9 @@ fn deleted<D: Stored>(state: &mut State, at: LogTime, name: &Name, data: &Delete
 
 /// Gives the row to a session, and takes it from the one before.
 fn own<D: Stored>(state: &mut State, at: LogTime, name: &Name, session: &SessionId) {
-    let before = D::table(state).get(name).and_then(|row| row.session.clone());
-    if before.as_ref() != Some(session) {
-        disown::<D>(state, name);
+    let is_new = D::table(state).get(name).is_some_and(|row| row.session.as_ref() != Some(session));
+    if is_new {
+        let before = disown::<D>(state, name);
         if let Some(row) = D::table_mut(state).get_mut(name) {
             row.session = Some(session.clone());
         }
@@ -161,26 +158,29 @@ fn own<D: Stored>(state: &mut State, at: LogTime, name: &Name, session: &Session
         }
     }
     if let Some(session) = state.sessions.get_mut(session) {
-        D::owned_mut(session).insert(name.clone());
+        if is_new {
+            D::owned_mut(session).insert(name.clone());
+        }
         session.last_heartbeat_at = at;
     }
-    state.touch(Touched::Session(session.clone()));
+    state.touch(|| Touched::Session(session.clone()));
 }
 
-fn disown<D: Stored>(state: &mut State, name: &Name) {
-    let Some(row) = D::table_mut(state).get_mut(name) else { return };
-    let Some(id) = row.session.take() else { return };
+/// Takes the row from its session, and returns that.
+fn disown<D: Stored>(state: &mut State, name: &Name) -> Option<SessionId> {
+    let id = D::table_mut(state).get_mut(name)?.session.take()?;
     if let Some(session) = state.sessions.get_mut(&id) {
         D::owned_mut(session).remove(name);
     }
-    state.touch(Touched::Session(id));
+    state.touch(|| Touched::Session(id.clone()));
+    Some(id)
 }
 
 /// A session whose last row was deleted is forgotten: its publisher gets 404 and registers again.
 fn forget_if_empty(state: &mut State, id: &SessionId) {
     if state.sessions.get(id).is_some_and(|session| session.rows() == 0) {
         state.sessions.remove(id);
-        state.touch(Touched::Session(id.clone()));
+        state.touch(|| Touched::Session(id.clone()));
     }
 }
 
@@ -192,16 +192,19 @@ fn forget_if_idle(state: &mut State, id: &SessionId) {
 }
 
 fn session_registered(state: &mut State, at: LogTime, id: &SessionId, data: &SessionRegistered) {
-    state.sessions.entry(id.clone()).or_insert_with(|| Session {
-        user_id: data.user_id,
-        epoch: 0,
-        connection: None,
-        llms: BTreeSet::new(),
-        agents: BTreeSet::new(),
-        last_heartbeat_at: at,
-        created_at: at,
-    });
-    state.touch(Touched::Session(id.clone()));
+    if !state.sessions.contains_key(id) {
+        let session = Session {
+            user_id: data.user_id,
+            epoch: 0,
+            connection: None,
+            llms: BTreeSet::new(),
+            agents: BTreeSet::new(),
+            last_heartbeat_at: at,
+            created_at: at,
+        };
+        state.sessions.insert(id.clone(), session);
+    }
+    state.touch(|| Touched::Session(id.clone()));
 }
 
 fn session_connected(state: &mut State, at: LogTime, id: &SessionId, data: &SessionConnected) {
@@ -210,7 +213,7 @@ fn session_connected(state: &mut State, at: LogTime, id: &SessionId, data: &Sess
         session.connection =
             Some(Connection { node: data.node.clone(), boot_id: data.boot_id, transport: data.transport });
         session.last_heartbeat_at = at;
-        state.touch(Touched::Session(id.clone()));
+        state.touch(|| Touched::Session(id.clone()));
     }
 }
 
@@ -219,7 +222,7 @@ fn session_disconnected(state: &mut State, id: &SessionId, data: &SessionDisconn
         && session.epoch == data.epoch
     {
         session.connection = None;
-        state.touch(Touched::Session(id.clone()));
+        state.touch(|| Touched::Session(id.clone()));
         forget_if_empty(state, id);
     }
 }
@@ -239,5 +242,5 @@ fn token_issued(state: &mut State, at: LogTime, name: &Name, data: &TokenIssued)
         created_at: at,
     };
     state.tokens.insert(data.sha256, token);
-    state.touch(Touched::Token(name.clone()));
+    state.touch(|| Touched::Token(name.clone()));
 }

@@ -4,11 +4,13 @@
 //! ordered, so that a decision never depends on a hash seed.
 
 mod keys;
+mod ordered;
 mod row;
 mod session;
 mod table;
 
 pub use keys::{KeyFull, KeyUse, Keys};
+pub use ordered::Ordered;
 pub use row::{Agent, Llm, Row};
 pub use session::{Connection, Session};
 pub use table::{Table, Tombstone};
@@ -41,7 +43,7 @@ pub struct State {
     /// All agents.
     pub agents: Table<AgentDefinition>,
     /// All sessions.
-    pub sessions: BTreeMap<SessionId, Session>,
+    pub sessions: Ordered<SessionId, Session>,
     /// Users by name.
     pub users: BTreeMap<Name, Uuid>,
     /// Tokens by the hash of their secret.
@@ -107,10 +109,8 @@ pub trait Stored: Resource {
     fn owned_mut(session: &mut Session) -> &mut BTreeSet<Name>;
     /// The mark of a change of this row.
     fn touched(name: Name) -> Touched;
-    /// Adds what else the state keeps about a definition.
-    fn index(state: &mut State, name: &Name, definition: &Self);
-    /// Takes it out again.
-    fn unindex(state: &mut State, name: &Name, definition: &Self);
+    /// Keeps the state's indexes right as a definition comes, changes or goes.
+    fn index(state: &mut State, name: &Name, before: Option<&Self>, after: Option<&Self>);
 }
 
 impl Stored for LlmDefinition {
@@ -129,15 +129,9 @@ impl Stored for LlmDefinition {
     fn touched(name: Name) -> Touched {
         Touched::Llm(name)
     }
-    fn index(state: &mut State, name: &Name, definition: &Self) {
-        if let Some(pool) = &definition.pool_name {
-            state.pools.entry(pool.clone()).or_default().insert(name.clone());
-        }
-    }
-    fn unindex(state: &mut State, name: &Name, definition: &Self) {
-        if let Some(pool) = &definition.pool_name {
-            remove_from(&mut state.pools, pool, name);
-        }
+    fn index(state: &mut State, name: &Name, before: Option<&Self>, after: Option<&Self>) {
+        let pool = |definition: Option<&Self>| definition?.pool_name.clone();
+        regroup(&mut state.pools, name, pool(before), pool(after));
     }
 }
 
@@ -157,24 +151,26 @@ impl Stored for AgentDefinition {
     fn touched(name: Name) -> Touched {
         Touched::Agent(name)
     }
-    fn index(state: &mut State, name: &Name, definition: &Self) {
-        if let Some(llm) = definition.llm.id {
-            state.pins.entry(llm).or_default().insert(name.clone());
-        }
-    }
-    fn unindex(state: &mut State, name: &Name, definition: &Self) {
-        if let Some(llm) = definition.llm.id {
-            remove_from(&mut state.pins, &llm, name);
-        }
+    fn index(state: &mut State, name: &Name, before: Option<&Self>, after: Option<&Self>) {
+        let llm = |definition: Option<&Self>| definition?.llm.id;
+        regroup(&mut state.pins, name, llm(before), llm(after));
     }
 }
 
-fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<Name>>, key: &K, name: &Name) {
-    if let Some(names) = index.get_mut(key) {
+fn regroup<K: Ord>(index: &mut BTreeMap<K, BTreeSet<Name>>, name: &Name, before: Option<K>, after: Option<K>) {
+    if before == after {
+        return;
+    }
+    if let Some(key) = before
+        && let Some(names) = index.get_mut(&key)
+    {
         names.remove(name);
         if names.is_empty() {
-            index.remove(key);
+            index.remove(&key);
         }
+    }
+    if let Some(key) = after {
+        index.entry(key).or_default().insert(name.clone());
     }
 }
 
@@ -212,9 +208,9 @@ impl State {
         self.touched.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    pub(crate) fn touch(&mut self, what: Touched) {
+    pub(crate) fn touch(&mut self, what: impl FnOnce() -> Touched) {
         if let Some(touched) = &mut self.touched {
-            touched.push(what);
+            touched.push(what());
         }
     }
 }

@@ -87,7 +87,7 @@ impl WriterThread {
     fn stale(&self) -> Vec<Stale> {
         let (desk, uptime) = (self.desk(), self.clock.uptime());
         let mut stale = Vec::new();
-        for (id, session) in &desk.staged.sessions {
+        for (id, session) in desk.staged.sessions.iter() {
             let lease = self.leases.get(id).unwrap_or_else(|| self.leases.renew(id, uptime, session.last_heartbeat_at));
             let live = session.llms.iter().any(|name| desk.staged.llms.get(name).is_some_and(|row| row.is_live()))
                 || session.agents.iter().any(|name| desk.staged.agents.get(name).is_some_and(|row| row.is_live()));

@@ -11,6 +11,10 @@ mod workload;
 
 use std::{env, error::Error};
 
+/// What the programs run with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What a part of the benches may fail with.
 type Outcome = Result<(), Box<dyn Error>>;
 

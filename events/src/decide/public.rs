@@ -11,6 +11,7 @@ use crate::{
     rejection::Rejection,
     state::{Row, State, Stored},
 };
+use std::sync::Arc;
 
 /// A definition whose references a person gave by name.
 pub(super) trait ByHand: Stored {
@@ -55,7 +56,7 @@ pub(super) fn create<D: ByHand>(state: &State, command: &Create<D>) -> Result<Ve
         owner_id: command.owner,
         session_id: None,
         version: 1,
-        definition: command.definition.resolve(state)?,
+        definition: Arc::new(command.definition.resolve(state)?),
     };
     Ok(vec![D::event(&command.name, RowEvent::Created(data))])
 }
@@ -67,7 +68,7 @@ pub(super) fn put<D: ByHand>(state: &State, command: &Put<D>) -> Result<Vec<Even
         return Err(Rejection::VersionConflict { title: D::TITLE, name, expected, found: row.version });
     }
     let definition = command.definition.resolve(state)?;
-    if row.definition == definition {
+    if *row.definition == definition {
         return Ok(Vec::new());
     }
     if row.kind == Kind::Virtual && row.is_live() {
@@ -80,7 +81,7 @@ pub(super) fn put<D: ByHand>(state: &State, command: &Put<D>) -> Result<Vec<Even
         to: Status::Active,
         kind: Kind::Public,
         version: row.version + 1,
-        definition,
+        definition: Arc::new(definition),
     };
     Ok(vec![D::event(&command.name, RowEvent::Updated(data))])
 }

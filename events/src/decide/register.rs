@@ -57,7 +57,7 @@ struct Declaration<'a> {
 impl Declaration<'_> {
     fn llm(&self, provider: &Provider, events: &mut Vec<Event>) -> Result<Uuid, Rejection> {
         let row = self.publishable::<LlmDefinition>(&provider.name)?;
-        let definition = merge_llm(row.map(|row| &row.definition), provider);
+        let definition = merge_llm(row.map(|row| &*row.definition), provider);
         Ok(self.declare(&provider.name, row, provider.id, provider.initial_status, definition, events))
     }
 
@@ -75,7 +75,7 @@ impl Declaration<'_> {
         if let Some(project) = &agent.project {
             return Err(Rejection::ProjectNotFound(project.clone()));
         }
-        let definition = merge_agent(row.map(|row| &row.definition), agent, pin);
+        let definition = merge_agent(row.map(|row| &*row.definition), agent, pin);
         self.declare(&agent.name, row, agent.id, Status::Active, definition, events);
         Ok(())
     }
@@ -127,9 +127,10 @@ impl Declaration<'_> {
         if let Some(event) = self.transition(row, to) {
             events.push(D::event(name, event));
         }
-        if row.definition != definition {
+        if *row.definition != definition {
             let version = row.version + 1;
-            let data = Updated { cause: Cause::Registered, from: to, to, kind: row.kind, version, definition };
+            let (cause, kind, definition) = (Cause::Registered, row.kind, Arc::new(definition));
+            let data = Updated { cause, from: to, to, kind, version, definition };
             events.push(D::event(name, RowEvent::Updated(data)));
         }
         row.id
@@ -156,7 +157,7 @@ impl Declaration<'_> {
             owner_id: user,
             session_id: Some(self.command.session.clone()),
             version: grave.map_or(1, |grave| grave.version + 1),
-            definition,
+            definition: Arc::new(definition),
         };
         let id = data.id;
         let event = if grave.is_some() { RowEvent::Restored(data) } else { RowEvent::Registered(data) };

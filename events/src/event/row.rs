@@ -2,6 +2,7 @@
 
 use crate::{name::SessionId, time::LogTime};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Where a row stands.
@@ -155,7 +156,7 @@ pub struct Appeared<D> {
     /// Counts definition changes, from 1; goes on where it was after a restore.
     pub version: u64,
     /// All of its definition.
-    pub definition: D,
+    pub definition: Arc<D>,
 }
 
 /// A change of definition.
@@ -173,7 +174,7 @@ pub struct Updated<D> {
     /// The new version.
     pub version: u64,
     /// All of its new definition.
-    pub definition: D,
+    pub definition: Arc<D>,
 }
 
 /// A change of status.

@@ -7,6 +7,7 @@ use crate::{
     time::LogTime,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// A row of the registry. `D` is its definition.
@@ -32,7 +33,7 @@ pub struct Row<D> {
     /// Counts definition changes, from 1.
     pub version: u64,
     /// What it is.
-    pub definition: D,
+    pub definition: Arc<D>,
     /// When its publisher was last heard, as far as lifecycle events say.
     pub last_heartbeat_at: Option<LogTime>,
     /// Since when it is inactive.

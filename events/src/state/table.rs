@@ -1,6 +1,6 @@
 //! All rows of one kind, by name and by id, and the names that were.
 
-use super::Row;
+use super::{Ordered, Row};
 use crate::{name::Name, time::LogTime};
 use hashbrown::HashMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -28,14 +28,14 @@ pub struct Tombstone {
 /// Rows of one kind. Rows are shared: a reader keeps the one that it took while the table goes on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table<D> {
-    rows: BTreeMap<Name, Arc<Row<D>>>,
+    rows: Ordered<Name, Arc<Row<D>>>,
     names: HashMap<Uuid, Name>,
     tombstones: BTreeMap<Name, Tombstone>,
 }
 
 impl<D> Default for Table<D> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), names: HashMap::new(), tombstones: BTreeMap::new() }
+        Self { rows: Ordered::default(), names: HashMap::new(), tombstones: BTreeMap::new() }
     }
 }
 
@@ -52,7 +52,7 @@ impl<D> Table<D> {
 
     /// All rows, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Row<D>>> {
-        self.rows.values()
+        self.rows.iter().map(|(_, row)| row)
     }
 
     /// How many rows there are.
@@ -85,7 +85,7 @@ impl<D> Table<D> {
     }
 
     pub(crate) fn remove(&mut self, name: &Name) -> Option<Arc<Row<D>>> {
-        let row = self.rows.remove(name)?;
+        let row = self.rows.remove(name.as_str())?;
         self.names.remove(&row.id);
         Some(row)
     }
@@ -113,7 +113,7 @@ struct Stored<R, T> {
 
 impl<D: Serialize> Serialize for Table<D> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Stored { rows: self.rows.values().collect::<Vec<_>>(), tombstones: &self.tombstones }.serialize(serializer)
+        Stored { rows: self.iter().collect::<Vec<_>>(), tombstones: &self.tombstones }.serialize(serializer)
     }
 }
 

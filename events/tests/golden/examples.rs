@@ -14,6 +14,7 @@ use mcpctl_events::{
     time::LogTime,
     wire::rows::ApiKeyRef,
 };
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Lists every variant with an example. Does not compile when one is missing.
@@ -196,7 +197,7 @@ fn published<D>(cause: Cause, definition: D, version: u64) -> Appeared<D> {
         owner_id: id(0xa),
         session_id: Some(publisher()),
         version,
-        definition,
+        definition: Arc::new(definition),
     }
 }
 
@@ -206,7 +207,7 @@ fn by_hand<D>(definition: D) -> Appeared<D> {
 
 fn updated<D>(definition: D) -> Updated<D> {
     let (cause, from, to) = (Cause::User, Status::Inactive, Status::Active);
-    Updated { cause, from, to, kind: Kind::Public, version: 2, definition }
+    Updated { cause, from, to, kind: Kind::Public, version: 2, definition: Arc::new(definition) }
 }
 
 fn woken() -> Transition {

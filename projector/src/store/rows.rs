@@ -76,7 +76,7 @@ pub struct RowFilter {
 }
 
 /// What a definition needs to be kept in a table of rows.
-pub(crate) trait Stored: Sized + Send + 'static {
+pub(crate) trait Stored: Sized + Send + Sync + 'static {
     /// Its table: the columns of every row, `name` first, then the definition's.
     const TABLE: Table;
     /// The definition's values, in the order of the table.
@@ -128,7 +128,7 @@ fn read<D: Stored>(cells: &mut Cells) -> Result<StoredRow<D>, String> {
         inactive_since: cells.parse_or_null()?,
         created_at: cells.parse()?,
         updated_at: cells.parse()?,
-        definition: D::read(cells)?,
+        definition: Arc::new(D::read(cells)?),
     };
     let connection = super::sessions::read_connection(cells)?;
     Ok(StoredRow { row, connection, session_heartbeat_at: cells.parse_or_null()? })

@@ -13,7 +13,7 @@ use crate::{
 };
 use mcpctl_events::{
     name::SessionId,
-    state::{Row, Session, Token},
+    state::{Ordered, Row, Session, Token},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -53,7 +53,7 @@ impl Verifier {
 
     pub(crate) fn sessions(
         &mut self,
-        expected: &BTreeMap<SessionId, Session>,
+        expected: &Ordered<SessionId, Session>,
         report: &mut Report,
     ) -> Result<(), StoreError> {
         let expected = expected.iter().map(|(id, session)| (id.to_string(), sessions::bind(id, session))).collect();

@@ -15,7 +15,7 @@ use mcpctl_projector::{
     follow::{project, start},
     store::{AgentFilter, EventFilter, LlmFilter, RowFilter},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 async fn projected(life: &Life, dir: &Dir) -> Tables {
     let tables = Tables::open(dir.path()).await.unwrap();
@@ -88,7 +88,7 @@ async fn agents_are_filtered() {
     let (mut life, dir) = (registry(), Dir::new());
     // Nothing can be put into a project yet, but the rows have room for it.
     let mut definition = life.replica.state.agents.get("poet").unwrap().definition.clone();
-    definition.project = Some(name("apollo"));
+    Arc::make_mut(&mut definition).project = Some(name("apollo"));
     let (cause, status) = (Cause::User, Status::Active);
     let updated = Updated { cause, from: status, to: status, kind: Kind::Virtual, version: 2, definition };
     life.write(AgentDefinition::event(&name("poet"), RowEvent::Updated(updated)));
@@ -135,7 +135,7 @@ async fn one_row_is_found_by_name_or_id() {
     let tables = projected(&life, &dir).await;
     let model = |found: mcpctl_projector::store::At<Option<mcpctl_projector::store::StoredLlm>>| {
         assert_eq!(found.sequence, life.sequence());
-        found.value.map(|stored| stored.row.definition.model)
+        found.value.map(|stored| stored.row.definition.model.clone())
     };
     assert_eq!(model(tables.llm("qwen").await.unwrap()).as_deref(), Some("Org/qwen"));
     assert_eq!(model(tables.llm(&id.to_string()).await.unwrap()).as_deref(), Some("impostor"));

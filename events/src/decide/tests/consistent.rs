@@ -20,7 +20,7 @@ pub(super) fn assert_consistent(state: &State) {
     for (id, agents) in &pins {
         assert!(state.llms.by_id(*id).is_some(), "{agents:?} are pinned to an Llm that is gone");
     }
-    for (id, session) in &state.sessions {
+    for (id, session) in state.sessions.iter() {
         assert!(session.rows() > 0 || session.connection.is_some(), "session {id} would never be heard of again");
         assert!(session.epoch > 0 || session.connection.is_none(), "{id}");
     }
@@ -65,7 +65,7 @@ fn assert_virtual<D: Stored>(state: &State, row: &Row<D>) {
 }
 
 fn assert_owned<D: Stored>(state: &State) {
-    for (id, session) in &state.sessions {
+    for (id, session) in state.sessions.iter() {
         for name in D::owned(session) {
             let row = D::table(state).get(name).unwrap_or_else(|| panic!("{id} owns {name}, which is gone"));
             assert_eq!(row.session.as_ref(), Some(id), "{name}");
