@@ -4,14 +4,14 @@
 //! replica takes it, the writer's desk takes note of what came back, the projector gets the changed rows, and only then
 //! is anyone told that the sequence is reached.
 
-use crate::projecting::Pending;
 use crate::{
     clock::Clock,
     leases::Leases,
+    projecting::Pending,
     writer::{Desk, Writer},
 };
-use mcpctl_events::admission::Verdict;
 use mcpctl_events::{
+    admission::{Rejected, Verdict},
     leadership::{Leadership, Observation, Stamp},
     log::EventLog,
     replica::{Decoded, Replica, Stopped},
@@ -72,9 +72,10 @@ impl Follower {
     fn run(self) {
         while !self.shutdown.is_cancelled() {
             if let Err(stopped) = self.step() {
-                tracing::error!(error = %stopped, "the log cannot be followed any further");
-                self.desk.lock().unwrap_or_else(PoisonError::into_inner).leadership.bar();
-                self.progress.send_modify(|progress| progress.stopped = Some(stopped.to_string()));
+                let reason = stopped.to_string();
+                tracing::error!(reason, "the log cannot be followed any further: reads go on, nothing is written");
+                self.desk.lock().unwrap_or_else(PoisonError::into_inner).bar(&reason);
+                self.progress.send_modify(|progress| progress.stopped = Some(reason));
                 return;
             }
         }
@@ -153,7 +154,16 @@ impl Follower {
                 }
                 false
             }
-            _ => false,
+            Observation::SteppedDown(why) => {
+                tracing::warn!(reason = %why, "no longer the writer of the log");
+                false
+            }
+            Observation::Admitted { .. } | Observation::Nothing => {
+                if verdict == Verdict::Rejected(Rejected::UnknownTerm) {
+                    tracing::error!("a record of a later term is on the log, but not its claim: was it cut?");
+                }
+                false
+            }
         }
     }
 }

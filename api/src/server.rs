@@ -21,8 +21,10 @@ pub use open::Refused;
 
 /// Longest time from the wish to stop to the end.
 const DRAIN: Duration = Duration::from_secs(8);
-/// How long the first start waits for its own election.
-const ELECTION: Duration = Duration::from_secs(30);
+/// How long a start waits for its own election before it serves what can be read.
+const ELECTION: Duration = Duration::from_secs(5);
+/// How long the first start waits, which has nothing to serve.
+const FIRST_ELECTION: Duration = Duration::from_secs(30);
 
 /// A server that listens, but does not serve yet.
 pub struct Server {
@@ -111,30 +113,49 @@ fn reachable(local: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, local.port())
 }
 
-/// What the server does itself once it leads: streams of earlier boots are over, and there is an admin.
+/// What the server does itself once it leads: streams of earlier boots are over, and there is an admin. A registry that
+/// has users is served without a writer too, to be read.
 async fn first_steps(app: &Arc<App>, url: &str) -> anyhow::Result<Option<String>> {
-    let close = Command::CloseBoots(CloseBoots { node: None, living_boot: app.boot_id });
-    let closed = timeout(ELECTION, async {
-        loop {
-            match app.writer.write_all(close.clone(), "setup").await {
-                Err(WriteError::NoWriter(reason)) => {
-                    tracing::debug!(reason, "not elected yet");
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                done => return done,
-            }
-        }
-    });
-    if let Ok(done) = closed.await {
-        done.context("cannot write to the log")?;
-    } else {
-        let stopped = app.progress.borrow().stopped.clone();
-        // The reason is on /readyz; reads of what is there go on.
-        let Some(reason) = stopped else { bail!("the log took no claim within 30 s") };
-        tracing::error!(reason, "not writing to this log");
+    let has_users = app.look(|state| !state.users.is_empty());
+    if has_users && app.progress.borrow().stopped.is_some() {
+        // The reason is on /readyz.
+        tracing::error!("serving what was read so far; the way out is a new log from the good part of this one");
         return Ok(None);
     }
-    let has_users = app.look(|state| !state.users.is_empty());
+    match timeout(if has_users { ELECTION } else { FIRST_ELECTION }, close_earlier_boots(app.clone())).await {
+        Ok(done) => done.context("cannot write to the log")?,
+        Err(_) if has_users => {
+            tracing::error!("the log takes no writes; serving reads, and trying on");
+            app.tasks.spawn(close_in_time(app.clone()));
+        }
+        Err(_) => bail!("the log took no claim within {} s", FIRST_ELECTION.as_secs()),
+    }
     let knows = |hash: &mcpctl_events::hash::Hash| app.look(|state| state.tokens.contains_key(hash));
     credentials::first_start(&app.config, url, &app.writer, &app.clock, has_users, knows).await
+}
+
+/// Asks until there is a writer.
+async fn close_earlier_boots(app: Arc<App>) -> Result<(), WriteError> {
+    let close = Command::CloseBoots(CloseBoots { node: None, living_boot: app.boot_id });
+    loop {
+        match app.writer.write_all(close.clone(), "setup").await {
+            Err(WriteError::NoWriter(reason)) => {
+                tracing::debug!(reason, "not elected yet");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn close_in_time(app: Arc<App>) {
+    let stopping = app.stopping.clone();
+    tokio::select! {
+        done = close_earlier_boots(app) => {
+            if let Err(error) = done {
+                tracing::warn!(%error, "streams of an earlier start may be listed as bound");
+            }
+        }
+        () = stopping.cancelled() => {}
+    }
 }

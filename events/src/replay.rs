@@ -7,6 +7,7 @@ use crate::{
     replica::{Decoded, Replica, Stopped},
 };
 use std::{
+    ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
 };
@@ -16,7 +17,7 @@ const PAGE: usize = 256;
 /// Pages for each worker that the workers together may be ahead of the fold.
 const AHEAD: usize = 2;
 
-/// Why a replay ended early.
+/// Why the log could not be folded.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The log could not be read.
@@ -25,25 +26,36 @@ pub enum ReplayError {
     /// The history is altered, or newer than this version.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// The caller asked to stop.
-    #[error("the replay was cancelled")]
-    Cancelled,
 }
 
 type Decoding = Result<Vec<Decoded>, ReadError>;
 
-/// Brings `replica` to the tip of `log`, with `workers` threads that decode. `progress` hears the replica after each
-/// page and the page's records, and ends the replay by returning false.
-pub fn replay(
+/// Folds the log until `replica` has reached `sequence`, or the tip if that comes first. A record that goes beyond
+/// `sequence` is folded whole. For `workers` see [`each_record`]. Blocks.
+pub fn fold_to(log: &dyn EventLog, replica: &mut Replica, workers: usize, sequence: u64) -> Result<(), ReplayError> {
+    if replica.admission.last_sequence >= sequence {
+        return Ok(());
+    }
+    each_record(log, replica.position, workers, |entry| {
+        replica.apply(entry)?;
+        let there = replica.admission.last_sequence >= sequence;
+        Ok::<_, ReplayError>(if there { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(())
+}
+
+/// Hands every record after `after` to `visit`, in log order, until it breaks or the tip is reached; true at the tip.
+/// `workers` threads, one at least, read and decode ahead. Blocks.
+pub fn each_record<E: From<ReadError>>(
     log: &dyn EventLog,
-    replica: &mut Replica,
+    after: Position,
     workers: usize,
-    mut progress: impl FnMut(&Replica, &[Decoded]) -> bool,
-) -> Result<(), ReplayError> {
+    mut visit: impl FnMut(&Decoded) -> Result<ControlFlow<()>, E>,
+) -> Result<bool, E> {
     let workers = workers.max(1);
     thread::scope(|scope| {
         let (queue, pages) = mpsc::sync_channel(workers * AHEAD);
-        let cursor = Arc::new(Mutex::new(Cursor { after: replica.position, queue: Some(queue) }));
+        let cursor = Arc::new(Mutex::new(Cursor { after, queue: Some(queue) }));
         for _ in 0..workers {
             let cursor = cursor.clone();
             scope.spawn(move || work(log, &cursor));
@@ -51,17 +63,16 @@ pub fn replay(
         drop(cursor);
         for Promised { page, used } in pages {
             // A worker that panics hands nothing over; the scope passes its panic on.
-            let Ok(page) = page.recv() else { return Ok(()) };
+            let Ok(page) = page.recv() else { return Ok(false) };
             let page = page?;
             for entry in &page {
-                replica.apply(entry)?;
-            }
-            if !progress(replica, &page) {
-                return Err(ReplayError::Cancelled);
+                if visit(entry)?.is_break() {
+                    return Ok(false);
+                }
             }
             drop(used.try_send(page));
         }
-        Ok(())
+        Ok(true)
     })
 }
 
@@ -133,30 +144,41 @@ mod tests {
     }
 
     #[test]
-    fn pages_come_in_log_order_however_many_workers_decode_them() {
+    fn records_come_in_log_order_however_many_workers_decode_them() {
         for workers in [0, 1, 2, 3, 8] {
-            let (mut replica, mut seen) = (Replica::default(), Vec::new());
-            let progress = |_: &Replica, page: &[Decoded]| {
-                seen.extend(page.iter().map(|entry| entry.position.0));
-                true
-            };
-            replay(&uneven(), &mut replica, workers, progress).unwrap();
+            let mut seen = Vec::new();
+            let tip = each_record(&uneven(), Position::default(), workers, |entry| {
+                seen.push(entry.position.0);
+                Ok::<_, ReadError>(ControlFlow::Continue(()))
+            });
+            assert!(tip.unwrap(), "{workers} workers reach the tip");
             assert_eq!(seen, (1..=1_000).collect::<Vec<_>>(), "{workers} workers");
-            assert_eq!(replica.position, Position(1_000));
         }
     }
 
     #[test]
-    fn goes_on_where_the_replica_is_and_ends_when_asked() {
-        let (mut replica, mut pages) = (Replica::default(), 0);
-        let stop = |_: &Replica, _: &[Decoded]| {
-            pages += 1;
-            pages < 7
-        };
-        let stopped = replay(&uneven(), &mut replica, 2, stop);
-        assert!(matches!(stopped, Err(ReplayError::Cancelled)), "{stopped:?}");
-        assert_eq!(replica.position, Position(7));
-        replay(&uneven(), &mut replica, 2, |_, _| true).unwrap();
-        assert_eq!(replica.position, Position(1_000));
+    fn begins_where_it_is_told_and_ends_when_it_is_told() {
+        let mut seen = Vec::new();
+        let tip = each_record(&uneven(), Position(990), 2, |entry| {
+            seen.push(entry.position.0);
+            let done = entry.position == Position(997);
+            Ok::<_, ReadError>(if done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        });
+        assert!(!tip.unwrap());
+        assert_eq!(seen, (991..=997).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_error_of_the_visitor_ends_it() {
+        let failed = || ReadError { reason: "enough".to_owned(), retryable: false };
+        let ended = each_record(&uneven(), Position::default(), 2, |_| Err::<ControlFlow<()>, _>(failed()));
+        assert_eq!(ended.unwrap_err().reason, "enough");
+    }
+
+    #[test]
+    fn folds_to_the_tip_of_a_log_that_ends_early() {
+        let mut replica = Replica::default();
+        fold_to(&uneven(), &mut replica, 2, 5).unwrap();
+        assert_eq!(replica.position, Position(1_000), "nothing on it is a record, so the sequence is never reached");
     }
 }

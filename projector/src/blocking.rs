@@ -10,3 +10,8 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
+
+/// Threads that decode a log ahead of its fold.
+pub(crate) fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

@@ -46,7 +46,7 @@ pub enum Mismatch {
 
 impl Checkpoint {
     /// Compares with what admission says once the log was read up to this checkpoint's sequence, or to its end if that
-    /// comes first. Use [`pages::fold_to`](crate::pages::fold_to) to get there.
+    /// comes first. Use [`fold_to`](mcpctl_events::replay::fold_to) to get there.
     ///
     /// # Errors
     /// How the log differs, and what to do.

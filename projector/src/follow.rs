@@ -2,14 +2,14 @@
 
 use crate::{
     Checkpoint, Tables,
-    blocking::blocking,
+    blocking::{blocking, workers},
     checkpoint::Mismatch,
-    pages::{FoldError, each_record, fold_to},
     projection::Projection,
     store::StoreError,
 };
 use mcpctl_events::{
     log::{EventLog, Position, ReadError},
+    replay::{ReplayError, each_record, fold_to},
     replica::Replica,
 };
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Events in a batch while there is much to do.
-const BATCH: u64 = 5000;
+const BATCH: usize = 5000;
 /// Longest wait for a new record, and so for a stop to be noticed.
 const WAIT: Duration = Duration::from_millis(250);
 /// Pause after an error that may pass.
@@ -30,7 +30,7 @@ const STALL: Duration = Duration::from_secs(5);
 pub enum FollowError {
     /// The log cannot be read, or holds what may not be folded.
     #[error(transparent)]
-    Fold(#[from] FoldError),
+    Fold(#[from] ReplayError),
     /// The log is not the one that the tables were made from.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
@@ -43,9 +43,9 @@ impl FollowError {
     /// Whether trying again later may help.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Fold(FoldError::Read(error)) => error.retryable,
+            Self::Fold(ReplayError::Read(error)) => error.retryable,
             Self::Store(error) => error.is_retryable(),
-            Self::Fold(FoldError::Stopped(_)) | Self::Mismatch(_) => false,
+            Self::Fold(ReplayError::Stopped(_)) | Self::Mismatch(_) => false,
         }
     }
 
@@ -65,21 +65,31 @@ pub type SharedLog = Arc<dyn EventLog>;
 
 /// Brings a replica to the tables' checkpoint, checks that the log is theirs, and goes on from there. `replica` may be
 /// a snapshot; one that is ahead of the tables is of no use here, and the log is folded from its start.
+///
+/// A history that cannot be folded to its end is no error: the replica of the projection stands where it ends, and says
+/// why ([`Replica::stopped`]).
 pub async fn start(log: &SharedLog, tables: &Tables, replica: Replica) -> Result<Projection, FollowError> {
     let checkpoint = tables.checkpoint().await?;
     let replica = at(log, &checkpoint, replica).await?;
-    checkpoint.check(&replica.admission)?;
+    if replica.stopped().is_none() {
+        checkpoint.check(&replica.admission)?;
+    }
     Ok(Projection::new(replica))
 }
 
-async fn at(log: &SharedLog, checkpoint: &Checkpoint, replica: Replica) -> Result<Replica, FoldError> {
+async fn at(log: &SharedLog, checkpoint: &Checkpoint, replica: Replica) -> Result<Replica, ReadError> {
     let ahead = replica.admission.last_sequence > checkpoint.sequence;
     let mut replica = if ahead { Replica::default() } else { replica };
     let (log, sequence) = (log.clone(), checkpoint.sequence);
-    blocking(move || fold_to(&*log, &mut replica, sequence).map(|()| replica)).await
+    blocking(move || match fold_to(&*log, &mut replica, workers(), sequence) {
+        Ok(()) | Err(ReplayError::Stopped(_)) => Ok(replica),
+        Err(ReplayError::Read(error)) => Err(error),
+    })
+    .await
 }
 
-/// Brings the tables to the tip of the log. The projection that comes back has nothing pending.
+/// Brings the tables to the tip of the log, or to where the fold stops. The projection that comes back has nothing
+/// pending.
 pub async fn project(log: &SharedLog, tables: &Tables, projection: Projection) -> Result<Projection, FollowError> {
     let (log, tables) = (log.clone(), tables.clone());
     blocking(move || project_blocking(&*log, &tables, projection)).await
@@ -91,18 +101,24 @@ pub(crate) fn project_blocking(
     mut projection: Projection,
 ) -> Result<Projection, FollowError> {
     let after = projection.replica().position;
-    let result = each_record(log, after, |entry| {
-        projection.take(entry).map_err(FoldError::from)?;
+    each_record(log, after, workers(), |entry| {
+        // What comes before a record that stops the fold is good.
+        if projection.take(entry).is_err() {
+            return Ok(ControlFlow::Break(()));
+        }
         if projection.pending() >= BATCH {
             write(tables, &mut projection)?;
         }
-        Ok(ControlFlow::Continue(()))
-    });
-    // What comes before a record that stops the fold is good.
-    if !matches!(result, Err(FollowError::Store(_))) {
-        write(tables, &mut projection)?;
-    }
-    result.map(|_| projection)
+        Ok::<_, FollowError>(ControlFlow::Continue(()))
+    })?;
+    write(tables, &mut projection)?;
+    Ok(projection)
+}
+
+/// The error of a projection that went no further.
+pub(crate) fn to_the_end(projection: Projection) -> Result<Projection, ReplayError> {
+    projection.replica().stopped().map_or(Ok(()), |stopped| Err(stopped.clone()))?;
+    Ok(projection)
 }
 
 /// Writes what is pending.
@@ -139,7 +155,7 @@ async fn tail(log: &SharedLog, tables: &Tables, replica: Replica, stop: &Cancell
     let mut projection = start(log, tables, replica).await?;
     tracing::info!(sequence = projection.replica().admission.last_sequence, "the projector follows the log");
     while !stop.is_cancelled() {
-        projection = project(log, tables, projection).await?;
+        projection = to_the_end(project(log, tables, projection).await?)?;
         wait(log, projection.replica().position).await?;
     }
     Ok(())

@@ -7,7 +7,6 @@
 mod blocking;
 pub mod checkpoint;
 pub mod follow;
-pub mod pages;
 pub mod projection;
 pub mod rebuild;
 pub mod store;

@@ -1,6 +1,7 @@
 //! What a run of admitted commits means for the read tables: the final rows of all that it touched.
 
 use mcpctl_events::{
+    admission::Verdict,
     hash::Hash,
     log::Position,
     name::{Name, SessionId},
@@ -178,8 +179,7 @@ fn token(state: &State, name: &Name) -> Option<Token> {
 #[derive(Debug)]
 pub struct Projection {
     replica: Replica,
-    admitted: Vec<Decoded>,
-    events: u64,
+    pending: Option<Batch>,
 }
 
 impl Projection {
@@ -187,33 +187,33 @@ impl Projection {
     pub fn new(mut replica: Replica) -> Self {
         replica.state.track_touched();
         replica.state.take_touched();
-        Self { replica, admitted: Vec::new(), events: 0 }
+        Self { replica, pending: None }
     }
 
     /// Takes the next record of the log.
     ///
     /// # Errors
     /// Why the fold stopped: the history was altered, or a record holds something unknown, which is named.
-    pub fn take(&mut self, entry: Decoded) -> Result<(), Stopped> {
-        let before = self.replica.admission.last_sequence;
-        self.replica.apply(&entry)?;
-        let events = self.replica.admission.last_sequence - before;
-        if events > 0 {
-            self.events += events;
-            self.admitted.push(entry);
+    pub fn take(&mut self, entry: &Decoded) -> Result<(), Stopped> {
+        if self.replica.apply(entry)? == Verdict::Committed
+            && let Ok(record) = &entry.record
+        {
+            self.pending.get_or_insert_with(|| Batch::after(&record.header)).index(entry, record);
         }
         Ok(())
     }
 
     /// Events that are not in a batch yet.
-    pub fn pending(&self) -> u64 {
-        self.events
+    pub fn pending(&self) -> usize {
+        self.pending.as_ref().map_or(0, |batch| batch.events.len())
     }
 
     /// What the tables do not hold yet.
     pub fn batch(&mut self) -> Option<Batch> {
-        self.events = 0;
-        Batch::collect(&mut self.replica.state, std::mem::take(&mut self.admitted).iter())
+        let mut batch = self.pending.take()?;
+        let touched = self.replica.state.take_touched();
+        batch.rows(&self.replica.state, touched);
+        Some(batch)
     }
 
     /// The replica as it stands.

@@ -1,13 +1,16 @@
 //! Filling new tables from the log, beside the live ones.
 
 use crate::{
-    blocking::blocking,
-    follow::{FollowError, SharedLog, project_blocking, write},
-    pages::{FoldError, each_record},
+    blocking::{blocking, workers},
+    follow::{FollowError, SharedLog, project_blocking, to_the_end, write},
     projection::Projection,
     store::Rebuilding,
 };
-use mcpctl_events::{log::EventLog, replica::Replica};
+use mcpctl_events::{
+    log::EventLog,
+    replay::{ReplayError, each_record},
+    replica::Replica,
+};
 use std::{ops::ControlFlow, path::Path};
 
 /// What a rebuild made.
@@ -31,7 +34,8 @@ pub async fn rebuild(log: &SharedLog, dir: &Path) -> Result<Rebuilt, FollowError
 
 fn fill(log: &dyn EventLog, dir: &Path) -> Result<Rebuilt, FollowError> {
     let rebuilding = Rebuilding::begin(dir)?;
-    let mut projection = project_blocking(log, rebuilding.tables(), Projection::new(Replica::default()))?;
+    let projection = project_blocking(log, rebuilding.tables(), Projection::new(Replica::default()))?;
+    let mut projection = to_the_end(projection)?;
     // From here on the live tables stand still: what they hold beyond the new ones is the last bit.
     let live = rebuilding.stop_live()?;
     if let Some(live) = &live {
@@ -45,13 +49,13 @@ fn fill(log: &dyn EventLog, dir: &Path) -> Result<Rebuilt, FollowError> {
 }
 
 /// Folds to `sequence` and no further, so that the next batch of a live projector fits.
-fn fold_up_to(log: &dyn EventLog, projection: &mut Projection, sequence: u64) -> Result<(), FoldError> {
+fn fold_up_to(log: &dyn EventLog, projection: &mut Projection, sequence: u64) -> Result<(), ReplayError> {
     if projection.replica().admission.last_sequence < sequence {
         let after = projection.replica().position;
-        each_record(log, after, |entry| {
+        each_record(log, after, workers(), |entry| {
             projection.take(entry)?;
             let there = projection.replica().admission.last_sequence >= sequence;
-            Ok::<_, FoldError>(if there { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            Ok::<_, ReplayError>(if there { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
     }
     Ok(())

@@ -2,16 +2,16 @@
 
 use crate::{
     Checkpoint, Tables,
-    blocking::blocking,
+    blocking::{blocking, workers},
     checkpoint::Mismatch,
     follow::SharedLog,
-    pages::{FoldError, each_record},
     projection::index,
     store::{StoreError, Verifier},
 };
 use mcpctl_events::{
     log::EventLog,
-    replica::{Decoded, Replica},
+    replay::{ReplayError, each_record},
+    replica::Replica,
 };
 use std::{fmt, ops::ControlFlow};
 
@@ -92,7 +92,7 @@ impl fmt::Display for Difference {
 pub enum VerifyError {
     /// The log cannot be folded; a broken chain is named with its sequence.
     #[error(transparent)]
-    Fold(#[from] FoldError),
+    Fold(#[from] ReplayError),
     /// The log is not the one that the tables were made from.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
@@ -136,14 +136,14 @@ fn fold_and_compare_index(
 ) -> Result<Replica, VerifyError> {
     let mut replica = Replica::default();
     if checkpoint.sequence > 0 {
-        each_record(log, replica.position, |entry: Decoded| {
+        each_record(log, replica.position, workers(), |entry| {
             let before = replica.admission.last_sequence;
-            replica.apply(&entry).map_err(FoldError::from)?;
+            replica.apply(entry).map_err(ReplayError::from)?;
             let after = replica.admission.last_sequence;
             if after > before
                 && let Ok(record) = &entry.record
             {
-                for expected in index(&entry, record) {
+                for expected in index(entry, record) {
                     verifier.event(&expected, report)?;
                 }
             }

@@ -73,13 +73,19 @@ pub(super) async fn open(config: Config, url: &str) -> anyhow::Result<Parts> {
     let projection = follow::start(&log, &tables, snapshot).await?;
     let replica = follow::project(&log, &tables, projection).await?.into_replica();
     let start_sequence = replica.admission.last_sequence;
+    let stopped = replica.stopped().map(ToString::to_string);
     let clock = Clock::start();
     let replica = Arc::new(RwLock::new(replica));
-    let desk = Arc::new(Mutex::new(Desk::default()));
+    let mut desk = Desk::default();
+    if let Some(reason) = &stopped {
+        // Before the writer's first claim: what can't be folded is not written to.
+        desk.bar(reason);
+    }
+    let desk = Arc::new(Mutex::new(desk));
     let leases = Arc::new(Leases::default());
     let pending = Arc::new(Pending::default());
     let advertise_url = config.args.advertise_url.clone().unwrap_or_else(|| url.to_owned());
-    let (progress_sender, progress) = watch::channel(Progress { sequence: start_sequence, stopped: None });
+    let (progress_sender, progress) = watch::channel(Progress { sequence: start_sequence, stopped });
     let (projected_sender, projected) = watch::channel(start_sequence);
     let last = CancellationToken::new();
     let (writer, writer_thread) = WriterThread {

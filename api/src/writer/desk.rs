@@ -234,6 +234,12 @@ impl Desk {
         self.fall(reason, unwritten);
     }
 
+    /// The history cannot be folded any further: this process never writes again.
+    pub(crate) fn bar(&mut self, reason: &str) {
+        self.leadership.bar();
+        self.fall(reason, 0);
+    }
+
     fn fall(&mut self, reason: &str, unwritten: usize) {
         reason.clone_into(&mut self.reason);
         self.outgoing.clear();

@@ -9,7 +9,7 @@ use mcpctl_events::{
     hash::Hash,
     log::{Entry, EventLog, Position, memory::MemoryLog, sqlite::SqliteLog},
     record::{Header, Record},
-    replay::replay,
+    replay::fold_to,
     replica::{Decoded, Replica, fold},
     state::State,
 };
@@ -39,7 +39,7 @@ fn from(log: &dyn EventLog, what: &str, history: &History) -> Outcome {
     for workers in [1, 2] {
         let took = least(RUNS, || {
             let mut replica = Replica::default();
-            let replayed = replay(log, &mut replica, workers, |_, _| true);
+            let replayed = fold_to(log, &mut replica, workers, u64::MAX);
             assert!(replica.state == history.replica.state, "a replay is a function of the log");
             replayed
         })?;

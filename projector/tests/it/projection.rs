@@ -14,18 +14,20 @@ use mcpctl_events::{
         token::{Role, TokenRevoked},
     },
     hash::Hash,
+    log::memory::MemoryLog,
     replica::{Decoded, Replica},
 };
 use mcpctl_projector::{
     Batch, Tables,
     checkpoint::Mismatch,
-    follow::{FollowError, project, start},
+    follow::{FollowError, SharedLog, follow, project, start},
     projection::Projection,
     store::{AgentFilter, LlmFilter, StoreError},
     verify::verify,
 };
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Projects what is on the log, in batches of so many records.
@@ -33,7 +35,7 @@ async fn project_in_batches(life: &Life, tables: &Tables, size: usize) {
     let mut projection = Projection::new(Replica::default());
     for entries in life.entries(0).chunks(size) {
         for entry in entries {
-            projection.take(entry.clone()).unwrap();
+            projection.take(entry).unwrap();
         }
         if let Some(batch) = projection.batch() {
             tables.apply(&batch).await.unwrap();
@@ -210,7 +212,7 @@ async fn a_batch_is_applied_once_and_only_where_it_begins() {
     let mut next = |life: &mut Life, llm: &str| {
         let after = projection.replica().position.0;
         life.register(llm, &[llm], &[]).unwrap();
-        life.entries(after).into_iter().for_each(|entry| projection.take(entry).unwrap());
+        life.entries(after).iter().for_each(|entry| projection.take(entry).unwrap());
         projection.batch().unwrap()
     };
     let (first, second, third) = (next(&mut life, "a"), next(&mut life, "b"), next(&mut life, "c"));
@@ -238,9 +240,9 @@ async fn a_batch_goes_onto_a_checkpoint_in_its_middle() {
     life.register("s", &["b"], &[]).unwrap();
     let tables = Tables::open(dir.path()).await.unwrap();
     let (mut short, mut long) = (Projection::new(Replica::default()), Projection::new(Replica::default()));
-    for entry in life.entries(0) {
+    for entry in &life.entries(0) {
         if short.replica().admission.last_sequence < middle {
-            short.take(entry.clone()).unwrap();
+            short.take(entry).unwrap();
         }
         long.take(entry).unwrap();
     }
@@ -281,10 +283,7 @@ async fn a_truncated_or_swapped_log_is_refused() {
     other.register("s", &["b"], &[]).unwrap();
     let (tables_at, log) = (life.sequence(), 2);
     let cases = [
-        (
-            std::sync::Arc::new(short) as mcpctl_projector::follow::SharedLog,
-            Mismatch::Truncated { log, tables: tables_at },
-        ),
+        (Arc::new(short) as SharedLog, Mismatch::Truncated { log, tables: tables_at }),
         (other.shared(), Mismatch::OtherHistory { tables: tables_at }),
     ];
     for (log, expected) in cases {
@@ -304,14 +303,38 @@ async fn an_unknown_event_stops_the_projection_by_its_name() {
     let mut records = life.log.records();
     let last = String::from_utf8(records.pop().unwrap().to_vec()).unwrap();
     records.push(last.replace("mcpctl.llm.registered.v1", "mcpctl.llm.teleported.v9").into());
-    let log: mcpctl_projector::follow::SharedLog =
-        std::sync::Arc::new(mcpctl_events::log::memory::MemoryLog::from_records(records));
+    let log: SharedLog = Arc::new(MemoryLog::from_records(records));
     let tables = Tables::open(dir.path()).await.unwrap();
-    let projection = start(&log, &tables, Replica::default()).await.unwrap();
-    let error = project(&log, &tables, projection).await.unwrap_err();
+    // Twice: the next start goes no further either.
+    for _ in 0..2 {
+        let projection = start(&log, &tables, Replica::default()).await.unwrap();
+        let projection = project(&log, &tables, projection).await.unwrap();
+        let stopped = projection.replica().stopped().expect("it stopped");
+        assert!(stopped.to_string().contains("mcpctl.llm.teleported.v9"), "{stopped}");
+        assert_eq!(tables.checkpoint().await.unwrap().sequence, good, "what came before it is good");
+    }
+    let error = follow(log, tables, CancellationToken::new()).await.unwrap_err();
     assert!(error.to_string().contains("mcpctl.llm.teleported.v9"), "{error}");
     assert!(!error.is_retryable());
-    assert_eq!(tables.checkpoint().await.unwrap().sequence, good, "what came before it is good");
+}
+
+#[tokio::test]
+async fn a_history_that_was_altered_after_it_was_projected_is_still_read() {
+    let (mut life, dir) = (Life::new(), Dir::new());
+    for session in ["a", "b", "c"] {
+        life.register(session, &[session], &[]).unwrap();
+    }
+    let tables = Tables::open(dir.path()).await.unwrap();
+    project_in_batches(&life, &tables, 100).await;
+    let mut records = life.log.records();
+    let altered = records.len() - 2;
+    let text = String::from_utf8(records[altered].to_vec()).unwrap();
+    records[altered] = text.replace(r#""subject":"llm/b""#, r#""subject":"llm/x""#).into();
+    let log: SharedLog = Arc::new(MemoryLog::from_records(records));
+    let projection = start(&log, &tables, Replica::default()).await.unwrap();
+    let stopped = projection.replica().stopped().expect("it stopped").to_string();
+    assert!(stopped.contains(&format!("hash chain broken at sequence {}", life.sequence() - 1)), "{stopped}");
+    assert_eq!(tables.llms(&LlmFilter::default()).await.unwrap().items.len(), 3, "the tables stay as they are");
 }
 
 #[derive(Debug, Clone)]
