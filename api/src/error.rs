@@ -106,28 +106,42 @@ impl From<WriteError> for ApiError {
 
 impl From<Rejection> for ApiError {
     fn from(rejection: Rejection) -> Self {
-        let (status, code) = match &rejection {
-            Rejection::SessionNotFound(_) => (StatusCode::NOT_FOUND, "SESSION_NOT_FOUND"),
-            Rejection::SessionOfAnotherUser(_) => (StatusCode::FORBIDDEN, "SESSION_OF_ANOTHER_USER"),
-            Rejection::PublicRow { .. } => (StatusCode::CONFLICT, "PUBLIC_ROW"),
-            Rejection::ActiveElsewhere { .. } => (StatusCode::CONFLICT, "ACTIVE_ELSEWHERE"),
-            Rejection::OwnedByAnother { .. } => (StatusCode::CONFLICT, "OWNED_BY_ANOTHER"),
-            Rejection::LlmNotFound(_) => (StatusCode::NOT_FOUND, "LLM_NOT_FOUND"),
-            Rejection::AgentNotFound(_) => (StatusCode::NOT_FOUND, "AGENT_NOT_FOUND"),
-            Rejection::ProjectNotFound(_) => (StatusCode::NOT_FOUND, "PROJECT_NOT_FOUND"),
-            Rejection::NameTaken { .. } => (StatusCode::CONFLICT, "NAME_TAKEN"),
-            Rejection::VersionConflict { .. } => (StatusCode::CONFLICT, "VERSION_CONFLICT"),
-            Rejection::DefinedByPublisher { .. } => (StatusCode::CONFLICT, "DEFINED_BY_PUBLISHER"),
-            Rejection::PinnedByPublicAgents { .. } => (StatusCode::CONFLICT, "PINNED"),
-            Rejection::RecordTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "RECORD_TOO_LARGE"),
-        };
-        let details = match &rejection {
-            Rejection::PinnedByPublicAgents { agents, .. } => agents
-                .iter()
-                .map(|agent| Problem { pointer: format!("agent/{agent}"), reason: "is pinned to it".to_owned() })
-                .collect(),
-            _ => Vec::new(),
-        };
-        Self { details, ..Self::new(status, code, rejection.to_string()) }
+        let (status, code) = refusal(&rejection);
+        Self { details: details(&rejection), ..Self::new(status, code, rejection.to_string()) }
+    }
+}
+
+fn refusal(rejection: &Rejection) -> (StatusCode, &'static str) {
+    match rejection {
+        Rejection::SessionNotFound(_) => (StatusCode::NOT_FOUND, "SESSION_NOT_FOUND"),
+        Rejection::SessionOfAnotherUser(_) => (StatusCode::FORBIDDEN, "SESSION_OF_ANOTHER_USER"),
+        Rejection::PublicRow { .. } => (StatusCode::CONFLICT, "PUBLIC_ROW"),
+        Rejection::ActiveElsewhere { .. } => (StatusCode::CONFLICT, "ACTIVE_ELSEWHERE"),
+        Rejection::OwnedByAnother { .. } => (StatusCode::CONFLICT, "OWNED_BY_ANOTHER"),
+        Rejection::LlmNotFound(_) => (StatusCode::NOT_FOUND, "LLM_NOT_FOUND"),
+        Rejection::AgentNotFound(_) => (StatusCode::NOT_FOUND, "AGENT_NOT_FOUND"),
+        Rejection::ProjectNotFound(_) => (StatusCode::NOT_FOUND, "PROJECT_NOT_FOUND"),
+        Rejection::NameTaken { .. } => (StatusCode::CONFLICT, "NAME_TAKEN"),
+        Rejection::VersionConflict { .. } => (StatusCode::CONFLICT, "VERSION_CONFLICT"),
+        Rejection::DefinedByPublisher { .. } => (StatusCode::CONFLICT, "DEFINED_BY_PUBLISHER"),
+        Rejection::PinnedByPublicAgents { .. } => (StatusCode::CONFLICT, "PINNED"),
+        Rejection::RecordTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "RECORD_TOO_LARGE"),
+        Rejection::Entries(entries) => {
+            entries.first().map_or((StatusCode::CONFLICT, "CONFLICT"), |entry| refusal(&entry.reason))
+        }
+    }
+}
+
+fn details(rejection: &Rejection) -> Vec<Problem> {
+    match rejection {
+        Rejection::PinnedByPublicAgents { agents, .. } => agents
+            .iter()
+            .map(|agent| Problem { pointer: format!("agent/{agent}"), reason: "is pinned to it".to_owned() })
+            .collect(),
+        Rejection::Entries(entries) => entries
+            .iter()
+            .map(|entry| Problem { pointer: entry.pointer.clone(), reason: entry.reason.to_string() })
+            .collect(),
+        _ => Vec::new(),
     }
 }

@@ -27,7 +27,7 @@ pub struct Context {
 /// Decides a command. No events: the command is fulfilled already, nothing changes.
 ///
 /// # Errors
-/// The reason why the command is refused; it names every row that is in the way.
+/// The reason why the command is refused; of a declaration, every entry that is in the way.
 pub fn decide(state: &State, command: &Command, context: Context) -> Result<Vec<Event>, Rejection> {
     match command {
         Command::Register(register) => register::register(state, register, context.now),

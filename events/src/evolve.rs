@@ -53,7 +53,8 @@ fn row<D: Stored>(state: &mut State, at: LogTime, name: &Name, event: &RowEvent<
 fn appeared<D: Stored>(state: &mut State, at: LogTime, name: &Name, data: &Appeared<D>) {
     let grave = D::table(state).tombstone(name).filter(|grave| grave.id == data.id);
     let (created_at, disabled) = grave.map_or((at, false), |grave| (grave.created_at, grave.disabled));
-    D::index(state, name, None, Some(&data.definition));
+    let before = D::table(state).get(name).map(|row| row.definition.clone());
+    D::index(state, name, before.as_deref(), Some(&data.definition));
     D::table_mut(state).insert(Row {
         id: data.id,
         name: name.clone(),
@@ -241,6 +242,9 @@ fn token_issued(state: &mut State, at: LogTime, name: &Name, data: &TokenIssued)
         expires_at: data.expires_at,
         created_at: at,
     };
-    state.tokens.insert(data.sha256, token);
+    if let Some(other) = state.tokens.insert(data.sha256, token) {
+        // One secret, one token.
+        state.touch(|| Touched::Token(other.name));
+    }
     state.touch(|| Touched::Token(name.clone()));
 }

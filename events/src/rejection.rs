@@ -85,6 +85,9 @@ pub enum Rejection {
         /// The agents.
         agents: Vec<Name>,
     },
+    /// Entries of a declaration; the words are those of the first.
+    #[error("{}", first(.0))]
+    Entries(Vec<Refused>),
     /// One record may hold 900 KB.
     #[error("the change is {bytes} bytes on the log, more than the {limit} that one change may have; split it")]
     RecordTooLarge {
@@ -93,6 +96,19 @@ pub enum Rejection {
         /// The limit.
         limit: usize,
     },
+}
+
+/// An entry of a declaration that is in the way of all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// JSON pointer to the value at fault, as in `/agents/0/llmName`.
+    pub pointer: String,
+    /// Why.
+    pub reason: Rejection,
+}
+
+fn first(refused: &[Refused]) -> String {
+    refused.first().map(|refused| refused.reason.to_string()).unwrap_or_default()
 }
 
 fn join(names: &[Name]) -> String {

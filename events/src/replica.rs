@@ -2,11 +2,13 @@
 
 use crate::{
     admission::{Admission, Fatal, Verdict},
+    event::Event,
     evolve::evolve,
     hash::Hash,
     log::{Entry, Position},
-    record::{DecodeError, Header, Record},
+    record::{DecodeError, Header, Idempotency, Record},
     state::State,
+    time::LogTime,
 };
 use serde::{Deserialize, Serialize};
 
@@ -72,13 +74,16 @@ impl Replica {
         if let Some(stopped) = &self.stopped {
             return Err(stopped.clone());
         }
-        let verdict = self.admission.admit(entry.header(), entry.hash);
+        // On a copy: admission never goes further than the fold.
+        let mut admission = self.admission.clone();
+        let verdict = admission.admit(entry.header(), entry.hash);
         match (verdict, &entry.record) {
+            (Verdict::Rejected(_), _) => {}
             (Verdict::Fatal(fatal), _) => return Err(self.stop(fatal.into())),
-            (Verdict::Committed, Err(unreadable)) => return Err(self.stop(Stopped::Unreadable(unreadable.clone()))),
-            (Verdict::Committed, Ok(record)) => self.fold(record),
-            _ => {}
+            (_, Err(unreadable)) => return Err(self.stop(Stopped::Unreadable(unreadable.clone()))),
+            (_, Ok(record)) => fold(&mut self.state, record),
         }
+        self.admission = admission;
         self.position = entry.position;
         self.last_hash = Some(entry.hash);
         Ok(verdict)
@@ -89,22 +94,80 @@ impl Replica {
         self.stopped.as_ref()
     }
 
-    fn fold(&mut self, record: &Record) {
-        fold(&mut self.state, record);
-    }
-
     fn stop(&mut self, stopped: Stopped) -> Stopped {
         self.stopped = Some(stopped.clone());
         stopped
     }
 }
 
-/// Applies all events of a record. The writer does the same to what it has staged.
+/// Applies all events of a record.
 pub fn fold(state: &mut State, record: &Record) {
-    for event in &record.events {
-        evolve(state, record.decided_at, event);
+    fold_commit(state, record.decided_at, &record.events, record.idempotency.as_ref(), record.header.first_sequence);
+}
+
+/// Applies what a commit holds. The writer does it to what it has staged, before there is a record to read.
+pub fn fold_commit(
+    state: &mut State,
+    decided_at: LogTime,
+    events: &[Event],
+    idempotency: Option<&Idempotency>,
+    first_sequence: u64,
+) {
+    for event in events {
+        evolve(state, decided_at, event);
     }
-    if let Some(idempotency) = &record.idempotency {
-        state.keys.remember(idempotency, record.header.first_sequence, record.decided_at);
+    if let Some(idempotency) = idempotency {
+        state.keys.remember(idempotency, first_sequence, decided_at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Actor, RecordKind, VERSION};
+    use crate::{name::Name, time::LogTime};
+    use bytes::Bytes;
+    use uuid::Uuid;
+
+    const LOG: Uuid = Uuid::from_u128(1);
+    const WRITER: Uuid = Uuid::from_u128(2);
+
+    fn record(kind: RecordKind, term: u64, writer: Uuid) -> String {
+        let header =
+            Header { v: VERSION, log_id: LOG, term, writer, kind, first_sequence: 1, count: 0, prev_hash: Hash::NONE };
+        let actor = Actor::System(Name::parse("writer").unwrap());
+        let (command_id, decided_at) = (Uuid::from_u128(3), LogTime::from_millis(1));
+        let record = Record { header, command_id, idempotency: None, decided_at, actor, events: Vec::new() };
+        String::from_utf8(record.encode().to_vec()).unwrap()
+    }
+
+    fn entry(position: u64, text: &str) -> Decoded {
+        Decoded::new(&Entry { position: Position(position), bytes: Bytes::copy_from_slice(text.as_bytes()) })
+    }
+
+    #[test]
+    fn an_admitted_record_of_a_newer_version_stops_the_fold_whatever_its_kind() {
+        for kind in [RecordKind::Claim, RecordKind::Noop, RecordKind::Resign] {
+            let mut replica = Replica::default();
+            replica.apply(&entry(1, &record(RecordKind::Claim, 1, WRITER))).unwrap();
+            let before = replica.clone();
+            let (term, writer) = if kind == RecordKind::Claim { (2, Uuid::from_u128(9)) } else { (1, WRITER) };
+            let newer = record(kind, term, writer).replace("\"v\":1", "\"v\":2");
+            let stopped = replica.apply(&entry(2, &newer)).unwrap_err();
+            assert!(matches!(stopped, Stopped::Unreadable(_)), "{kind:?}: {stopped}");
+            assert_eq!(replica.admission, before.admission, "{kind:?}: admission waits for the fold");
+            assert_eq!(replica.position, before.position, "{kind:?}");
+            let known = entry(2, &record(kind, term, writer));
+            assert_eq!(replica.apply(&known), Err(stopped), "{kind:?}: it stays where it is");
+        }
+    }
+
+    #[test]
+    fn a_rejected_record_of_a_newer_version_is_nobodys_business() {
+        let mut replica = Replica::default();
+        replica.apply(&entry(1, &record(RecordKind::Claim, 1, WRITER))).unwrap();
+        let late = record(RecordKind::Noop, 1, Uuid::from_u128(9)).replace("\"v\":1", "\"v\":2");
+        assert!(matches!(replica.apply(&entry(2, &late)), Ok(Verdict::Rejected(_))));
+        assert_eq!(replica.position, Position(2));
     }
 }

@@ -66,3 +66,65 @@ fn on_log(replica: &Replica, log: &dyn EventLog) -> bool {
     let page = log.read(before, 1).unwrap_or_default();
     page.entries.first().is_some_and(|entry| entry.position == replica.position && Hash::of(&entry.bytes) == hash)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{log::memory::MemoryLog, replay::fold_to};
+    use bytes::Bytes;
+
+    const CLAIM: &str = r#"{"v":1,"logId":"019b5a00-0000-7000-8000-000000000001","term":1,
+        "writer":"019b5a00-0000-7000-8000-000000000002","kind":"claim","firstSequence":1,"count":0,
+        "prevHash":"0000000000000000000000000000000000000000000000000000000000000000",
+        "commandId":"019b5a00-0000-7000-8000-000000000003","decidedAt":"2026-01-31T12:00:00.000Z",
+        "actor":"system/writer","events":[]}"#;
+
+    /// A log of a claim and of litter that admission rejects, and what it folds to.
+    fn log(records: u8) -> (MemoryLog, Replica) {
+        let litter = (0..records).map(|number| Bytes::from(format!("litter {number}")));
+        let log = MemoryLog::from_records(std::iter::once(Bytes::from(CLAIM)).chain(litter).collect());
+        let mut replica = Replica::default();
+        fold_to(&log, &mut replica, 1, u64::MAX).unwrap();
+        (log, replica)
+    }
+
+    #[test]
+    fn comes_back_as_it_was_also_behind_a_record_that_was_rejected() {
+        for (log, replica) in [log(0), log(3), (MemoryLog::default(), Replica::default())] {
+            assert_eq!(decode(&encode(&replica).unwrap(), &log), Ok(replica));
+        }
+    }
+
+    #[test]
+    fn a_damaged_one_is_not_used() {
+        let (log, replica) = log(1);
+        let whole = encode(&replica).unwrap();
+        for length in 0..whole.len() {
+            assert_eq!(decode(&whole[..length], &log), Err(Unusable::Damaged), "torn after {length} bytes");
+        }
+        let body = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        for at in body..whole.len() {
+            let mut altered = whole.clone();
+            altered[at] ^= 1;
+            assert_eq!(decode(&altered, &log), Err(Unusable::Damaged), "byte {at} altered");
+        }
+    }
+
+    #[test]
+    fn one_of_another_version_is_not_used() {
+        let (log, replica) = log(1);
+        let text = String::from_utf8(encode(&replica).unwrap()).unwrap();
+        let (now, then) = (format!("\"foldVersion\":{FOLD_VERSION}"), format!("\"foldVersion\":{}", FOLD_VERSION + 1));
+        assert_eq!(decode(text.replace(&now, &then).as_bytes(), &log), Err(Unusable::OtherVersion));
+    }
+
+    #[test]
+    fn one_of_another_log_is_not_used() {
+        let (_, replica) = log(2);
+        let snapshot = encode(&replica).unwrap();
+        let other = MemoryLog::from_records((0..9).map(|n| Bytes::from(format!("other {n}"))).collect());
+        for log in [other, log(1).0, MemoryLog::default()] {
+            assert_eq!(decode(&snapshot, &log), Err(Unusable::OtherLog));
+        }
+    }
+}

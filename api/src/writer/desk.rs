@@ -9,12 +9,11 @@ use mcpctl_events::{
     command::Command,
     decide::{Context, decide},
     event::Event,
-    evolve::evolve,
     hash::Hash,
     leadership::{Draft, Leadership, Observation, StageError, Stamp},
     record::{Actor, Idempotency, MAX_RECORD_BYTES},
     rejection::Rejection,
-    replica::{Decoded, Replica},
+    replica::{Decoded, Replica, fold_commit},
     state::{KeyUse, State},
     time::LogTime,
 };
@@ -131,12 +130,7 @@ impl Desk {
             StageError::TooLarge { bytes } => Rejection::RecordTooLarge { bytes, limit: MAX_RECORD_BYTES }.into(),
             StageError::NotLeading | StageError::NoEvents => self.no_writer(),
         })?;
-        for event in &events {
-            evolve(&mut self.staged, decided_at, event);
-        }
-        if let Some(key) = &idempotency {
-            self.staged.keys.remember(key, staged.first_sequence, decided_at);
-        }
+        fold_commit(&mut self.staged, decided_at, &events, idempotency.as_ref(), staged.first_sequence);
         self.send(staged.bytes, staged.hash, clock);
         Ok(Done { sequence: staged.last_sequence, events: events.into(), repeat_of: None })
     }

@@ -9,7 +9,7 @@ use crate::{
         session::SessionRegistered,
     },
     name::Name,
-    rejection::Rejection,
+    rejection::{Refused, Rejection},
     state::{Row, State, Stored, TOMBSTONE_RETENTION},
     time::LogTime,
 };
@@ -29,13 +29,20 @@ pub(super) fn register(state: &State, command: &Register, now: LogTime) -> Resul
         None => events.push(session_registered(command)),
     }
     let declaration = Declaration { state, command, now };
-    let mut declared = BTreeMap::new();
-    for provider in &command.providers {
-        let id = declaration.llm(provider, &mut events)?;
-        declared.insert(&provider.name, id);
+    let (mut declared, mut refused) = (BTreeMap::new(), Vec::new());
+    for (index, provider) in command.providers.iter().enumerate() {
+        match declaration.llm(provider, &mut events) {
+            Ok(id) => drop(declared.insert(&provider.name, id)),
+            Err(reason) => refused.push(Refused { pointer: format!("/providers/{index}/name"), reason }),
+        }
     }
-    for agent in &command.agents {
-        declaration.agent(agent, &declared, &mut events)?;
+    for (index, agent) in command.agents.iter().enumerate() {
+        if let Err((field, reason)) = declaration.agent(agent, &declared, &mut events) {
+            refused.push(Refused { pointer: format!("/agents/{index}/{field}"), reason });
+        }
+    }
+    if !refused.is_empty() {
+        return Err(Rejection::Entries(refused));
     }
     let agents: BTreeSet<&Name> = command.agents.iter().map(|agent| &agent.name).collect();
     declaration.withdraw::<AgentDefinition>(&agents, &mut events);
@@ -66,14 +73,14 @@ impl Declaration<'_> {
         agent: &AgentEntry,
         declared: &BTreeMap<&Name, Uuid>,
         events: &mut Vec<Event>,
-    ) -> Result<(), Rejection> {
-        let row = self.publishable::<AgentDefinition>(&agent.name)?;
+    ) -> Result<(), (&'static str, Rejection)> {
+        let row = self.publishable::<AgentDefinition>(&agent.name).map_err(|reason| ("name", reason))?;
         let pin = match declared.get(&agent.llm_name) {
             Some(id) => Pin { id: Some(*id), name: agent.llm_name.clone() },
-            None => self.pin(&agent.llm_name, declared)?,
+            None => self.pin(&agent.llm_name, declared).map_err(|reason| ("llmName", reason))?,
         };
         if let Some(project) = &agent.project {
-            return Err(Rejection::ProjectNotFound(project.clone()));
+            return Err(("project", Rejection::ProjectNotFound(project.clone())));
         }
         let definition = merge_agent(row.map(|row| &*row.definition), agent, pin);
         self.declare(&agent.name, row, agent.id, Status::Active, definition, events);

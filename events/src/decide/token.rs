@@ -7,7 +7,10 @@ use crate::{
 };
 
 pub(super) fn issue(state: &State, command: &IssueToken) -> Vec<Event> {
-    let same = |token: &crate::state::Token| token.name == command.name && token.user == command.user;
+    let same = |token: &crate::state::Token| {
+        (&token.name, &token.user, token.role, token.expires_at)
+            == (&command.name, &command.user, command.role, command.expires_at)
+    };
     if state.tokens.get(&command.sha256).is_some_and(same) {
         return Vec::new();
     }

@@ -50,9 +50,7 @@ impl Keys {
         match self.by_key.get(idempotency.key.as_str()).filter(|used| used.at >= now.minus(RETENTION)) {
             Some(used) if used.request_hash == idempotency.request_hash => Ok(KeyUse::Repeat(used.sequence)),
             Some(_) => Ok(KeyUse::OtherRequest),
-            None if self.of_user.get(user_of(&idempotency.key)).is_some_and(|n| *n >= MAX_KEYS_OF_A_USER) => {
-                Err(KeyFull)
-            }
+            None if self.is_full(user_of(&idempotency.key), now.minus(RETENTION)) => Err(KeyFull),
             None => Ok(KeyUse::Fresh),
         }
     }
@@ -61,6 +59,17 @@ impl Keys {
     pub fn remember(&mut self, idempotency: &Idempotency, sequence: u64, at: LogTime) {
         self.forget(at.minus(RETENTION));
         self.keep(Kept(idempotency.key.as_str().into(), idempotency.request_hash, sequence, at));
+    }
+
+    /// Keys from before `cutoff` are dropped at the next use only, and do not count until then.
+    fn is_full(&self, user: &str, cutoff: LogTime) -> bool {
+        let kept = self.of_user.get(user).copied().unwrap_or_default();
+        if kept < MAX_KEYS_OF_A_USER {
+            return false;
+        }
+        let is_old = |key: &&Arc<str>| self.by_key.get(*key).is_none_or(|used| used.at < cutoff);
+        let old = self.by_age.iter().take_while(is_old).filter(|key| user_of(key) == user).count();
+        kept - old >= MAX_KEYS_OF_A_USER
     }
 
     fn keep(&mut self, Kept(key, request_hash, sequence, at): Kept) {
@@ -126,6 +135,20 @@ mod tests {
         assert_eq!(keys.look_up(&key("k", "b"), later), Ok(KeyUse::Fresh));
         keys.remember(&key("new", "c"), 9, later);
         assert_eq!((keys.by_key.len(), keys.by_age.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_user_has_so_many_keys_and_again_a_day_later() {
+        let (mut keys, start) = (Keys::default(), LogTime::from_millis(1_000_000_000));
+        for number in 0..MAX_KEYS_OF_A_USER {
+            keys.remember(&key(&number.to_string(), "a"), 1, start);
+        }
+        assert_eq!(keys.look_up(&key("one more", "a"), start), Err(KeyFull));
+        assert_eq!(keys.look_up(&key("7", "a"), start), Ok(KeyUse::Repeat(1)), "what is remembered still counts");
+        let other = Idempotency { key: "bob\nPOST /llms\nk".to_owned(), request_hash: Hash::of(b"a") };
+        assert_eq!(keys.look_up(&other, start), Ok(KeyUse::Fresh), "others have their own");
+        let later = start.plus(RETENTION).plus(Duration::from_millis(1));
+        assert_eq!(keys.look_up(&key("one more", "a"), later), Ok(KeyUse::Fresh));
     }
 
     #[test]

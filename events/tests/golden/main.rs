@@ -10,8 +10,12 @@ use mcpctl_events::{
         Body, Event,
         row::{Cause, RowEvent, Status, Transition},
     },
+    evolve::evolve,
     hash::Hash,
     record::{DecodeError, Record},
+    snapshot::FOLD_VERSION,
+    state::State,
+    time::LogTime,
 };
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -51,6 +55,27 @@ fn what_may_be_left_out_may_be_missing_and_what_is_new_is_passed_over() {
     let event: Event = serde_json::from_str(line).unwrap();
     let Body::Llm(RowEvent::Deactivated(data)) = event.body else { panic!("{:?}", event.body) };
     assert_eq!(data, Transition::new(Cause::Withdrawn, Status::Active, Status::Inactive, None));
+}
+
+/// The state after each example, a line each. Snapshots hold what the fold made of events: whoever changes what it makes
+/// has to raise `FOLD_VERSION`, and commits the new file under the new number.
+#[test]
+fn the_fold_of_all_examples_is_that_of_its_version() {
+    let (mut state, mut folded) = (State::default(), String::new());
+    let of_a_session = |event: &Event| matches!(event.body, Body::SessionRegistered(_) | Body::SessionConnected(_));
+    // A session first, for rows to belong to.
+    let events = examples().into_iter().filter(of_a_session).chain(examples());
+    for (at, event) in (1_800_000_000_000..).zip(events) {
+        evolve(&mut state, LogTime::from_millis(at), &event);
+        folded += &format!("{}\n", serde_json::to_string(&state).unwrap());
+    }
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/fold.v{FOLD_VERSION}.jsonl"));
+    let golden = fs::read_to_string(&path).unwrap_or_default();
+    if golden != folded {
+        let wanted = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(path.file_name().unwrap());
+        fs::write(&wanted, folded).unwrap();
+        panic!("the fold changed: raise FOLD_VERSION, and commit {} as its golden state", wanted.display());
+    }
 }
 
 #[test]

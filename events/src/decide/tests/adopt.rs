@@ -6,7 +6,7 @@ use super::{
     },
     given::Given,
 };
-use crate::event::row::Status;
+use crate::{event::row::Status, rejection::Rejection};
 
 /// ann's session `old` has published `qwen` and `coder`, and is gone.
 fn left() -> Given {
@@ -97,6 +97,20 @@ fn a_public_row_is_refused() {
         .refused("Cannot publish over public Llm: gpt")
         .when(register("s").by(bob()).llm("qwen").agent("helper", "qwen"))
         .refused("Cannot publish over public Agent: helper");
+}
+
+#[test]
+fn every_entry_that_is_in_the_way_is_named() {
+    let it = Given::new()
+        .given(register("one").llm("qwen"))
+        .given(create_llm("gpt", public_llm()))
+        .when(register("two").llm("new").llm("gpt").llm("qwen").agent("lost", "nowhere").agent("coder", "new"));
+    let Err(Rejection::Entries(refused)) = it.decide(&it.asked()) else { panic!("not refused") };
+    let said: Vec<_> = refused.iter().map(|entry| (entry.pointer.as_str(), entry.reason.to_string())).collect();
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert_eq!(said[0], ("/providers/1/name", "Cannot publish over public Llm: gpt".to_owned()));
+    assert_eq!(said[1].0, "/providers/2/name");
+    assert_eq!(said[2], ("/agents/0/llmName", "Llm not found: nowhere".to_owned()));
 }
 
 #[test]

@@ -65,6 +65,11 @@ impl Given {
         self
     }
 
+    /// The command of the last `when`.
+    pub(super) fn asked(&self) -> Command {
+        self.asked.clone().unwrap()
+    }
+
     pub(super) fn decide(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
         decide(&self.state, command, Context { now: self.now, log_id: LOG })
     }
@@ -90,7 +95,7 @@ impl Given {
 
     /// The same command once more is fulfilled already.
     pub(super) fn once_is_enough(self) -> Self {
-        let command = self.asked.clone().unwrap();
+        let command = self.asked();
         assert_eq!(self.decide(&command), Ok(Vec::new()), "{command:?}");
         self
     }
