@@ -4,6 +4,7 @@
 //! staged so far and appends what was decided in one batch; the next batch forms while the last one syncs. Nobody is
 //! answered before the record was read back admitted by the [follower](crate::follower).
 
+mod breaker;
 mod desk;
 mod sweep;
 

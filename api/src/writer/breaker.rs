@@ -1,0 +1,138 @@
+//! Whether silence is to be believed: when too much goes silent at once, or the clock was set, the fault is more likely
+//! here than with every publisher, and expiry waits once for one heartbeat timeout.
+
+use mcpctl_events::{name::SessionId, time::LogTime};
+use std::{collections::HashSet, time::Duration};
+
+/// Fewest newly silent sessions that look like a fault of ours.
+const MASS_SILENCE: usize = 10;
+/// A wall clock that moved this much against the monotonic one was set.
+const CLOCK_STEP: Duration = Duration::from_mins(1);
+
+/// What a sweep found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found<'a> {
+    /// Monotonic time.
+    pub(super) uptime: Duration,
+    /// Wall time.
+    pub(super) now: LogTime,
+    /// Sessions that were silent for too long.
+    pub(super) stale: &'a [SessionId],
+    /// Sessions that can go stale: those with a live row, the stale ones among them.
+    pub(super) live: usize,
+}
+
+/// What to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judgment {
+    /// Expire what is stale; a suspension, if there was one, is over.
+    Expire,
+    /// A suspension goes on.
+    Wait,
+    /// Suspend expiry from now on, for this reason.
+    Suspend(&'static str),
+}
+
+/// What is remembered from sweep to sweep.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Breaker {
+    known_stale: HashSet<SessionId>,
+    /// Wall time less uptime at the last sweep.
+    wall_offset_ms: Option<i64>,
+    suspended_until: Option<Duration>,
+}
+
+impl Breaker {
+    /// Judges a sweep. A suspension lasts for `timeout`, and what is still silent when it ends is believed.
+    pub(super) fn judge(&mut self, found: Found<'_>, timeout: Duration) -> Judgment {
+        let reason = self.reason(found);
+        match (self.suspended_until, reason) {
+            (Some(until), _) if found.uptime < until => Judgment::Wait,
+            (None, Some(reason)) => {
+                self.suspended_until = Some(found.uptime + timeout);
+                Judgment::Suspend(reason)
+            }
+            _ => {
+                self.suspended_until = None;
+                Judgment::Expire
+            }
+        }
+    }
+
+    fn reason(&mut self, found: Found<'_>) -> Option<&'static str> {
+        let newly = found.stale.iter().filter(|session| !self.known_stale.contains(*session)).count();
+        self.known_stale = found.stale.iter().cloned().collect();
+        let uptime_ms = i64::try_from(found.uptime.as_millis()).unwrap_or(i64::MAX);
+        let offset = found.now.as_millis().saturating_sub(uptime_ms);
+        let before = self.wall_offset_ms.replace(offset).unwrap_or(offset);
+        if u128::from(offset.abs_diff(before)) > CLOCK_STEP.as_millis() {
+            return Some("clock_step");
+        }
+        (newly >= MASS_SILENCE && newly * 2 > found.live).then_some("mass_silence")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(90);
+    const SWEEP: Duration = Duration::from_mins(1);
+
+    /// Sweeps once a minute, on a wall clock that may be set.
+    struct Sweeps {
+        breaker: Breaker,
+        uptime: Duration,
+        clock_set_by: Duration,
+    }
+
+    impl Sweeps {
+        fn begin() -> Self {
+            let mut sweeps = Self { breaker: Breaker::default(), uptime: SWEEP, clock_set_by: Duration::ZERO };
+            assert_eq!(sweeps.next(0..0, 100), Judgment::Expire);
+            sweeps
+        }
+
+        fn next(&mut self, stale: std::ops::Range<usize>, live: usize) -> Judgment {
+            self.uptime += SWEEP;
+            let stale: Vec<_> = stale.map(|n| SessionId::parse(&format!("s{n}")).unwrap()).collect();
+            let now = LogTime::from_millis(1_800_000_000_000).plus(self.uptime + self.clock_set_by);
+            self.breaker.judge(Found { uptime: self.uptime, now, stale: &stale, live }, TIMEOUT)
+        }
+    }
+
+    #[test]
+    fn a_few_silent_sessions_or_a_minority_are_believed() {
+        assert_eq!(Sweeps::begin().next(0..9, 9), Judgment::Expire, "nine are too few to tell");
+        assert_eq!(Sweeps::begin().next(0..50, 100), Judgment::Expire, "half are not more than half");
+    }
+
+    #[test]
+    fn mass_silence_suspends_once_and_then_is_believed() {
+        let mut sweeps = Sweeps::begin();
+        assert_eq!(sweeps.next(0..51, 100), Judgment::Suspend("mass_silence"));
+        assert_eq!(sweeps.next(0..51, 100), Judgment::Wait, "60 s later");
+        assert_eq!(sweeps.next(0..51, 100), Judgment::Expire, "120 s later");
+    }
+
+    #[test]
+    fn what_was_silent_before_is_not_new() {
+        let mut sweeps = Sweeps::begin();
+        assert_eq!(sweeps.next(0..45, 100), Judgment::Expire);
+        assert_eq!(sweeps.next(0..60, 100), Judgment::Expire, "only 15 of them newly");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_suspends_however_little_is_silent() {
+        for by in [Duration::from_secs(61), Duration::from_hours(1)] {
+            let mut sweeps = Sweeps::begin();
+            sweeps.clock_set_by = by;
+            assert_eq!(sweeps.next(0..0, 100), Judgment::Suspend("clock_step"));
+            assert_eq!(sweeps.next(0..1, 100), Judgment::Wait);
+            assert_eq!(sweeps.next(0..1, 100), Judgment::Expire);
+        }
+        let mut sweeps = Sweeps::begin();
+        sweeps.clock_set_by = Duration::from_secs(59);
+        assert_eq!(sweeps.next(0..1, 100), Judgment::Expire, "clocks drift");
+    }
+}
