@@ -33,7 +33,7 @@ pub struct App {
     /// When sessions were heard.
     pub leases: Arc<Leases>,
     /// Streams and calls.
-    pub relay: Relay,
+    pub relay: Arc<Relay>,
     /// The read tables.
     pub tables: Tables,
     /// Threads and messages.
@@ -46,6 +46,10 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Cancelled when the server begins to stop.
     pub stopping: CancellationToken,
+    /// Cancelled when connections that are still open are cut.
+    pub cut: CancellationToken,
+    /// Cancelled when a vital part died.
+    pub died: CancellationToken,
 }
 
 impl App {

@@ -1,6 +1,7 @@
 //! Calling a model by its name: resolve it, then relay to its publisher or ask its own server.
 
 pub mod adapter;
+mod boundary;
 pub mod held;
 pub mod relayed;
 
@@ -13,7 +14,7 @@ use axum::{
 use mcpctl_events::{
     event::row::{Kind, Status},
     name::SessionId,
-    state::{Llm, State},
+    state::{Llm, Row, State, Stored},
 };
 use std::sync::Arc;
 
@@ -34,14 +35,14 @@ pub async fn call(app: &Arc<App>, name: &str, path: &'static str, request: Model
 
 /// Calls this model.
 pub async fn call_llm(app: &Arc<App>, llm: &Llm, path: &'static str, request: ModelRequest) -> Result<Reply, ApiError> {
-    match callable(llm)? {
+    match callable(app, llm)? {
         None => adapter::call(app, llm, path, &request).await,
         Some(session) => relayed::call(app, llm, session, path, &request).await,
     }
 }
 
 /// The session to ask, or none for a public model; the error says why it can't be called and since when.
-fn callable(llm: &Llm) -> Result<Option<&SessionId>, ApiError> {
+fn callable<'a>(app: &App, llm: &'a Llm) -> Result<Option<&'a SessionId>, ApiError> {
     if llm.disabled {
         let message = format!("Llm '{}' is disabled; `mcpctl enable llm {}` ends that", llm.name, llm.name);
         return Err(ApiError::unavailable("DISABLED", message, 60));
@@ -55,18 +56,24 @@ fn callable(llm: &Llm) -> Result<Option<&SessionId>, ApiError> {
             let message = format!("Llm '{}' is hibernating; its publisher has to wake it first", llm.name);
             Err(ApiError::unavailable("HIBERNATING", message, 30))
         }
-        _ => Err(offline("Llm", llm)),
+        _ => Err(offline(app, "Llm", llm)),
     }
 }
 
-/// 503 for a row whose publisher is gone.
-pub fn offline<D>(title: &str, row: &mcpctl_events::state::Row<D>) -> ApiError {
-    let since = row.inactive_since.map(|since| format!(" since {since}")).unwrap_or_default();
-    ApiError::unavailable(
-        "OFFLINE",
-        format!("{title} '{}' is offline{since}: its publisher is not connected", row.name),
-        30,
-    )
+/// 503 for a row whose publisher is gone, by what is on record now: its end may have come while the call waited.
+pub fn offline<D: Stored>(app: &App, title: &str, row: &Row<D>) -> ApiError {
+    let now = app.look(|state| D::table(state).get(&row.name).cloned());
+    let row = now.as_deref().unwrap_or(row);
+    let lease = row.session.as_ref().and_then(|session| app.leases.get(session));
+    let heard_at = row.last_heartbeat_at.max(lease.map(|lease| lease.heard_at()));
+    let message = match (row.inactive_since, heard_at) {
+        (Some(since), _) => format!("{title} '{}' is offline since {since}: its publisher is not connected", row.name),
+        (None, Some(at)) => {
+            format!("{title} '{}' is offline: its publisher is not connected, it was last heard at {at}", row.name)
+        }
+        (None, None) => format!("{title} '{}' is offline: its publisher is not connected", row.name),
+    };
+    ApiError::unavailable("OFFLINE", message, 30)
 }
 
 /// The model that an agent is pinned to.

@@ -76,10 +76,10 @@ async fn callable(app: &App, agent: &Agent) -> Result<Arc<Llm>, ApiError> {
         return Err(ApiError::unavailable("DISABLED", message, 60));
     }
     if agent.status == Status::Inactive {
-        return Err(call::offline("Agent", agent));
+        return Err(call::offline(app, "Agent", agent));
     }
     if let (Kind::Virtual, Some(session)) = (agent.kind, &agent.session) {
-        call::relayed::connected(app, session).await.map_err(|()| call::offline("Agent", agent))?;
+        call::relayed::connected(app, session).await.map_err(|()| call::offline(app, "Agent", agent))?;
     }
     let llm = app.look(|state| call::pinned_llm(state, &agent.definition.llm));
     llm.ok_or_else(|| {

@@ -35,9 +35,20 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Reads the file, if it is there and says something.
-    pub fn read(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(path).ok()?).ok()
+    /// Reads the file, if it is there.
+    ///
+    /// # Errors
+    /// It is there, and is no credentials file.
+    pub fn read(path: &Path) -> anyhow::Result<Option<Self>> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let credentials = serde_json::from_slice(&bytes).with_context(|| {
+            format!("{} is no {{\"mcpdUrl\", \"token\"}}: repair it, or move it away", path.display())
+        })?;
+        Ok(Some(credentials))
     }
 
     /// Writes the file, only for its owner, and has it on the disk when it returns.
@@ -69,7 +80,13 @@ pub async fn first_start(
     knows: impl Fn(&Hash) -> bool,
 ) -> anyhow::Result<Option<String>> {
     let path = config.credentials_file();
-    let found = Credentials::read(&path);
+    let found = match Credentials::read(&path) {
+        Err(error) if has_users || config.args.admin_token_file.is_some() => {
+            tracing::warn!("{error:#}");
+            None
+        }
+        found => found?,
+    };
     if has_users {
         let Some(found) = found.filter(|found| knows(&Hash::of(found.token.as_bytes()))) else { return Ok(None) };
         if found.mcpd_url != url {

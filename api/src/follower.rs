@@ -8,6 +8,8 @@ use crate::{
     clock::Clock,
     leases::Leases,
     projecting::Pending,
+    relay::Relay,
+    vital::Vital,
     writer::{Desk, Writer},
 };
 use mcpctl_events::{
@@ -55,6 +57,8 @@ pub struct Follower {
     pub clock: Clock,
     /// What the elected writer says of itself.
     pub advertise_url: String,
+    /// Ends the streams of sessions that are no more.
+    pub relay: Arc<Relay>,
     /// What the projector has to write.
     pub pending: Arc<Pending>,
     /// Tells how far the replica is.
@@ -65,8 +69,11 @@ pub struct Follower {
 
 impl Follower {
     /// Starts the thread.
-    pub fn spawn(self) -> std::io::Result<thread::JoinHandle<()>> {
-        thread::Builder::new().name("follower".into()).spawn(move || self.run())
+    pub fn spawn(self, vital: Vital) -> std::io::Result<thread::JoinHandle<()>> {
+        thread::Builder::new().name("follower".into()).spawn(move || {
+            let _vital = vital;
+            self.run();
+        })
     }
 
     fn run(self) {
@@ -101,7 +108,7 @@ impl Follower {
     }
 
     fn take(&self, page: &[Decoded]) -> Result<(), Stopped> {
-        let mut elected = false;
+        let (mut elected, mut forgotten) = (false, Vec::new());
         let (sequence, outcome) = {
             let mut replica = self.replica.write().unwrap_or_else(PoisonError::into_inner);
             let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,10 +128,14 @@ impl Follower {
                 }
             }
             if let Some(batch) = Batch::collect(&mut replica.state, admitted) {
+                forgotten.extend_from_slice(batch.forgotten_sessions());
                 self.pending.push(batch);
             }
             (replica.admission.last_sequence, outcome)
         };
+        for session in &forgotten {
+            self.relay.forget(session);
+        }
         self.progress.send_modify(|progress| progress.sequence = sequence);
         if elected {
             self.writer.tick();

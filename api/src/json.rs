@@ -1,15 +1,26 @@
 //! Reading JSON bodies so that every problem is found at once and named by its pointer.
 
 mod fields;
+mod keys;
 mod strings;
 
 pub use fields::{Fields, Problems};
+pub use keys::each_key;
 pub use strings::check_strings;
 
 use crate::error::ApiError;
 use axum::{body::Body, http::StatusCode};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use serde::Deserialize;
+
+/// Reads a text that is one object. A derived `Deserialize` would also take an array of the members' values.
+pub fn object<'de, T: Deserialize<'de>>(text: &'de [u8]) -> serde_json::Result<T> {
+    match text.trim_ascii_start().first() {
+        Some(b'{') | None => serde_json::from_slice(text),
+        Some(_) => Err(serde::de::Error::custom("expected an object")),
+    }
+}
 
 /// Bytes beyond the limit that are read and dropped, so that a client that is still sending gets to read the answer.
 const DRAINED: usize = 32 << 20;

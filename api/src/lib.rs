@@ -24,4 +24,5 @@ mod request;
 pub mod routes;
 pub mod server;
 mod snapshots;
+mod vital;
 mod writer;

@@ -55,7 +55,11 @@ fn run(args: Args) -> anyhow::Result<()> {
             }
             stop.cancel();
         });
-        Server::start(config).await?.run(shutdown).await
+        let server = tokio::select! {
+            server = Server::start(config) => server?,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        server.run(shutdown).await
     });
     // Threads that still read a file are not waited for: what is acknowledged is on the disk.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

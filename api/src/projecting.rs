@@ -2,6 +2,7 @@
 //!
 //! A write waits for it a little, but never fails because of it; its lag is a metric.
 
+use crate::vital::Vital;
 use mcpctl_projector::{Batch, Tables};
 use std::{
     collections::VecDeque,
@@ -43,7 +44,13 @@ impl Pending {
 }
 
 /// Writes batches until shutdown, and then what is still pending.
-pub async fn run(tables: Tables, pending: Arc<Pending>, projected: watch::Sender<u64>, shutdown: CancellationToken) {
+pub async fn run(
+    tables: Tables,
+    pending: Arc<Pending>,
+    projected: watch::Sender<u64>,
+    shutdown: CancellationToken,
+    _vital: Vital,
+) {
     loop {
         let batch = tokio::select! {
             batch = pending.next() => batch,

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 /// Finished tasks that are remembered, so that a late result gets the right answer.
-const REMEMBERED: usize = 8192;
+const REMEMBERED: usize = 32_768;
 
 /// All streams that are bound to this process, and all calls under way.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ struct Inner {
     tasks: HashMap<Uuid, Arc<Task>>,
     finished: HashMap<Uuid, (SessionId, Finish)>,
     order: VecDeque<Uuid>,
+    /// The server stops: nothing is bound any more.
+    closed: bool,
 }
 
 /// How a task ended, for late results.
@@ -69,21 +71,33 @@ impl Relay {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Binds a stream to its session and ends the one before. An older epoch never replaces a newer one.
-    pub fn bind(&self, binding: Arc<Binding>) -> bool {
+    /// Binds a stream to its session and ends the one before. An older epoch never replaces a newer one; what cannot be
+    /// bound is closed, with the reason.
+    pub fn bind(&self, binding: Arc<Binding>) {
         let before = {
             let mut inner = self.inner();
+            if inner.closed {
+                binding.close(End::Shutdown);
+                return;
+            }
             if inner.sessions.get(&binding.session).is_some_and(|bound| bound.epoch > binding.epoch) {
-                return false;
+                binding.close(End::Superseded);
+                return;
             }
             inner.sessions.insert(binding.session.clone(), binding)
         };
         if let Some(before) = before {
-            self.fail_tasks(&before);
-            before.close(End::Superseded);
+            self.end(&before, End::Superseded);
         }
         self.changed.send_modify(|n| *n += 1);
-        true
+    }
+
+    /// The registry knows the session no more: its stream ends, and its publisher finds out why when it comes back.
+    pub fn forget(&self, session: &str) {
+        let bound = self.inner().sessions.remove(session);
+        if let Some(binding) = bound {
+            self.end(&binding, End::Gone);
+        }
     }
 
     /// The stream that is bound to a session.
@@ -106,7 +120,8 @@ impl Relay {
         self.inner().tasks.len()
     }
 
-    /// A stream ended: it is bound no longer, and its calls fail at once. False if a newer one took its place.
+    /// A stream ended: it is bound no longer, and its calls fail at once, unless it was the server that ended it: then
+    /// they may still be answered. False if a newer one took its place.
     pub fn unbind(&self, binding: &Arc<Binding>) -> bool {
         let was_bound = {
             let mut inner = self.inner();
@@ -116,17 +131,28 @@ impl Relay {
             }
             bound
         };
-        self.fail_tasks(binding);
-        binding.close(End::Gone);
+        if binding.end() != Some(End::Shutdown) {
+            self.end(binding, End::Gone);
+        }
         was_bound
     }
 
-    /// Ends all streams with a goodbye.
+    /// Ends all streams with a goodbye, and binds no others. Calls under way go on.
     pub fn close_all(&self) {
-        let bound: Vec<_> = self.inner().sessions.values().cloned().collect();
+        let bound: Vec<_> = {
+            let mut inner = self.inner();
+            inner.closed = true;
+            inner.sessions.values().cloned().collect()
+        };
         for binding in bound {
             binding.close(End::Shutdown);
         }
+    }
+
+    /// Fails every call that is still under way.
+    pub fn fail_all(&self) {
+        let open: Vec<_> = self.inner().tasks.values().cloned().collect();
+        self.fail(open);
     }
 
     /// Adds a call.
@@ -150,6 +176,7 @@ impl Relay {
         if inner.tasks.remove(&task.id).is_none() {
             return false;
         }
+        task.leave_slot();
         inner.finished.insert(task.id, (task.session.clone(), how));
         inner.order.push_back(task.id);
         if inner.order.len() > REMEMBERED
@@ -160,13 +187,19 @@ impl Relay {
         true
     }
 
-    fn fail_tasks(&self, binding: &Binding) {
+    /// First closed, then its calls fail: one that comes in between is not taken.
+    fn end(&self, binding: &Binding, end: End) {
+        binding.close(end);
         let lost: Vec<Arc<Task>> = {
             let inner = self.inner();
             let of_binding = |task: &&Arc<Task>| task.session == binding.session && task.epoch == binding.epoch;
             inner.tasks.values().filter(of_binding).cloned().collect()
         };
-        for task in lost {
+        self.fail(lost);
+    }
+
+    fn fail(&self, tasks: Vec<Arc<Task>>) {
+        for task in tasks {
             self.finish(&task, Finish::Dropped);
             task.disconnected();
         }

@@ -2,7 +2,7 @@
 
 use crate::error::ApiError;
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::ops::Range;
 
@@ -17,16 +17,21 @@ pub struct ModelRequest {
 
 #[derive(Deserialize)]
 struct Seen<'a> {
-    #[serde(borrow)]
+    /// Also where it is null: the place counts.
+    #[serde(borrow, default, deserialize_with = "with_null")]
     model: Option<&'a RawValue>,
     #[serde(borrow)]
     stream: Option<&'a RawValue>,
 }
 
+fn with_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
 impl ModelRequest {
     /// Reads a body.
     pub fn parse(body: Bytes) -> Result<Self, ApiError> {
-        let seen: Seen<'_> = serde_json::from_slice(&body)
+        let seen: Seen<'_> = crate::json::object(&body)
             .map_err(|error| ApiError::invalid("", format!("the body is no JSON object: {error}")))?;
         crate::json::check_strings(&body)?;
         let streaming = match seen.stream.map(RawValue::get) {
@@ -89,6 +94,7 @@ mod tests {
     fn only_the_model_changes() {
         assert_eq!(spliced(r#"{"a":1e400,"model":"x", "b":[0.10]}"#), r#"{"a":1e400,"model":"m", "b":[0.10]}"#);
         assert_eq!(spliced("{\n\"a\":\"\\n\"}"), "{\"model\":\"m\", \"a\":\"\\n\"}");
+        assert_eq!(spliced(r#"{"model": null,"a":1}"#), r#"{"model": "m","a":1}"#);
         assert_eq!(spliced("{ }"), "{\"model\":\"m\" }");
         assert_eq!(spliced(r#"{"x":{"model":"y"}}"#), r#"{"model":"m","x":{"model":"y"}}"#);
     }
@@ -99,7 +105,16 @@ mod tests {
             |body: &'static str| ModelRequest::parse(Bytes::from_static(body.as_bytes())).map(|r| r.streaming);
         assert_eq!(streaming(r#"{"stream":true}"#), Ok(true));
         assert_eq!(streaming(r#"{"stream":null}"#), Ok(false));
-        for bad in [r#"{"stream":"yes"}"#, "[]", "null", "{", "\u{0}", r#"{"model":"a","model":"b"}"#] {
+        for bad in [
+            r#"{"stream":"yes"}"#,
+            "[]",
+            r#"["m",true]"#,
+            " [null]",
+            "null",
+            "{",
+            "\u{0}",
+            r#"{"model":"a","model":"b"}"#,
+        ] {
             assert!(streaming(bad).is_err(), "{bad}");
         }
     }

@@ -3,24 +3,23 @@
 mod accept;
 mod background;
 mod open;
+mod stop;
 
-use crate::{app::App, config::Config, credentials, routes, snapshots::Snapshots, writer::WriteError};
-use anyhow::{Context, bail};
+use self::{background::Background, open::Parts};
+use crate::{app::App, config::Config, credentials, routes, writer::WriteError};
+use anyhow::{Context, bail, ensure};
 use mcpctl_events::command::{CloseBoots, Command};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
-    thread::JoinHandle,
     time::Duration,
 };
-use tokio::{net::TcpListener, task::JoinHandle as Task, time::timeout};
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Why a server did not start because of how it was asked to: exit code 2.
 pub use open::Refused;
 
-/// Longest time from the wish to stop to the end.
-const DRAIN: Duration = Duration::from_secs(8);
 /// How long a start waits for its own election before it serves what can be read.
 const ELECTION: Duration = Duration::from_secs(5);
 /// How long the first start waits, which has nothing to serve.
@@ -28,40 +27,28 @@ const FIRST_ELECTION: Duration = Duration::from_secs(30);
 
 /// A server that listens, but does not serve yet.
 pub struct Server {
-    app: Arc<App>,
+    parts: Parts,
+    background: Background,
     listener: TcpListener,
     url: String,
     admin_token: Option<String>,
-    threads: Vec<JoinHandle<()>>,
-    projector: Task<()>,
-    work: Task<()>,
-    /// Ends the follower and the projector, once the writer is done.
-    last: CancellationToken,
-    snapshots: Snapshots,
 }
 
 impl Server {
-    /// Listens, opens log and tables, brings the fold to the log's tip, and waits until it may write.
+    /// Opens log and tables, brings the fold to the log's tip, listens, and waits until it may write.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
+        // First of all: whoever starts a second server on the log is told so, and not that the address is taken.
+        let log = open::open_log(&config)?;
         let listen = config.args.listen;
         let listener = TcpListener::bind(listen).await;
         let listener =
             listener.map_err(|error| Refused::io(format!("--listen {listen}: cannot listen there"), error))?;
         let local = listener.local_addr().context("the listener has no address")?;
         let url = format!("http://{}", reachable(local));
-        let parts = open::open(config, &url).await?;
+        let parts = open::open(config, log, &url).await?;
+        let background = background::spawn(&parts.app, &parts.snapshots);
         let admin_token = first_steps(&parts.app, &url).await?;
-        Ok(Self {
-            app: parts.app,
-            listener,
-            url,
-            admin_token,
-            threads: parts.threads,
-            projector: parts.projector,
-            work: parts.work,
-            last: parts.last,
-            snapshots: parts.snapshots,
-        })
+        Ok(Self { parts, background, listener, url, admin_token })
     }
 
     /// Where it listens.
@@ -74,31 +61,25 @@ impl Server {
         self.admin_token.as_deref()
     }
 
-    /// Serves until `shutdown`, then drains: no new requests, a goodbye on every stream, appends finished.
+    /// Serves until `shutdown`, then drains: no new requests, a goodbye on every stream, calls under way are answered if
+    /// that does not take too long, appends finished.
+    ///
+    /// # Errors
+    /// A vital part of the server died.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { app, listener, url, threads, projector, work, last, snapshots, .. } = self;
+        let Self { parts, background, listener, url, .. } = self;
         tracing::info!(%url, "listening");
-        let router = routes::router(&app);
-        let accepting = tokio::spawn(accept::serve(listener, router, app.stopping.clone(), app.tasks.clone()));
-        let background = background::spawn(&app, &snapshots);
-        shutdown.cancelled().await;
-        tracing::info!("stopping");
-        app.stopping.cancel();
-        app.relay.close_all();
-        let _ = timeout(DRAIN, accepting).await;
-        app.tasks.close();
-        if timeout(DRAIN, app.tasks.wait()).await.is_err() {
-            tracing::warn!("some requests did not end in time");
+        let app = parts.app.clone();
+        let accepting = tokio::spawn(accept::serve(listener, routes::router(&app), app.clone()));
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = app.died.cancelled() => {}
         }
-        background.abort();
-        app.writer.stop().await;
-        last.cancel();
-        let _ = timeout(DRAIN, projector).await;
-        let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
-        let _ = timeout(DRAIN, joined).await;
-        snapshots.save(&app.replica());
+        tracing::info!("stopping");
+        let died = app.died.clone();
         drop(app);
-        let _ = timeout(DRAIN, work).await;
+        stop::stop(parts, background, accepting).await;
+        ensure!(!died.is_cancelled(), "a part of the server died; its log says which and why");
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ mod sweep;
 pub use desk::{Answer, Desk, Done, Waiting};
 pub use sweep::SweepReport;
 
-use crate::{clock::Clock, leases::Leases};
+use crate::{clock::Clock, leases::Leases, vital::Vital};
 use mcpctl_events::{
     command::Command,
     leadership::Stamp,
@@ -158,9 +158,12 @@ pub use sweep::Times as SweepTimes;
 
 impl WriterThread {
     /// Starts the thread.
-    pub fn spawn(self) -> std::io::Result<(Writer, thread::JoinHandle<()>)> {
+    pub fn spawn(self, vital: Vital) -> std::io::Result<(Writer, thread::JoinHandle<()>)> {
         let (queue, messages) = mpsc::channel(QUEUE);
-        let thread = thread::Builder::new().name("writer".into()).spawn(move || self.run(messages))?;
+        let thread = thread::Builder::new().name("writer".into()).spawn(move || {
+            let _vital = vital;
+            self.run(messages);
+        })?;
         Ok((Writer { queue }, thread))
     }
 
@@ -205,7 +208,7 @@ impl WriterThread {
         self.desk().step_down(&error.to_string(), unwritten, self.clock.uptime());
     }
 
-    /// Once a second: claims anew after a doubt, and doubts what does not come back.
+    /// At each tick: claims anew after a doubt, and doubts what does not come back.
     fn check(&mut self) {
         let uptime = self.clock.uptime();
         let overdue =

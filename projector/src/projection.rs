@@ -133,6 +133,11 @@ impl Batch {
         self.previous
     }
 
+    /// Ids of the sessions that are no more.
+    pub fn forgotten_sessions(&self) -> &[String] {
+        &self.sessions.gone
+    }
+
     /// Rows and index entries in it.
     pub fn len(&self) -> usize {
         self.events.len() + self.llms.len() + self.agents.len() + self.sessions.len() + self.tokens.len()

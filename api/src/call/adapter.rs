@@ -1,6 +1,6 @@
 //! Public Llms: the server calls the model's own URL. Bodies pass as they came.
 
-use super::{Reply, error_event};
+use super::{Reply, boundary::Boundary, error_event};
 use crate::{app::App, error::ApiError, relay::object::Whole, request::ModelRequest};
 use axum::{body::Body, http::StatusCode};
 use bytes::Bytes;
@@ -48,18 +48,27 @@ pub(super) async fn call(app: &App, llm: &Llm, path: &'static str, request: &Mod
 /// A stream that says so when it breaks, falls silent, or takes too long.
 fn stream(app: &App, llm: &Llm, response: reqwest::Response) -> Body {
     let (idle, total) = (app.config.args.idle_timeout, Instant::now() + app.config.args.task_timeout);
-    let reading = Some((Box::pin(response.bytes_stream()), llm.name.clone()));
+    let reading = Some((Box::pin(response.bytes_stream()), llm.name.clone(), Boundary::default()));
     Body::from_stream(stream::unfold(reading, move |reading| async move {
-        let (mut pieces, name) = reading?;
+        let (mut pieces, name, mut boundary) = reading?;
         let deadline = (Instant::now() + idle).min(total);
         let (piece, rest) = match timeout_at(deadline, pieces.next()).await {
             Ok(None) => return None,
-            Ok(Some(Ok(piece))) => (piece, Some((pieces, name))),
-            Ok(Some(Err(error))) => (error_event(&broken(&name, error)), None),
-            Err(_) => (error_event(&silent(&name)), None),
+            Ok(Some(Ok(piece))) => {
+                boundary.see(&piece);
+                (piece, Some((pieces, name, boundary)))
+            }
+            Ok(Some(Err(error))) => (last_event(boundary, &broken(&name, error)), None),
+            Err(_) => (last_event(boundary, &silent(&name)), None),
         };
         Some((Ok::<_, Infallible>(piece), rest))
     }))
+}
+
+/// The error as an event of its own, also when the stream broke off within one.
+fn last_event(boundary: Boundary, error: &ApiError) -> Bytes {
+    let event = error_event(error);
+    if boundary.is_between_events() { event } else { [&b"\n\n"[..], &event].concat().into() }
 }
 
 fn broken(name: &Name, error: reqwest::Error) -> ApiError {

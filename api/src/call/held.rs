@@ -2,10 +2,11 @@
 //!
 //! Proxies cut silent connections after a minute; a model that thinks, or loads, is silent for longer.
 
-use super::{Reply, sse_response};
-use crate::error::ApiError;
+use super::{Reply, boundary::Boundary, error_event, sse_response};
+use crate::{error::ApiError, relay::object::Whole};
 use axum::{
     body::{Body, Bytes, HttpBody},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use http_body::Frame;
@@ -19,6 +20,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// Silence after which a comment is sent; the promise is 15 s.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Characters of a late refusal that are passed on.
+const SHOWN: usize = 1000;
 const COMMENT: Bytes = Bytes::from_static(b": waiting\n\n");
 
 /// How an error is told once the answer has begun.
@@ -48,6 +51,7 @@ struct Held {
     state: State,
     said: Instant,
     silence: Pin<Box<Sleep>>,
+    boundary: Boundary,
     owed: bool,
 }
 
@@ -59,11 +63,18 @@ enum State {
 
 impl Held {
     fn new(state: State) -> Self {
-        Self { state, said: Instant::now(), silence: Box::pin(sleep(SILENCE)), owed: false }
+        Self {
+            state,
+            said: Instant::now(),
+            silence: Box::pin(sleep(SILENCE)),
+            boundary: Boundary::default(),
+            owed: false,
+        }
     }
 
     fn say(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.said = Instant::now();
+        self.boundary.see(&bytes);
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 
@@ -84,7 +95,7 @@ impl Held {
                     Poll::Ready(Ok(Reply::Stream(body))) => self.state = State::Streaming(body),
                     Poll::Ready(Ok(Reply::Whole(whole))) => {
                         self.state = State::Over;
-                        return Poll::Ready(Some(as_event(&whole.body, whole.status)));
+                        return Poll::Ready(Some(as_event(&whole)));
                     }
                     Poll::Ready(Err(error)) => {
                         let event = late_error(&error);
@@ -98,10 +109,14 @@ impl Held {
 }
 
 /// A whole answer to a call that was promised a stream.
-fn as_event(body: &Bytes, status: u16) -> Bytes {
-    let text = String::from_utf8_lossy(body).replace(['\n', '\r'], " ");
-    let end = if status == 200 { "data: [DONE]\n\n" } else { "" };
-    format!("data: {text}\n\n{end}").into()
+fn as_event(whole: &Whole) -> Bytes {
+    let text = String::from_utf8_lossy(&whole.body);
+    if whole.status == 200 {
+        return format!("data: {}\n\ndata: [DONE]\n\n", text.replace(['\n', '\r'], " ")).into();
+    }
+    let said: String = text.chars().take(SHOWN).collect();
+    let message = format!("the model server answered {}: {said}", whole.status);
+    error_event(&ApiError::new(StatusCode::BAD_GATEWAY, "UPSTREAM_ERROR", message))
 }
 
 impl HttpBody for Held {
@@ -125,7 +140,11 @@ impl HttpBody for Held {
             let next = self.said + SILENCE;
             if Instant::now() >= next {
                 self.silence.as_mut().reset(Instant::now() + SILENCE);
-                return self.say(COMMENT);
+                // A model server that stalls within an event gets no comment into it.
+                if self.boundary.is_between_events() {
+                    return self.say(COMMENT);
+                }
+                continue;
             }
             self.silence.as_mut().reset(next);
         }

@@ -35,7 +35,6 @@ struct Call {
     app: Arc<App>,
     binding: Arc<Binding>,
     task: Arc<Task>,
-    _slot: OwnedSemaphorePermit,
 }
 
 impl Drop for Call {
@@ -57,9 +56,9 @@ pub(super) async fn call(
 ) -> Result<Reply, ApiError> {
     let binding = bound(app, llm, session).await?;
     let slot = slot(app, &binding).await?;
-    let task = Arc::new(Task::new(app.clock.id(), binding.session.clone(), binding.epoch, llm.name.clone()));
+    let task = Arc::new(Task::new(app.clock.id(), &binding, llm.name.clone(), slot));
     app.relay.open(task.clone());
-    let call = Call { app: app.clone(), binding, task, _slot: slot };
+    let call = Call { app: app.clone(), binding, task };
     let frame = Frame::infer(&Infer {
         task: call.task.id,
         llm: &llm.name,
@@ -70,7 +69,7 @@ pub(super) async fn call(
         deadline: app.clock.now().plus(app.config.args.task_timeout),
     });
     if !call.binding.push(frame) {
-        return Err(offline("Llm", llm));
+        return Err(if call.binding.over.is_cancelled() { disconnected() } else { stalled(llm) });
     }
     answer(call, request.streaming).await
 }
@@ -80,9 +79,7 @@ async fn bound(app: &App, llm: &Llm, session: &SessionId) -> Result<Arc<Binding>
     if let Ok(binding) = connected(app, session).await {
         return Ok(binding);
     }
-    // By now its end may be on record, with the time since when.
-    let row = app.look(|state| state.llms.get(&llm.name).cloned());
-    Err(offline("Llm", row.as_deref().unwrap_or(llm)))
+    Err(offline(app, "Llm", llm))
 }
 
 /// The stream that is bound to a session; waits a little for a publisher that is reconnecting.
@@ -233,6 +230,11 @@ fn bad_gateway(message: String) -> ApiError {
 fn disconnected() -> ApiError {
     let message = "the publisher disconnected before its answer was complete";
     ApiError::new(StatusCode::BAD_GATEWAY, "PUBLISHER_DISCONNECTED", message)
+}
+
+fn stalled(llm: &Llm) -> ApiError {
+    let message = format!("the publisher of '{}' takes no calls from its stream at the moment", llm.name);
+    ApiError { retry_after: Some(1), ..ApiError::new(StatusCode::TOO_MANY_REQUESTS, "BUSY", message) }
 }
 
 fn not_accepted(call: &Call) -> ApiError {

@@ -42,7 +42,7 @@ impl Turn {
         let stream = fields.flag("stream").unwrap_or(false);
         let personality = fields.name("personality");
         let (system_prompt, system_append) = (fields.string("systemPrompt"), fields.string("systemAppend"));
-        let params = fields.object("params");
+        let params = fields.params("params");
         // No project has tools yet, so there is nothing that a list could allow or forbid.
         fields.array("allowTools");
         fields.refuse_unknown();

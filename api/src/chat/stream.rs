@@ -14,11 +14,23 @@ use std::convert::Infallible;
 
 type Chunks = BoxStream<'static, Result<Event, EventStreamError<axum::Error>>>;
 
+/// Most bytes of one streamed answer: all of it is kept until its turn is stored.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Breaks off an answer that would never end.
+fn bounded(pieces: impl Stream<Item = Result<Bytes, axum::Error>>) -> impl Stream<Item = Result<Bytes, axum::Error>> {
+    let mut seen = 0;
+    pieces.map(move |piece| {
+        seen += piece.as_ref().map_or(0, Bytes::len);
+        if seen > MAX_ANSWER { Err(axum::Error::new(format!("it is larger than {MAX_ANSWER} bytes"))) } else { piece }
+    })
+}
+
 /// Turns the model's answer into chat events; the turn is stored before `final` is said.
 pub(super) async fn respond(open: OpenTurn, reply: Reply) -> Result<Reply, ApiError> {
     match reply {
         Reply::Stream(body) => {
-            let chunks = body.into_data_stream().eventsource().boxed();
+            let chunks = bounded(body.into_data_stream()).eventsource().boxed();
             Ok(Reply::Stream(Body::from_stream(events(open, chunks))))
         }
         Reply::Whole(whole) => match reply::read(&whole) {

@@ -181,6 +181,22 @@ impl<'a> Fields<'a> {
         Some(Json::new(value))
     }
 
+    /// Parameters of a model's API, kept as they are; their member `extra` is an object.
+    pub fn params(&mut self, name: &str) -> Option<Json> {
+        #[derive(serde::Deserialize)]
+        struct Extra<'a> {
+            #[serde(borrow)]
+            extra: Option<&'a RawValue>,
+        }
+        let params = self.object(name)?;
+        let extra = serde_json::from_str::<Extra<'_>>(params.get());
+        let is_object = |extra: Extra<'_>| extra.extra.is_none_or(|extra| extra.get().starts_with('{'));
+        if !extra.is_ok_and(is_object) {
+            self.problem(&format!("{name}/extra"), "is an object");
+        }
+        Some(params)
+    }
+
     /// Labels: an object of strings.
     pub fn labels(&mut self, name: &str) -> Option<Labels> {
         self.read(name, "is an object whose values are strings")

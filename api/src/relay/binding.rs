@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Bytes of frames that may wait for a stream that does not take them.
+/// Bytes of calls that may wait for a stream that does not take them.
 const OUTBOX_BYTES: usize = 64 << 20;
 
 /// What a publisher said it can do.
@@ -65,6 +65,16 @@ struct Outbox {
     waker: Option<Waker>,
 }
 
+impl Outbox {
+    /// Removes a call that was not sent yet.
+    fn take_back(&mut self, task: Uuid) -> bool {
+        let at = self.frames.iter().position(|frame| frame.call() == Some(task));
+        let Some(frame) = at.and_then(|at| self.frames.remove(at)) else { return false };
+        self.bytes = self.bytes.saturating_sub(frame.event().len());
+        true
+    }
+}
+
 /// What a stream has to send next.
 #[derive(Debug)]
 pub enum Next {
@@ -101,11 +111,12 @@ impl Binding {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a frame; false if the stream is over or takes nothing.
+    /// Queues a frame; false if the stream is over, or takes no more calls. Control frames are always taken: there are
+    /// two at most for each call that was sent.
     pub fn push(&self, frame: Frame) -> bool {
         let waker = {
             let mut outbox = self.outbox();
-            if outbox.end.is_some() || outbox.bytes > OUTBOX_BYTES {
+            if outbox.end.is_some() || frame.call().is_some() && outbox.bytes > OUTBOX_BYTES {
                 return false;
             }
             outbox.bytes += frame.event().len();
@@ -120,7 +131,9 @@ impl Binding {
 
     /// Queues the cancel of a task; drops its call instead if that was not sent yet.
     pub fn cancel(&self, task: Uuid) {
-        self.push(Frame::cancel(task));
+        if !self.outbox().take_back(task) {
+            self.push(Frame::cancel(task));
+        }
     }
 
     /// Ends the stream; the first reason stays.
@@ -169,5 +182,70 @@ impl Binding {
         }
         outbox.bytes = 0;
         Poll::Ready(outbox.frames.drain(..).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::frame::Infer;
+    use mcpctl_events::{name::Name, time::LogTime};
+
+    fn call(task: u128, bytes: usize) -> Frame {
+        Frame::infer(&Infer {
+            task: Uuid::from_u128(task),
+            llm: &Name::parse("qwen").unwrap(),
+            model: "m",
+            path: "/v1/chat/completions",
+            streaming: false,
+            request: &vec![b' '; bytes],
+            deadline: LogTime::default(),
+        })
+    }
+
+    fn binding() -> Binding {
+        let session = SessionId::parse("s").unwrap();
+        Binding::new(session, 1, Transport::Sse, Features::default(), 1, 1)
+    }
+
+    fn waiting(binding: &Binding) -> Vec<Frame> {
+        match binding.poll_frames(&Context::from_waker(Waker::noop())) {
+            Poll::Ready(frames) => frames,
+            Poll::Pending => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_stalled_stream_takes_no_more_calls_but_every_control_frame() {
+        let binding = binding();
+        assert!(binding.push(call(1, OUTBOX_BYTES)));
+        assert!(!binding.push(call(2, 1)), "full");
+        assert!(binding.push(Frame::ack(Uuid::from_u128(9))));
+        binding.cancel(Uuid::from_u128(9));
+        assert_eq!(waiting(&binding).len(), 3);
+        assert!(binding.push(call(2, 1)), "room again");
+    }
+
+    #[test]
+    fn a_call_that_was_not_sent_is_taken_back_and_one_that_was_is_cancelled() {
+        let binding = binding();
+        for task in [1, 2] {
+            assert!(binding.push(call(task, 10)));
+        }
+        binding.cancel(Uuid::from_u128(1));
+        let sent: Vec<_> = waiting(&binding).iter().map(Frame::call).collect();
+        assert_eq!(sent, [Some(Uuid::from_u128(2))]);
+        binding.cancel(Uuid::from_u128(2));
+        let sent = waiting(&binding);
+        assert!(matches!(&sent[..], [cancel] if cancel.json().starts_with(br#"{"kind":"cancel""#)), "{sent:?}");
+    }
+
+    #[test]
+    fn nothing_goes_onto_a_stream_that_is_over_and_the_first_reason_stays() {
+        let binding = binding();
+        binding.close(End::Superseded);
+        binding.close(End::Gone);
+        assert!(!binding.push(call(1, 10)));
+        assert_eq!(binding.end(), Some(End::Superseded));
     }
 }

@@ -9,7 +9,11 @@ const SUFFIX: &[u8] = b"\n\n";
 
 /// One `task` event.
 #[derive(Debug, Clone)]
-pub struct Frame(Bytes);
+pub struct Frame {
+    event: Bytes,
+    /// The call that it carries; none for a control frame.
+    call: Option<Uuid>,
+}
 
 /// What a call asks of a publisher.
 #[derive(Debug)]
@@ -52,7 +56,7 @@ impl Frame {
         out.extend_from_slice(infer.deadline.to_string().as_bytes());
         out.extend_from_slice(b"\"}");
         out.extend_from_slice(SUFFIX);
-        Self(out.into())
+        Self { event: out.into(), call: Some(infer.task) }
     }
 
     /// The caller went away.
@@ -66,17 +70,23 @@ impl Frame {
     }
 
     fn short(kind: &str, task: Uuid) -> Self {
-        Self(format!("event: task\ndata: {{\"kind\":\"{kind}\",\"taskId\":\"{task}\"}}\n\n").into())
+        let event = format!("event: task\ndata: {{\"kind\":\"{kind}\",\"taskId\":\"{task}\"}}\n\n");
+        Self { event: event.into(), call: None }
     }
 
     /// The whole event.
     pub fn event(&self) -> &Bytes {
-        &self.0
+        &self.event
+    }
+
+    /// The task whose call this is; none for control frames.
+    pub fn call(&self) -> Option<Uuid> {
+        self.call
     }
 
     /// The JSON alone.
     pub fn json(&self) -> &[u8] {
-        &self.0[PREFIX.len()..self.0.len() - SUFFIX.len()]
+        &self.event[PREFIX.len()..self.event.len() - SUFFIX.len()]
     }
 }
 

@@ -1,5 +1,6 @@
 //! The objects of a result: one JSON body, or the lines of an upload.
 
+use crate::json;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -21,6 +22,17 @@ pub enum Object {
     },
     /// A whole answer.
     Whole(Whole),
+}
+
+impl Object {
+    /// Whether nothing may follow it.
+    pub fn is_last(&self) -> bool {
+        match self {
+            Self::Accepted => false,
+            Self::Error(_) | Self::Whole(_) => true,
+            Self::Chunk { done, .. } => *done,
+        }
+    }
 }
 
 /// A whole answer of a model server.
@@ -63,7 +75,7 @@ struct Chunk<'a> {
 /// # Errors
 /// A sentence for the publisher that says what was expected.
 pub fn parse(line: &Bytes) -> Result<Object, String> {
-    let raw: Raw<'_> = serde_json::from_slice(line).map_err(|error| format!("a result is a JSON object: {error}"))?;
+    let raw: Raw<'_> = json::object(line).map_err(|error| format!("a result is a JSON object: {error}"))?;
     if let Some(error) = raw.error {
         // Usually a string; whatever else it is, its text says more than a refusal would.
         let text = serde_json::from_str::<String>(error.get()).unwrap_or_else(|_| error.get().to_owned());
@@ -82,8 +94,8 @@ pub fn parse(line: &Bytes) -> Result<Object, String> {
 }
 
 fn whole(line: &Bytes, status: u16, raw: &Raw<'_>) -> Result<Object, String> {
-    if !(100..=599).contains(&status) {
-        return Err("`status` is an HTTP status, 100 to 599".to_owned());
+    if !(200..=599).contains(&status) {
+        return Err("`status` is the HTTP status of an answer, 200 to 599".to_owned());
     }
     let (body, fallback) = match (raw.body, &raw.text) {
         (Some(body), _) => (line.slice_ref(body.get().as_bytes()), "application/json"),

@@ -3,13 +3,17 @@
 //! The publisher's side pushes objects and is held back while the caller is slow. The caller's side first learns how
 //! the answer begins, then takes whatever has arrived in one piece. Deadlines live on the caller's side.
 
-use super::object::{Object, Whole};
+use super::{
+    binding::Binding,
+    object::{Object, Whole},
+};
 use bytes::{Bytes, BytesMut};
 use mcpctl_events::name::{Name, SessionId};
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 /// Bytes that may wait for a slow caller before its publisher is held back.
@@ -26,6 +30,9 @@ pub struct Task {
     pub epoch: u64,
     /// The model.
     pub llm: Name,
+    /// The place among the session's open calls; given back when the call is over for the publisher, however long its
+    /// caller takes to read.
+    slot: Mutex<Option<OwnedSemaphorePermit>>,
     state: Mutex<State>,
 }
 
@@ -78,8 +85,14 @@ pub enum Pushed {
 
 impl Task {
     /// A call that waits for its answer.
-    pub fn new(id: Uuid, session: SessionId, epoch: u64, llm: Name) -> Self {
-        Self { id, session, epoch, llm, state: Mutex::default() }
+    pub fn new(id: Uuid, binding: &Binding, llm: Name, slot: OwnedSemaphorePermit) -> Self {
+        let (session, epoch) = (binding.session.clone(), binding.epoch);
+        Self { id, session, epoch, llm, slot: Mutex::new(Some(slot)), state: Mutex::default() }
+    }
+
+    /// Lets another call take its place.
+    pub fn leave_slot(&self) {
+        drop(self.slot.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -111,11 +124,6 @@ impl Task {
         }
         state.publisher = Some(context.waker().clone());
         Poll::Pending
-    }
-
-    /// Whether the caller has taken all that arrived: only then does silence count against the publisher.
-    pub fn is_drained(&self) -> bool {
-        self.state().buffer.is_empty()
     }
 
     /// The publisher's stream is gone.

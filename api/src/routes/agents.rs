@@ -37,7 +37,12 @@ pub async fn index(
     Query(query): Query<ListQuery>,
 ) -> Result<Response, ApiError> {
     query.settle(&app).await?;
-    let filter = AgentFilter { rows: query.filter()?, llm: query.llm.clone(), project: query.project.clone() };
+    let filter = AgentFilter {
+        rows: query.filter(&[])?,
+        llm: query.llm.clone(),
+        pool: query.pool.clone(),
+        project: query.project.clone(),
+    };
     let page = app.tables.agents(&filter).await.map_err(ApiError::internal)?;
     let rows = page.items.iter().map(|stored| present::stored_agent(&app, stored));
     let rows: Vec<Agent> = rows.filter(|row| query.wants(is_callable(&app, row))).collect();
@@ -106,7 +111,7 @@ pub async fn replace(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let name = path_name("Agent", &name)?;
+    let name = path_name::<AgentDefinition>(&app, &name)?;
     let body = json::read_body(body, app.config.args.max_body).await?;
     let key = idempotency(&headers, &caller, &format!("PUT /agents/{name}"), &body)?;
     let definition = replacement(&name, &body)?;
@@ -139,7 +144,7 @@ fn definition(mut fields: Fields<'_>) -> Option<AgentDefinition> {
     let (description, system_prompt) = (fields.string("description"), fields.string("systemPrompt"));
     let (project, default_personality) = (fields.name("project"), fields.name("defaultPersonality"));
     let proxy_model_name = fields.string("proxyModelName");
-    let (default_params, extras) = (fields.object("defaultParams"), fields.object("extras"));
+    let (default_params, extras) = (fields.params("defaultParams"), fields.object("extras"));
     let labels = fields.labels("labels");
     fields.refuse_unknown();
     Some(AgentDefinition {
@@ -158,11 +163,12 @@ fn definition(mut fields: Fields<'_>) -> Option<AgentDefinition> {
 /// `"name"` or `{"name": "name"}`.
 fn pin(fields: &mut Fields<'_>) -> Option<Name> {
     #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
     struct ByName {
         name: String,
     }
     let value = fields.raw("llm").map(serde_json::value::RawValue::get).unwrap_or_default();
-    let by_name = || serde_json::from_str::<ByName>(value).ok().map(|pin| pin.name);
+    let by_name = || json::object::<ByName>(value.as_bytes()).ok().map(|pin| pin.name);
     let Some(text) = serde_json::from_str::<String>(value).ok().or_else(by_name) else {
         fields.problem("llm", "is required: the name of an Llm or a pool, or {\"name\": …}");
         return None;
@@ -184,7 +190,7 @@ pub async fn delete(
     Query(query): Query<WriteQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let name = path_name("Agent", &name)?;
+    let name = path_name::<AgentDefinition>(&app, &name)?;
     let key = idempotency(&headers, &caller, &format!("DELETE /agents/{name}"), b"")?;
     Ok(write(&app, &caller, Command::DeleteAgent(name), key, query).await?.empty())
 }
@@ -198,11 +204,13 @@ pub async fn switch(
     Extension(caller): Extension<Caller>,
     Path((name, switch)): Path<(String, String)>,
     Query(query): Query<WriteQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let name = path_name("Agent", &name)?;
+    let name = path_name::<AgentDefinition>(&app, &name)?;
     let disabled = super::disabled(&switch)?;
     let command = Command::SwitchAgent(Switch { name: name.clone(), disabled });
-    let mut written = write(&app, &caller, command, None, query).await?;
+    let key = idempotency(&headers, &caller, &format!("POST /agents/{name}/{switch}"), b"")?;
+    let mut written = write(&app, &caller, command, key, query).await?;
     let row = left(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::OK, row))
 }

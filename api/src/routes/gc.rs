@@ -1,9 +1,15 @@
 //! `POST /api/v1/gc`: one sweep now.
 
-use crate::{app::App, auth::Caller, error::ApiError, routes::written::tables_reach};
-use axum::{Extension, Json, extract::State};
+use super::written::{WriteQuery, settled};
+use crate::{app::App, auth::Caller, error::ApiError};
+use axum::{
+    Extension,
+    extract::{Query, State},
+    http::StatusCode,
+    response::Response,
+};
 use serde::Serialize;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 /// What the sweep did.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -27,12 +33,16 @@ pub struct RetainedLlm {
 /// Sweeps.
 #[utoipa::path(post, path = "/api/v1/gc", tag = "registry",
     responses((status = 200, body = Swept), (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
-pub async fn gc(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Swept>, ApiError> {
+pub async fn gc(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<WriteQuery>,
+) -> Result<Response, ApiError> {
     caller.must_be_admin("gc", "the registry")?;
     let report = app.writer.sweep().await?;
-    let sequence = app.replica().admission.last_sequence;
-    tables_reach(app.projected.clone(), sequence, Duration::from_secs(5)).await;
+    let written = settled(&app, query).await;
     let retained = report.retained.into_iter();
     let retained = retained.map(|kept| RetainedLlm { name: kept.name.to_string(), reason: kept.reason }).collect();
-    Ok(Json(Swept { marked_inactive: report.marked_inactive, deleted: report.deleted, retained }))
+    let swept = Swept { marked_inactive: report.marked_inactive, deleted: report.deleted, retained };
+    Ok(written.answer(StatusCode::OK, swept))
 }

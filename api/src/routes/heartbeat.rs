@@ -1,12 +1,19 @@
 //! `POST /api/v1/llms/_provider-heartbeat`: a sign of life.
 
+use super::written::{WriteQuery, write_all};
 use crate::{
     app::App,
     auth::Caller,
     error::ApiError,
     json::{self, Fields, Problems},
 };
-use axum::{Extension, Json, body::Body, extract::State};
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Query, State},
+    http::StatusCode,
+    response::Response,
+};
 use mcpctl_events::{
     command::{Command, Revive},
     event::row::Cause,
@@ -22,21 +29,19 @@ use std::sync::Arc;
 pub async fn heartbeat(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
+    Query(query): Query<WriteQuery>,
     body: Body,
-) -> Result<Json<HeartbeatSeen>, ApiError> {
+) -> Result<Response, ApiError> {
     let body = json::read_body(body, app.config.args.max_body).await?;
     let session = parse(&body)?;
     let revive = Revive { session: session.clone(), user: caller.user.id, cause: Cause::Heartbeat };
-    let mut more = true;
-    while more {
-        let done = app.writer.write(Command::Revive(revive.clone()), caller.actor(), None).await?;
-        more = !done.events.is_empty();
-    }
+    let written = write_all(&app, &caller, Command::Revive(revive), query).await?;
     let (llms, agents) = app.look(|state| {
         state.sessions.get(&session).map_or((0, 0), |session| (session.llms.len(), session.agents.len()))
     });
     let connected = app.relay.bound(&session).is_some();
-    Ok(Json(HeartbeatSeen { connected, llms: llms as u64, agents: agents as u64 }))
+    let seen = HeartbeatSeen { connected, llms: llms as u64, agents: agents as u64 };
+    Ok(written.answer(StatusCode::OK, seen))
 }
 
 fn parse(body: &[u8]) -> Result<SessionId, ApiError> {

@@ -41,7 +41,10 @@ pub async fn index(
     Query(query): Query<ListQuery>,
 ) -> Result<Response, ApiError> {
     query.settle(&app).await?;
-    let filter = LlmFilter { rows: query.filter()?, pool: query.pool.clone() };
+    let filter = LlmFilter {
+        rows: query.filter(&[("llm", query.llm.as_deref()), ("project", query.project.as_deref())])?,
+        pool: query.pool.clone(),
+    };
     let page = app.tables.llms(&filter).await.map_err(ApiError::internal)?;
     let rows = page.items.iter().map(|stored| present::stored_llm(&app, stored));
     let rows: Vec<Llm> = rows.filter(|row| query.wants(is_callable(row))).collect();
@@ -101,7 +104,7 @@ pub async fn replace(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let name = path_name("Llm", &name)?;
+    let name = path_name::<LlmDefinition>(&app, &name)?;
     let body = json::read_body(body, app.config.args.max_body).await?;
     let key = idempotency(&headers, &caller, &format!("PUT /llms/{name}"), &body)?;
     let definition = replacement(&name, &body)?;
@@ -174,7 +177,7 @@ fn url(fields: &mut Fields<'_>, type_: Option<&str>) -> Option<String> {
 
 fn api_key_ref(fields: &mut Fields<'_>) -> Option<ApiKeyRef> {
     let value = fields.raw("apiKeyRef")?;
-    let read = serde_json::from_str::<ApiKeyRef>(value.get()).ok();
+    let read = json::object::<ApiKeyRef>(value.get().as_bytes()).ok();
     let read = read.filter(|reference| reference.env.is_some() != reference.file.is_some());
     if read.is_none() {
         fields.problem("apiKeyRef", "is {\"env\": \"NAME\"} or {\"file\": \"path\"}");
@@ -192,7 +195,7 @@ pub async fn delete(
     Query(query): Query<WriteQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let name = path_name("Llm", &name)?;
+    let name = path_name::<LlmDefinition>(&app, &name)?;
     let key = idempotency(&headers, &caller, &format!("DELETE /llms/{name}"), b"")?;
     Ok(write(&app, &caller, Command::DeleteLlm(name), key, query).await?.empty())
 }
@@ -206,11 +209,13 @@ pub async fn switch(
     Extension(caller): Extension<Caller>,
     Path((name, switch)): Path<(String, String)>,
     Query(query): Query<WriteQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let name = path_name("Llm", &name)?;
+    let name = path_name::<LlmDefinition>(&app, &name)?;
     let disabled = super::disabled(&switch)?;
     let command = Command::SwitchLlm(Switch { name: name.clone(), disabled });
-    let mut written = write(&app, &caller, command, None, query).await?;
+    let key = idempotency(&headers, &caller, &format!("POST /llms/{name}/{switch}"), b"")?;
+    let mut written = write(&app, &caller, command, key, query).await?;
     let row = left(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::OK, row))
 }

@@ -5,7 +5,10 @@ use crate::{
     app::App,
     auth::Caller,
     error::ApiError,
-    relay::{binding::Binding, frame::Frame},
+    relay::{
+        binding::{Binding, End},
+        frame::Frame,
+    },
 };
 use axum::{
     Extension,
@@ -64,8 +67,7 @@ pub async fn poll(
     let wait = Duration::from_secs(query.wait_seconds.min(LONGEST_WAIT));
     let frames = timeout(wait, poll_fn(|context| binding.poll_frames(context))).await.unwrap_or_default();
     if frames.is_empty() && binding.over.is_cancelled() {
-        let message = "the poll was superseded by a newer stream of its session, or the server stops";
-        return Err(ApiError::new(StatusCode::GONE, "POLL_ENDED", message));
+        return Err(ended_by(binding.end()));
     }
     Ok(answer(&frames))
 }
@@ -80,6 +82,15 @@ fn answer(frames: &[Frame]) -> Response {
     }
     body.extend_from_slice(b"]}");
     ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+fn ended_by(end: Option<End>) -> ApiError {
+    let (code, message) = match end {
+        Some(End::Superseded) => ("SUPERSEDED", "a newer stream of this session took over"),
+        Some(End::Shutdown) => ("SHUTDOWN", "the server stops; poll again in a moment"),
+        Some(End::Gone) | None => ("POLL_ENDED", "this poll's session was not polled for too long; poll again"),
+    };
+    ApiError::new(StatusCode::GONE, code, message)
 }
 
 /// Ends the binding when nobody polls any more.

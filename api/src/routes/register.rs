@@ -19,6 +19,7 @@ use mcpctl_events::{
     command::{AgentEntry, Command, Provider, Register},
     event::{Subject, row::Status},
     name::{Name, SessionId},
+    state::State as Registry,
     wire::publish::Registered,
 };
 use serde_json::value::RawValue;
@@ -48,14 +49,25 @@ pub async fn register(
     let mut written = write(&app, &caller, Command::Register(register), key, query).await?;
     let subjects = llms.iter().cloned().map(Subject::Llm).chain(agents.iter().cloned().map(Subject::Agent));
     let subjects: Vec<Subject> = subjects.chain([Subject::Session(session.clone())]).collect();
-    let body = show(&app, &mut written, &subjects, |state| Registered {
-        provider_session_id: session.to_string(),
-        epoch: state.sessions.get(&session).map_or(0, |session| session.epoch),
-        llms: rows(&llms, |name| state.llms.get(name).map(|row| present::llm(&app, state, row))),
-        agents: rows(&agents, |name| state.agents.get(name).map(|row| present::agent(&app, state, row))),
+    let is_repeat = written.is_repeat();
+    let body = show(&app, &mut written, &subjects, |state| {
+        // A body without a session gets a new one each time it is read; the first answer named that of its rows.
+        let session = is_repeat.then(|| owner(state, &llms, &agents)).flatten().unwrap_or(session);
+        Registered {
+            provider_session_id: session.to_string(),
+            epoch: state.sessions.get(&session).map_or(0, |session| session.epoch),
+            llms: rows(&llms, |name| state.llms.get(name).map(|row| present::llm(&app, state, row))),
+            agents: rows(&agents, |name| state.agents.get(name).map(|row| present::agent(&app, state, row))),
+        }
     })
     .await?;
     Ok(written.answer(StatusCode::CREATED, body))
+}
+
+/// The session that these rows belong to.
+fn owner(state: &Registry, llms: &[Name], agents: &[Name]) -> Option<SessionId> {
+    let llm = llms.first().and_then(|name| state.llms.get(name)?.session.clone());
+    llm.or_else(|| agents.first().and_then(|name| state.agents.get(name)?.session.clone()))
 }
 
 fn rows<T>(names: &[Name], present: impl Fn(&Name) -> Option<T>) -> Vec<T> {
@@ -143,7 +155,7 @@ fn agent(app: &App, mut fields: Fields<'_>) -> Option<AgentEntry> {
     let (name, llm_name) = (fields.required_name("name"), fields.required_name("llmName"));
     let (description, system_prompt) = (fields.string("description"), fields.string("systemPrompt"));
     let (project, labels) = (fields.name("project"), fields.labels("labels"));
-    let (default_params, extras) = (fields.object("defaultParams"), fields.object("extras"));
+    let (default_params, extras) = (fields.params("defaultParams"), fields.object("extras"));
     Some(AgentEntry {
         id: app.clock.id(),
         name: name?,

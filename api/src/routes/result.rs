@@ -125,12 +125,13 @@ impl Upload {
     }
 
     fn push(&self, object: Object) -> Result<bool, ApiError> {
+        // Off the books before the caller is woken, who would take the call for one that nobody answered.
+        if object.is_last() && !self.app.relay.finish(&self.task, Finish::Answered) {
+            return Err(self.over());
+        }
         match self.task.push(object) {
             Pushed::Open => Ok(true),
-            Pushed::Finished => {
-                self.app.relay.finish(&self.task, Finish::Answered);
-                Ok(false)
-            }
+            Pushed::Finished => Ok(false),
             Pushed::Over => Err(self.over()),
         }
     }

@@ -1,7 +1,7 @@
 //! What lists and edits of Llms and agents have in common.
 
 use super::written::set_sequence;
-use crate::{app::App, error::ApiError, routes::written::tables_reach};
+use crate::{app::App, error::ApiError, json::Problems, routes::written::tables_reach};
 use axum::{
     Json,
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
@@ -10,11 +10,13 @@ use axum::{
 use mcpctl_events::{
     event::row::{Kind, Status},
     name::Name,
+    state::Stored,
     wire::SEQUENCE_HEADER,
 };
 use mcpctl_projector::store::RowFilter;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use uuid::Uuid;
 
 const TABLES_WAIT: Duration = Duration::from_secs(5);
 
@@ -34,48 +36,39 @@ pub struct ListQuery {
     pub llm: Option<String>,
     /// Agents: in this project.
     pub project: Option<String>,
-    /// Llms: members of this pool.
+    /// Llms: members of this pool. Agents: pinned to it.
     pub pool: Option<String>,
 }
 
 impl ListQuery {
-    /// The part of the filter that all rows share.
-    pub fn filter(&self) -> Result<RowFilter, ApiError> {
-        let kind = match self.kind.as_deref() {
-            None => None,
-            Some("public") => Some(Kind::Public),
-            Some("virtual") => Some(Kind::Virtual),
-            Some(_) => return Err(ApiError::invalid("kind", "is `public` or `virtual`")),
-        };
-        let status = match self.status.as_deref() {
-            None => None,
-            Some("active") => Some(Status::Active),
-            Some("inactive") => Some(Status::Inactive),
-            Some("hibernating") => Some(Status::Hibernating),
-            Some(_) => return Err(ApiError::invalid("status", "is `active`, `inactive` or `hibernating`")),
-        };
-        let limit = self.limit.as_deref().map(|text| text.parse::<u32>().ok().filter(|limit| *limit > 0));
-        if limit == Some(None) {
-            return Err(ApiError::invalid("limit", "is a whole number from 1"));
+    /// The part of the filter that all rows share; `foreign` are filters that this kind of row knows nothing of.
+    pub fn filter(&self, foreign: &[(&str, Option<&str>)]) -> Result<RowFilter, ApiError> {
+        let problems = Problems::default();
+        for (name, _) in foreign.iter().filter(|(_, value)| value.is_some()) {
+            problems.add(*name, "is no filter of this list");
         }
-        Ok(RowFilter {
-            kind,
-            status,
-            labels: self.labels()?,
+        let filter = RowFilter {
+            kind: read(&problems, "kind", self.kind.as_deref(), "is `public` or `virtual`", kind),
+            status: read(
+                &problems,
+                "status",
+                self.status.as_deref(),
+                "is `active`, `inactive` or `hibernating`",
+                status,
+            ),
+            labels: read(
+                &problems,
+                "label",
+                self.label.as_deref(),
+                "is key=value, several separated by commas",
+                labels,
+            )
+            .unwrap_or_default(),
             q: self.q.clone(),
             after: self.cursor.clone(),
-            limit: limit.flatten(),
-        })
-    }
-
-    fn labels(&self) -> Result<Vec<(String, String)>, ApiError> {
-        let Some(labels) = &self.label else { return Ok(Vec::new()) };
-        let pair = |label: &str| {
-            let (key, value) = label.split_once('=')?;
-            Some((key.to_owned(), value.to_owned()))
+            limit: read(&problems, "limit", self.limit.as_deref(), "is a whole number from 1", limit),
         };
-        let pairs: Option<Vec<_>> = labels.split(',').map(pair).collect();
-        pairs.ok_or_else(|| ApiError::invalid("label", "is key=value, several separated by commas"))
+        problems.check(Some(filter))
     }
 
     /// Only what can be called, if asked so.
@@ -92,6 +85,37 @@ impl ListQuery {
         let message = format!("the read tables did not reach sequence {sequence} within 5 s");
         Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "TABLES_BEHIND", message))
     }
+}
+
+fn read<T>(
+    problems: &Problems,
+    name: &str,
+    text: Option<&str>,
+    expected: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Option<T> {
+    let value = read(text?);
+    if value.is_none() {
+        problems.add(name, expected);
+    }
+    value
+}
+
+fn kind(text: &str) -> Option<Kind> {
+    [Kind::Public, Kind::Virtual].into_iter().find(|kind| kind.as_str() == text)
+}
+
+fn status(text: &str) -> Option<Status> {
+    [Status::Active, Status::Inactive, Status::Hibernating].into_iter().find(|status| status.as_str() == text)
+}
+
+fn limit(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|limit| *limit > 0)
+}
+
+fn labels(text: &str) -> Option<Vec<(String, String)>> {
+    let pair = |label: &str| label.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+    text.split(',').map(pair).collect()
 }
 
 /// A list with the sequence that the tables are at, and the way to its next page.
@@ -114,9 +138,16 @@ fn page_after(uri: &Uri, cursor: &str) -> String {
     format!("{}?{}", uri.path(), query.join("&"))
 }
 
-/// The name in a path; what can't be a name can't be found.
-pub fn path_name(title: &str, text: &str) -> Result<Name, ApiError> {
-    Name::parse(text).map_err(|_| ApiError::not_found(format!("{title} not found: {}", text.escape_default())))
+/// The name of the row that a path means by name or by id; a name wins. What can be neither can't be found.
+pub fn path_name<D: Stored>(app: &App, text: &str) -> Result<Name, ApiError> {
+    let name = Name::parse(text).ok();
+    let of_id = || {
+        let id = Uuid::parse_str(text).ok()?;
+        app.look(|state| D::table(state).by_id(id).map(|row| row.name.clone()))
+    };
+    let is_there = |name: &Name| app.look(|state| D::table(state).get(name).is_some());
+    let found = name.clone().filter(is_there).or_else(of_id).or(name);
+    found.ok_or_else(|| ApiError::not_found(format!("{} not found: {}", D::TITLE, text.escape_default())))
 }
 
 /// The version of `If-Match`.

@@ -24,6 +24,7 @@ use mcpctl_events::{
         session::{StreamEnd, Transport},
     },
     name::SessionId,
+    rejection::Rejection,
     wire::{
         FEATURE_ACCEPT, FEATURE_ACK, FEATURES_HEADER, SESSION_HEADER,
         publish::{Goodbye, Hello},
@@ -44,6 +45,10 @@ const MINUTE: Duration = Duration::from_mins(1);
 const PING: Bytes = Bytes::from_static(b": ping\n\n");
 /// How long `hello` waits for the read tables.
 const TABLES_WAIT: Duration = Duration::from_secs(5);
+
+/// Pauses between two attempts to write that a stream has ended.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How often each session opened a stream lately.
 #[derive(Debug, Default)]
@@ -101,6 +106,7 @@ pub async fn open(
     headers: &HeaderMap,
     transport: Transport,
 ) -> Result<(Arc<Binding>, u64), ApiError> {
+    belongs_to(app, &session, caller)?;
     if !app.stream_opens.allow(&session, Instant::now()) {
         let message = format!("session {session} opened {OPENS_A_MINUTE} streams within a minute; wait a little");
         return Err(ApiError {
@@ -124,19 +130,28 @@ pub async fn open(
             _ => None,
         });
         let epoch = epoch.ok_or_else(|| ApiError::internal("a connect without its event"))?;
-        let revive = Revive { session: session.clone(), user: caller.user.id, cause: Cause::Reconnected };
-        app.writer.write_all(Command::Revive(revive), "relay").await?;
         let args = &app.config.args;
-        let slots = args.max_inflight_per_session;
-        let binding = Arc::new(Binding::new(session, epoch, transport, features, slots, args.queue_depth));
-        if !app.relay.bind(binding.clone()) {
-            binding.close(End::Superseded);
-        }
-        Ok::<_, ApiError>((Opened(Some((app.clone(), binding))), done.sequence))
+        let (slots, queue) = (args.max_inflight_per_session, args.queue_depth);
+        let binding = Arc::new(Binding::new(session.clone(), epoch, transport, features, slots, queue));
+        app.relay.bind(binding.clone());
+        let opened = Opened(Some((app.clone(), binding)));
+        // The connection revived as many rows as one record holds; these are the others.
+        let revive = Revive { session, user: caller.user.id, cause: Cause::Reconnected };
+        app.writer.write_all(Command::Revive(revive), "relay").await?;
+        Ok::<_, ApiError>((opened, done.sequence))
     });
     let (opened, sequence) = opened.await.map_err(ApiError::internal)??;
     let binding = opened.keep().ok_or_else(|| ApiError::internal("a stream was kept twice"))?;
     Ok((binding, sequence))
+}
+
+/// Refuses before anything is counted: what others do must not lock a publisher out.
+fn belongs_to(app: &App, session: &SessionId, caller: &Caller) -> Result<(), Rejection> {
+    match app.look(|state| state.sessions.get(session).map(|session| session.user_id)) {
+        Some(owner) if owner == caller.user.id => Ok(()),
+        Some(_) => Err(Rejection::SessionOfAnotherUser(session.clone())),
+        None => Err(Rejection::SessionNotFound(session.clone())),
+    }
 }
 
 /// A bound stream that nobody holds yet; dropped, it has ended.
@@ -171,23 +186,33 @@ pub fn ended(app: &Arc<App>, binding: &Arc<Binding>) {
     }
     let (app, binding) = (app.clone(), binding.clone());
     app.clone().tasks.spawn(async move {
-        if let Err(error) = leave(&app, &binding).await {
-            tracing::warn!(session = %binding.session, %error, "the end of a stream could not be written; the sweep will");
+        tokio::select! {
+            () = leave(&app, &binding) => {}
+            // The next start closes what this one had open.
+            () = app.stopping.cancelled() => {}
         }
     });
 }
 
-async fn leave(app: &App, binding: &Binding) -> Result<(), crate::writer::WriteError> {
+async fn leave(app: &App, binding: &Binding) {
     let (session, epoch) = (binding.session.clone(), binding.epoch);
     let heard = app.leases.get(&session).map(|lease| lease.heard_at());
     let disconnect = Disconnect { session: session.clone(), epoch, cause: StreamEnd::Closed };
-    app.writer.write(Command::Disconnect(disconnect), crate::writer::system("relay"), None).await?;
-    tokio::select! {
-        () = tokio::time::sleep(app.config.args.disconnect_grace) => {}
-        () = app.stopping.cancelled() => return Ok(()),
-    }
+    write_in_the_end(app, Command::Disconnect(disconnect)).await;
+    tokio::time::sleep(app.config.args.disconnect_grace).await;
     let deactivate = Deactivate { session, epoch, cause: Cause::Disconnected, last_heartbeat_at: heard };
-    app.writer.write_all(Command::Deactivate(deactivate), "relay").await
+    write_in_the_end(app, Command::Deactivate(deactivate)).await;
+}
+
+/// Tries until it is written: a stream that ended while nobody could write must not be listed as bound for ever. A
+/// newer stream makes the command one that changes nothing.
+async fn write_in_the_end(app: &App, command: Command) {
+    let mut pause = FIRST_PAUSE;
+    while let Err(error) = app.writer.write_all(command.clone(), "relay").await {
+        tracing::warn!(%error, "the end of a stream could not be written; trying again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
 }
 
 /// The body of a stream: frames as they come, pings between them, a goodbye at the end.

@@ -1,16 +1,20 @@
 //! Threads, private to their owner.
 
+use super::written::set_sequence;
 use crate::{app::App, auth::Caller, error::ApiError};
 use axum::{
     Extension, Json,
     extract::{Path, State},
     http::StatusCode,
+    response::{IntoResponse, Response},
 };
 use mcpctl_events::wire::{
+    SEQUENCE_HEADER,
     chat::{Message, Thread},
     error::ErrorBody,
 };
 use mcpctl_projector::store::work;
+use serde::Serialize;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -21,11 +25,11 @@ pub async fn of_agent(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
-) -> Result<Json<Vec<Thread>>, ApiError> {
+) -> Result<Response, ApiError> {
     let agent = app.look(|state| state.agents.get(&name).map(|agent| agent.id));
     let agent = agent.ok_or_else(|| ApiError::not_found(format!("Agent not found: {}", name.escape_default())))?;
     let threads = app.work.threads(agent, caller.user.id).await.map_err(ApiError::internal)?;
-    Ok(Json(threads.iter().map(present).collect()))
+    Ok(list(&app, threads.iter().map(present).collect::<Vec<_>>()))
 }
 
 /// Reads a thread.
@@ -59,7 +63,7 @@ pub async fn messages(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-) -> Result<Json<Vec<Message>>, ApiError> {
+) -> Result<Response, ApiError> {
     let thread = own(&app, &caller, &id).await?;
     let messages = app.work.messages(thread.id).await.map_err(ApiError::internal)?;
     let present = |message: work::Message| Message {
@@ -70,7 +74,14 @@ pub async fn messages(
         status: message.status.as_str().to_owned(),
         created_at: message.created_at.to_string(),
     };
-    Ok(Json(messages.into_iter().map(present).collect()))
+    Ok(list(&app, messages.into_iter().map(present).collect::<Vec<_>>()))
+}
+
+/// Threads are on no log; the header says what every list says, how far the registry's tables are.
+fn list(app: &App, items: impl Serialize) -> Response {
+    let mut response = Json(items).into_response();
+    set_sequence(&mut response, SEQUENCE_HEADER, *app.projected.borrow());
+    response
 }
 
 /// The caller's thread of this id.

@@ -61,6 +61,22 @@ pub async fn write(
     Ok(settle(app, done, query).await)
 }
 
+/// Does a command until it has nothing left to do, and waits for the read tables if anything changed.
+pub async fn write_all(app: &App, caller: &Caller, command: Command, query: WriteQuery) -> Result<Written, ApiError> {
+    let mut done = app.writer.write(command.clone(), caller.actor(), None).await?;
+    let changed = !done.events.is_empty();
+    while !done.events.is_empty() {
+        done = app.writer.write(command.clone(), caller.actor(), None).await?;
+    }
+    Ok(settle(app, done, WriteQuery { wait: query.wait && changed }).await)
+}
+
+/// Waits until the tables hold all that is history now.
+pub async fn settled(app: &App, query: WriteQuery) -> Written {
+    let sequence = app.replica().admission.last_sequence;
+    settle(app, Done { sequence, events: Arc::new([]), repeat_of: None }, query).await
+}
+
 /// Shows what a write did: how it left its subjects. A repeated command shows what its first answer showed.
 pub async fn show<T>(
     app: &Arc<App>,
@@ -69,6 +85,11 @@ pub async fn show<T>(
     show: impl FnOnce(&State) -> T,
 ) -> Result<T, ApiError> {
     let Some(first) = written.repeat_of else { return Ok(app.look(show)) };
+    // The way to its record is in the tables.
+    if !tables_reach(app.projected.clone(), first, TABLES_WAIT).await {
+        let message = "the first answer cannot be rebuilt yet: the read tables are behind; retry with the same key";
+        return Err(ApiError::unavailable("TABLES_BEHIND", message, 1));
+    }
     let (state, last) = repeat::then(app, first, subjects).await?;
     written.sequence = last;
     Ok(show(&state))
@@ -102,6 +123,11 @@ pub struct Written {
 }
 
 impl Written {
+    /// Whether this is the answer to a command that had been done before.
+    pub fn is_repeat(&self) -> bool {
+        self.repeat_of.is_some()
+    }
+
     /// The answer.
     pub fn answer(&self, status: StatusCode, body: impl Serialize) -> Response {
         self.finish((status, Json(body)).into_response())

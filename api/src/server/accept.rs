@@ -1,30 +1,32 @@
 //! Accepting connections and serving them.
 
+use crate::{app::App, vital::Vital};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after an accept that failed, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `stopping`; connections end after the request that they are at.
-pub(super) async fn serve(listener: TcpListener, router: Router, stopping: CancellationToken, tasks: TaskTracker) {
+/// Serves until the server stops; connections end after the request that they are at.
+pub(super) async fn serve(listener: TcpListener, router: Router, app: Arc<App>) {
+    let _vital = Vital::new("listener", &app.died);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stopping.cancelled() => return,
+            () = app.stopping.cancelled() => return,
         };
         match accepted {
             Ok((stream, _)) => {
-                tasks.spawn(connection(stream, router.clone(), stopping.clone()));
+                app.tasks.spawn(connection(stream, router.clone(), app.stopping.clone(), app.cut.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -34,7 +36,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stopping: Cance
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, stopping: CancellationToken) {
+async fn connection(stream: TcpStream, router: Router, stopping: CancellationToken, cut: CancellationToken) {
     // Without it every small chunk of a stream waits up to 40 ms for the peer's acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it began");
@@ -49,7 +51,10 @@ async fn connection(stream: TcpStream, router: Router, stopping: CancellationTok
         outcome = &mut serving => outcome,
         () = stopping.cancelled() => {
             serving.as_mut().graceful_shutdown();
-            serving.await
+            tokio::select! {
+                outcome = &mut serving => outcome,
+                () = cut.cancelled() => return,
+            }
         }
     };
     if let Err(error) = outcome {

@@ -11,6 +11,7 @@ use crate::{
     relay::Relay,
     routes::stream::Opens,
     snapshots::Snapshots,
+    vital::Vital,
     writer::{Desk, SweepTimes, WriterThread},
 };
 use anyhow::Context;
@@ -54,19 +55,22 @@ pub(super) struct Parts {
     pub snapshots: Snapshots,
 }
 
-pub(super) async fn open(config: Config, url: &str) -> anyhow::Result<Parts> {
-    if let Some(file) = &config.args.admin_token_file {
-        credentials::from_file(file).map_err(|error| Refused::new(format!("{error:#}")))?;
-    }
-    make_dir(&config.data_dir)?;
-    let log = open_log(&config)?;
+pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> anyhow::Result<Parts> {
     let DbTarget::Sqlite(db) = &config.db;
     make_dir(db)?;
     let tables =
         Tables::open(db).await.map_err(|error| Refused::new(format!("--db sqlite:{}: {error}", db.display())))?;
     let (work, work_writer) = WorkStore::open(db).await.context("the work store cannot be opened")?;
-    let work_task = tokio::spawn(work_writer.run());
-    work.fail_pending_turns().await.context("the work store cannot be written")?;
+    let (last, died) = (CancellationToken::new(), CancellationToken::new());
+    let vital = Vital::new("work store", &died);
+    let work_task = tokio::spawn(async move {
+        let _vital = vital;
+        work_writer.run().await;
+    });
+    if let Err(error) = work.fail_pending_turns().await {
+        // On a full disk what is there can still be read.
+        tracing::error!(%error, "turns that were cut off stay pending: the work store cannot be written");
+    }
     let snapshots = Snapshots::new(&config.data_dir);
     let checkpoint = tables.checkpoint().await?;
     let snapshot = snapshots.load(&*log, checkpoint.sequence).unwrap_or_default();
@@ -87,7 +91,7 @@ pub(super) async fn open(config: Config, url: &str) -> anyhow::Result<Parts> {
     let advertise_url = config.args.advertise_url.clone().unwrap_or_else(|| url.to_owned());
     let (progress_sender, progress) = watch::channel(Progress { sequence: start_sequence, stopped });
     let (projected_sender, projected) = watch::channel(start_sequence);
-    let last = CancellationToken::new();
+    let relay = Arc::new(Relay::default());
     let (writer, writer_thread) = WriterThread {
         log: log.clone(),
         replica: replica.clone(),
@@ -96,7 +100,7 @@ pub(super) async fn open(config: Config, url: &str) -> anyhow::Result<Parts> {
         clock,
         sweep: SweepTimes::new(config.args.heartbeat_timeout, config.args.inactive_retention),
     }
-    .spawn()?;
+    .spawn(Vital::new("writer", &died))?;
     let follower = Follower {
         log: log.clone(),
         replica: replica.clone(),
@@ -105,12 +109,14 @@ pub(super) async fn open(config: Config, url: &str) -> anyhow::Result<Parts> {
         leases: leases.clone(),
         clock,
         advertise_url: advertise_url.clone(),
+        relay: relay.clone(),
         pending: pending.clone(),
         progress: progress_sender,
         shutdown: last.clone(),
     }
-    .spawn()?;
-    let projector = tokio::spawn(projecting::run(tables.clone(), pending, projected_sender, last.clone()));
+    .spawn(Vital::new("follower", &died))?;
+    let vital = Vital::new("projector", &died);
+    let projector = tokio::spawn(projecting::run(tables.clone(), pending, projected_sender, last.clone(), vital));
     let app = Arc::new(App {
         boot_id: clock.id(),
         clock,
@@ -122,19 +128,26 @@ pub(super) async fn open(config: Config, url: &str) -> anyhow::Result<Parts> {
         start_sequence,
         writer,
         leases,
-        relay: Relay::default(),
+        relay,
         tables,
         work,
         upstream: upstream()?,
         stream_opens: Opens::default(),
         tasks: TaskTracker::new(),
         stopping: CancellationToken::new(),
+        cut: CancellationToken::new(),
+        died,
         config,
     });
     Ok(Parts { app, threads: vec![writer_thread, follower], projector, work: work_task, last, snapshots })
 }
 
-fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
+/// Takes the log for this process alone, before anything else is opened or made.
+pub(super) fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
+    if let Some(file) = &config.args.admin_token_file {
+        credentials::from_file(file).map_err(|error| Refused::new(format!("{error:#}")))?;
+    }
+    make_dir(&config.data_dir)?;
     let LogTarget::Sqlite(path) = &config.log;
     if let Some(dir) = path.parent() {
         make_dir(dir)?;

@@ -15,6 +15,8 @@ pub struct AgentFilter {
     pub rows: RowFilter,
     /// Pinned to the Llm or pool of this name, or to the Llm of this id.
     pub llm: Option<String>,
+    /// Pinned to the pool of this name.
+    pub pool: Option<String>,
     /// In the project of this name.
     pub project: Option<String>,
 }
@@ -26,6 +28,9 @@ impl Tables {
         select.filter(&filter.rows);
         if let Some(llm) = &filter.llm {
             select.and("(t.llm_name = ").arg(llm.as_str()).sql(" OR t.llm_id = ").arg(llm.as_str()).sql(")");
+        }
+        if let Some(pool) = &filter.pool {
+            select.and("(t.llm_id IS NULL AND t.llm_name = ").arg(pool.as_str()).sql(")");
         }
         if let Some(project) = &filter.project {
             select.and("t.project = ").arg(project.as_str());

@@ -36,7 +36,7 @@ async fn every_problem_of_a_request_is_named_at_once() {
     let mut pointers = answer.pointers();
     pointers.sort();
     let expected =
-        ["/extraConfig", "/labels", "/maxConcurrent", "/model", "/name", "/tier", "/type", "/url", "/what~1ever"];
+        ["/extraConfig/apiKey", "/labels", "/maxConcurrent", "/model", "/name", "/tier", "/type", "/url", "/what~1ever"];
     assert_eq!(pointers, expected, "{}", answer.text);
 
     let bad = json!({"providers": [{"name": "ok", "type": "openai", "model": "m"}, {"name": "no good", "type": 5},

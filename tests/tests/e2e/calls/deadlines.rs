@@ -111,5 +111,10 @@ async fn a_caller_that_waits_gets_a_comment_within_fifteen_seconds() {
     let comment = answer.any().await.expect("the stream goes on");
     assert_eq!(comment.name, ":");
     let _ = setting.publisher.result(&task, &json!({"status": 429, "body": {"error": "slow down"}})).await.expect(202);
-    assert_eq!(within("the end", SOON, answer.rest()).await, [r#"{"error":"slow down"}"#]);
+    let end = within("the end", SOON, answer.rest()).await;
+    let [end] = &end[..] else { panic!("one event: {end:?}") };
+    let end: serde_json::Value = serde_json::from_str(end).expect("JSON");
+    assert_eq!(end["code"], "UPSTREAM_ERROR");
+    let said = end["error"].as_str().unwrap_or_default();
+    assert!(said.contains("429") && said.contains("slow down"), "{said}");
 }

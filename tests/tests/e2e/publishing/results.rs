@@ -121,7 +121,7 @@ async fn what_cannot_be_understood_fails_the_call_and_says_what_was_expected() {
     let (call, task) = setting.call(false).await;
     let publisher = &setting.publisher;
     publisher.result(&task, &json!({"what": 1})).await.refused(400, "INVALID", "`accepted`, `error`, `chunk`");
-    publisher.result(&task, &json!({"status": 7, "body": {}})).await.refused(400, "INVALID", "100 to 599");
+    publisher.result(&task, &json!({"status": 7, "body": {}})).await.refused(400, "INVALID", "200 to 599");
     let _ = publisher.result(&task, &json!({"error": "CUDA out of memory"})).await.expect(202);
     call.await.expect("no panic").refused(502, "PUBLISHER_ERROR", "CUDA out of memory");
 

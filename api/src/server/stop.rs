@@ -1,0 +1,52 @@
+//! The orderly end of a server, within the time that whoever stops it gives.
+
+use super::{background::Background, open::Parts};
+use crate::app::App;
+use std::time::Duration;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+
+/// How long calls under way may go on.
+const ANSWERS: Duration = Duration::from_secs(6);
+/// How long, after that, callers have to take what they are owed before their connections are cut.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// From the wish to stop to the end of everything; the promise is 10 s.
+const ALL: Duration = Duration::from_secs(9);
+
+pub(super) async fn stop(parts: Parts, background: Background, accepting: JoinHandle<()>) {
+    let Parts { app, threads, projector, work, last, snapshots } = parts;
+    let begun = Instant::now();
+    let end = begun + ALL;
+    app.stopping.cancel();
+    app.relay.close_all();
+    background.abort();
+    let _ = timeout_at(end, accepting).await;
+    end_connections(&app, begun + ANSWERS).await;
+    if timeout_at(end, app.writer.stop()).await.is_err() {
+        tracing::warn!("the writer did not end in time; what it acknowledged is on the disk");
+    }
+    last.cancel();
+    let _ = timeout_at(end, projector).await;
+    let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
+    let _ = timeout_at(end, joined).await;
+    snapshots.save(&app.replica());
+    drop(app);
+    let _ = timeout_at(end, work).await;
+}
+
+/// Lets requests end by themselves until `answered`, then fails the calls under way, then cuts what is left.
+async fn end_connections(app: &App, answered: Instant) {
+    app.tasks.close();
+    if timeout_at(answered, app.tasks.wait()).await.is_ok() {
+        return;
+    }
+    app.relay.fail_all();
+    if timeout_at(answered + LAST_WORDS, app.tasks.wait()).await.is_ok() {
+        return;
+    }
+    tracing::warn!(requests = app.tasks.len(), "some requests did not end in time and are cut");
+    app.cut.cancel();
+    let _ = timeout_at(answered + 2 * LAST_WORDS, app.tasks.wait()).await;
+}
