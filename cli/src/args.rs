@@ -1,8 +1,13 @@
 //! The command line, as clap reads it.
 
+mod noun;
+
+pub use noun::{Deletable, Kind, Noun, RowNoun, ShellName, Status, word};
+
 use crate::chat::options::{AgentOptions, LlmOptions};
-use crate::output::Format;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::output::{self, Format};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
 
 /// Lists, describes and talks to the models and agents of an mcpctl registry.
 #[derive(Parser)]
@@ -24,6 +29,24 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads the command line; its first word is the program.
+    ///
+    /// # Errors
+    /// Help and version come as errors too, for clap to print.
+    pub fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+        let mut command = Self::command().color(colour(words));
+        let mut matches = command.try_get_matches_from_mut(words)?;
+        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    }
+}
+
+/// Whether clap may colour help and errors, which it writes before any flag is settled.
+fn colour(words: &[OsString]) -> ColorChoice {
+    let no_color = words.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--no-color");
+    if output::colour_wanted(no_color) { ColorChoice::Auto } else { ColorChoice::Never }
 }
 
 /// Flags that every command takes.
@@ -70,7 +93,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   mcpctl describe agent local-coder
-  mcpctl describe llm vllm-local")]
+  mcpctl describe llm vllm-local
+  mcpctl describe llm vllm-local -o json    the row as the server has it")]
     Describe(One),
     /// Chat with an agent
     #[command(after_help = "\
@@ -104,7 +128,7 @@ Examples:
     /// List what happened, oldest first
     #[command(after_help = "\
 Examples:
-  mcpctl events --limit 20
+  mcpctl events --limit 20                  the newest 20
   mcpctl events --subject agent/local-coder
   mcpctl events --type 'agent.*' --after 1000 -o json")]
     Events(Events),
@@ -170,92 +194,9 @@ pub struct Get {
     /// Whose threads (threads)
     #[arg(long, value_name = "NAME")]
     pub agent: Option<String>,
-}
-
-/// What can be listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Noun {
-    #[value(alias = "agent")]
-    Agents,
-    #[value(alias = "llm")]
-    Llms,
-    #[value(alias = "thread")]
-    Threads,
-    #[value(alias = "event")]
-    Events,
-}
-
-/// What has a status and can be paused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RowNoun {
-    #[value(alias = "agents")]
-    Agent,
-    #[value(alias = "llms")]
-    Llm,
-}
-
-/// What can be deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Deletable {
-    #[value(alias = "agents")]
-    Agent,
-    #[value(alias = "llms")]
-    Llm,
-    #[value(alias = "threads")]
-    Thread,
-}
-
-impl RowNoun {
-    /// The word for one.
-    pub fn word(self) -> &'static str {
-        match self {
-            RowNoun::Agent => "agent",
-            RowNoun::Llm => "llm",
-        }
-    }
-
-    /// The word for the list, also in paths.
-    pub fn list(self) -> &'static str {
-        match self {
-            RowNoun::Agent => "agents",
-            RowNoun::Llm => "llms",
-        }
-    }
-}
-
-impl Deletable {
-    /// The word for one.
-    pub fn word(self) -> &'static str {
-        match self {
-            Deletable::Agent => "agent",
-            Deletable::Llm => "llm",
-            Deletable::Thread => "thread",
-        }
-    }
-
-    /// The word for the list, also in paths.
-    pub fn list(self) -> &'static str {
-        match self {
-            Deletable::Agent => "agents",
-            Deletable::Llm => "llms",
-            Deletable::Thread => "threads",
-        }
-    }
-}
-
-/// How a row came to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
-    Public,
-    Virtual,
-}
-
-/// How a row is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Status {
-    Active,
-    Inactive,
-    Hibernating,
+    /// Only after this sequence (events)
+    #[arg(long, value_name = "SEQUENCE")]
+    pub after: Option<u64>,
 }
 
 /// One agent or Llm.
@@ -296,9 +237,9 @@ pub struct Events {
     /// Only after this sequence
     #[arg(long, value_name = "SEQUENCE")]
     pub after: Option<u64>,
-    /// At most that many [server: 1000]
-    #[arg(long, value_name = "N")]
-    pub limit: Option<u32>,
+    /// Only the newest N; with --after, the first N after it [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
     /// Only of this type, a glob such as 'agent.*'
     #[arg(long = "type", value_name = "GLOB")]
     pub type_: Option<String>,
@@ -313,17 +254,4 @@ pub struct Completions {
     /// The shell
     #[arg(value_enum)]
     pub shell: ShellName,
-}
-
-/// Shells that completions are written for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ShellName {
-    Bash,
-    Zsh,
-    Fish,
-}
-
-/// The word that a flag's value has on the wire.
-pub fn word(value: &impl ValueEnum) -> Option<String> {
-    value.to_possible_value().map(|v| v.get_name().to_owned())
 }

@@ -10,11 +10,12 @@ mod repl;
 mod tests;
 
 use crate::client::Client;
-use crate::exit::Usage;
+use crate::client::failure::Failure;
+use crate::client::route::{Route, Subject};
+use crate::exit::{Stuck, Usage};
 use crate::output::{Format, Screen};
 use crate::shell::Shell;
 use agent::AgentChat;
-use anyhow::Context;
 use llm::LlmChat;
 use options::{AgentOptions, LlmOptions, Settings};
 use render::Renderer;
@@ -68,7 +69,12 @@ fn message(flag: Option<&str>, json: bool) -> anyhow::Result<Option<String>> {
         None => return Ok(None),
         Some("-") => {
             let mut text = String::new();
-            std::io::stdin().lock().read_to_string(&mut text).context("cannot read the message from stdin")?;
+            std::io::stdin().lock().read_to_string(&mut text).map_err(|e| {
+                Stuck::new(
+                    format!("cannot read the message from stdin: {e}"),
+                    "send UTF-8 text, or give it with -m TEXT",
+                )
+            })?;
             text.trim_end_matches(['\n', '\r']).to_owned()
         }
         Some(text) => text.to_owned(),
@@ -148,17 +154,23 @@ fn is_stream(response: &reqwest::Response) -> bool {
 /// The `data` of a stream's events, one at a time.
 struct Events<'a> {
     client: &'a Client,
+    subject: Option<Subject>,
     inner: futures_util::stream::BoxStream<'static, Result<String, EventError>>,
 }
 
 type EventError = eventsource_stream::EventStreamError<reqwest::Error>;
 
 impl<'a> Events<'a> {
-    fn of(client: &'a Client, response: reqwest::Response) -> Self {
+    fn of(client: &'a Client, route: &Route, response: reqwest::Response) -> Self {
         use eventsource_stream::Eventsource;
         use futures_util::StreamExt;
         let events = response.bytes_stream().eventsource().map(|event| event.map(|e| e.data));
-        Events { client, inner: events.boxed() }
+        Events { client, subject: route.subject(), inner: events.boxed() }
+    }
+
+    /// The failure of a stream that said so, or that ended too early.
+    fn failed(self, error: impl Into<String>) -> anyhow::Error {
+        Failure::Stream { error: error.into(), subject: self.subject }.into()
     }
 
     async fn next(&mut self) -> anyhow::Result<Option<String>> {
@@ -166,7 +178,7 @@ impl<'a> Events<'a> {
         match self.inner.next().await.transpose() {
             Ok(data) => Ok(data),
             Err(EventError::Transport(error)) => Err(self.client.broken(&error).into()),
-            Err(other) => Err(crate::client::failure::Failure::Malformed { reason: other.to_string() }.into()),
+            Err(other) => Err(Failure::Malformed { reason: other.to_string() }.into()),
         }
     }
 }

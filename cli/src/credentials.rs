@@ -2,7 +2,6 @@
 
 use crate::exit::{Stuck, Usage};
 use crate::home;
-use anyhow::Context;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -34,7 +33,10 @@ impl Credentials {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
+            Err(e) => {
+                let next = "make it readable, or give --server and --token";
+                return Err(Stuck::new(format!("cannot read {}: {e}", path.display()), next).into());
+            }
         };
         // The parser's own message could quote the token; only where it stopped is told.
         serde_json::from_str(&text).map_err(|e| {
@@ -53,7 +55,10 @@ impl Credentials {
         home::ensure()?;
         let path = path()?;
         let text = serde_json::to_string(self)?;
-        replace(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+        replace(&path, text.as_bytes()).map_err(|e| {
+            let next = "make its folder writable, or set MCPCTL_HOME to another";
+            Stuck::new(format!("cannot write {}: {e}", path.display()), next)
+        })?;
         Ok(path)
     }
 }
@@ -75,24 +80,38 @@ pub fn resolve(server: Option<&str>, token: Option<&str>) -> anyhow::Result<Targ
     };
     let server = match (server, &saved.server) {
         (Some(server), _) => parse_server(server)?,
-        (None, Some(server)) => parse_server(server).with_context(|| format!("`mcpdUrl` in {}", shown_path()))?,
+        (None, Some(server)) => parse_server(server).map_err(|problem| {
+            let problem = format!("`mcpdUrl` in {}: {problem}", shown_path());
+            Stuck::new(problem, "run `mcpctl login --server URL` to write it anew")
+        })?,
         (None, None) => return Err(missing("server", "--server", "MCPCTL_SERVER").into()),
     };
     let token = token.map(str::to_owned).or(saved.token).filter(|t| !t.is_empty());
     Ok(Target { server, token: token.ok_or_else(|| missing("token", "--token", "MCPCTL_TOKEN"))? })
 }
 
-/// Reads a server's address.
+/// Reads a server's address. Its problems never show a user or password that was in it.
 pub fn parse_server(text: &str) -> Result<Url, Usage> {
-    let example = "an address looks like http://127.0.0.1:8420";
-    let url = Url::parse(text).map_err(|e| Usage(format!("server address {text:?}: {e}; {example}")))?;
+    let shown = masked(text);
+    let refuse = |problem: &str| {
+        Usage(format!("server address {shown:?}{problem}; an address looks like http://127.0.0.1:8420"))
+    };
+    let url = Url::parse(text).map_err(|e| refuse(&format!(": {e}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err(Usage(format!("server address {text:?} does not start with http:// or https://; {example}")));
+        return Err(refuse(" does not start with http:// or https://"));
     }
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-        return Err(Usage(format!("server address {text:?} may hold no user, query or fragment; {example}")));
+    let user = !url.username().is_empty() || url.password().is_some();
+    if url.query().is_some() || url.fragment().is_some() || user {
+        return Err(refuse(" may hold no user, query or fragment"));
     }
     Ok(url)
+}
+
+/// The address with `***` for all that could be a user and a password, also where it is no valid address.
+fn masked(text: &str) -> String {
+    let Some((before, host)) = text.rsplit_once('@') else { return text.to_owned() };
+    let scheme = before.find("://").map_or("", |end| &before[..end + 3]);
+    format!("{scheme}***@{host}")
 }
 
 /// Path of the credentials file.
@@ -130,9 +149,25 @@ mod tests {
         for good in ["http://127.0.0.1:8420", "https://models.example/registry/", "http://[::1]:1"] {
             assert!(parse_server(good).is_ok(), "{good}");
         }
-        for bad in ["localhost:8420", "127.0.0.1:8420", "ftp://x", "http://", "http://u@h", "http://h?x"] {
+        for bad in ["localhost:8420", "127.0.0.1:8420", "ftp://x", "http://", "http://u@h", "http://:p@h", "http://h?x"]
+        {
             assert!(parse_server(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_refused_address_keeps_its_password_to_itself() {
+        for bad in [
+            "http://me:s3cret@h",
+            "http://:s3cret@h",
+            "http://me:s3cret@h:99999",
+            "http://me:s3cret/@s3cret@h",
+            "me:s3cret@h",
+        ] {
+            let told = parse_server(bad).unwrap_err().to_string();
+            assert!(!told.contains("s3cret") && !told.contains("me:") && told.contains("***@h"), "{told}");
+        }
+        assert_eq!(masked("http://h:1/"), "http://h:1/");
     }
 
     #[test]

@@ -1,24 +1,20 @@
 //! `describe`: one agent or Llm seen whole: what it is, how it is, what hangs on it, what happened to it.
 
-use crate::args::{Events, One, RowNoun};
-use crate::client::Client;
+use crate::args::{One, RowNoun};
 use crate::client::route::Route;
-use crate::events;
+use crate::client::{Answer, Client};
+use crate::events::{newest, query::Query, table};
+use crate::get::definition;
 use crate::output::Format;
 use crate::output::document::Document;
 use crate::output::sheet::Sheet;
-use crate::output::{clean, json, lines_of};
+use crate::output::{clean, json, lines_of, yaml};
 use crate::shell::Shell;
-use anyhow::bail;
 use mcpctl_events::wire::rows::{Agent, Llm};
 use std::collections::BTreeMap;
 
 /// How many events are shown.
-const RECENT: usize = 10;
-/// Events asked for at once, the server's own limit.
-const PAGE: u32 = 10_000;
-/// Pages read at most in search of the newest events.
-const PAGES: usize = 20;
+const RECENT: u64 = 10;
 
 /// What agents and Llms have in common.
 struct Row<'a> {
@@ -31,13 +27,24 @@ struct Row<'a> {
 
 /// Shows one.
 pub async fn run(shell: &Shell, options: &One) -> anyhow::Result<()> {
-    shell.format(&[Format::Table], "describe")?;
+    let format = shell.format(&[Format::Table, Format::Json, Format::Yaml], "describe")?;
     let client = shell.client()?;
     let answer = client.get(&Route::api([options.noun.list(), &options.name])).await?;
-    let (name, mut text) = match options.noun {
+    match format {
+        Format::Json => crate::output::answer_json(&answer.body),
+        Format::Yaml => {
+            let document = definition::of(options.noun.into(), Document::parse(&answer.body)?);
+            Ok(crate::output::answer(&yaml::write(&document))?)
+        }
+        _ => sheet(shell, &client, options.noun, &answer).await,
+    }
+}
+
+async fn sheet(shell: &Shell, client: &Client, noun: RowNoun, answer: &Answer) -> anyhow::Result<()> {
+    let (name, mut text) = match noun {
         RowNoun::Agent => {
             let agent: Agent = answer.read()?;
-            let model = pinned_to(&client, &agent).await;
+            let model = pinned_to(client, &agent).await;
             (agent.name.clone(), agent_sheet(&agent, &model))
         }
         RowNoun::Llm => {
@@ -46,10 +53,12 @@ pub async fn run(shell: &Shell, options: &One) -> anyhow::Result<()> {
             (llm.name.clone(), llm_sheet(&llm, &agents))
         }
     };
-    match recent(&client, &format!("{}/{name}", options.noun.word())).await {
+    match recent(client, &format!("{}/{name}", noun.word())).await {
         Ok(events) if !events.is_empty() => {
             text += "Recent events:\n";
-            text += &lines_of(events::table(&events, false).render(true, false).lines().map(|l| format!("  {l}")));
+            let mut table = table::empty(false);
+            table::fill(&mut table, &events, false);
+            text += &lines_of(table.render(true, false).lines().map(|l| format!("  {l}")));
         }
         Ok(_) => {}
         Err(error) => shell.screen.note(&format!("recent events are not shown: {error:#}")),
@@ -162,20 +171,11 @@ async fn pinned_to(client: &Client, agent: &Agent) -> String {
     }
 }
 
-/// The newest events of a subject, oldest first. The log is read from its start, as the route gives it.
+/// The newest events of a subject, oldest first.
 async fn recent(client: &Client, subject: &str) -> anyhow::Result<Vec<Document>> {
-    let mut query = Events { limit: Some(PAGE), subject: Some(subject.to_owned()), ..Events::default() };
-    let mut newest: Vec<Document> = Vec::new();
-    for _ in 0..PAGES {
-        let page = events::list(&events::fetch(client, &query).await?)?;
-        let last = page.last().map(|e| events::word(e, "sequence"));
-        let full = page.len() == PAGE as usize;
-        newest.extend(page.into_iter().filter(|e| events::word(e, "subject") == subject));
-        newest.drain(..newest.len().saturating_sub(RECENT));
-        let Some(last) = last.filter(|_| full) else { return Ok(newest) };
-        query.after = Some(last.parse()?);
-    }
-    bail!("there are too many of them; see `mcpctl events --subject {subject} --after N`")
+    let query = Query { subject: Some(subject.to_owned()), ..Query::default() };
+    let query = Query { after: newest::start(client, &query, RECENT).await?, ..query };
+    query.page(client, RECENT).await
 }
 
 #[cfg(test)]

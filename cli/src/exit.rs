@@ -40,7 +40,9 @@ pub fn code(result: anyhow::Result<()>, screen: Screen) -> ExitCode {
     output::tell(&format!("{error:#}"));
     if let Some(failure) = error.downcast_ref::<Failure>() {
         let details = failure.details().map(|d| format!("  {d}"));
-        details.chain(failure.next_steps().map(|n| format!("next: {n}"))).for_each(|line| output::tell(&line));
+        details
+            .chain(failure.next_steps().into_iter().map(|n| format!("next: {n}")))
+            .for_each(|line| output::tell(&line));
     }
     if let Some(stuck) = error.downcast_ref::<Stuck>() {
         output::tell(&format!("next: {}", stuck.next));
@@ -50,6 +52,13 @@ pub fn code(result: anyhow::Result<()>, screen: Screen) -> ExitCode {
         return ExitCode::from(2);
     }
     ExitCode::FAILURE
+}
+
+/// Prints help, or what is wrong with the command line, and picks the exit code.
+pub fn told(told: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when the stream is closed.
+    let _ = told.print();
+    if told.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
 
 /// Only our own writes fail as a bare I/O error; a connection that broke is a [`Failure`].

@@ -1,6 +1,6 @@
 //! `get`: lists of agents, Llms, threads and events, or one of them.
 
-mod definition;
+pub mod definition;
 mod rows;
 
 use crate::args::{Events, Get, Noun, word};
@@ -18,7 +18,7 @@ const FORMATS: [Format; 5] = [Format::Table, Format::Wide, Format::Json, Format:
 pub async fn run(shell: &Shell, options: Get) -> anyhow::Result<()> {
     check(&options)?;
     if options.noun == Noun::Events {
-        return crate::events::run(shell, &Events::default()).await;
+        return crate::events::run(shell, &Events { after: options.after, ..Events::default() }).await;
     }
     let format = shell.format(&FORMATS, "get")?;
     let answer = shell.client()?.get(&route(&options)).await?;
@@ -54,6 +54,8 @@ fn check(options: &Get) -> Result<(), Usage> {
         "--kind and --status filter lists; leave them out with a name"
     } else if options.agent.is_some() && options.noun != Noun::Threads {
         "--agent is for `get threads`"
+    } else if options.after.is_some() && options.noun != Noun::Events {
+        "--after is for `get events`"
     } else if options.noun == Noun::Threads && options.agent.is_none() && options.name.is_none() {
         "`get threads` needs --agent NAME, or the id of one thread"
     } else if options.noun == Noun::Threads && options.agent.is_some() && options.name.is_some() {

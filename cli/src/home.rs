@@ -1,6 +1,6 @@
 //! The user's own folder, `$MCPCTL_HOME` or `~/.mcpctl`.
 
-use anyhow::Context;
+use crate::exit::Stuck;
 use std::path::PathBuf;
 
 /// Where the user's files are. The folder need not exist.
@@ -8,8 +8,8 @@ pub fn folder() -> anyhow::Result<PathBuf> {
     if let Some(home) = std::env::var_os("MCPCTL_HOME").filter(|h| !h.is_empty()) {
         return Ok(home.into());
     }
-    let home =
-        std::env::home_dir().context("there is no home directory; set MCPCTL_HOME to a folder for mcpctl's files")?;
+    let home = std::env::home_dir()
+        .ok_or_else(|| Stuck::new("there is no home directory", "set MCPCTL_HOME to a folder for mcpctl's files"))?;
     Ok(home.join(".mcpctl"))
 }
 
@@ -20,6 +20,8 @@ pub fn ensure() -> anyhow::Result<PathBuf> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    builder.create(&folder).map_err(|e| {
+        Stuck::new(format!("cannot make the folder {}: {e}", folder.display()), "set MCPCTL_HOME to another folder")
+    })?;
     Ok(folder)
 }

@@ -3,10 +3,9 @@
 use crate::client::Client;
 use crate::client::route::Route;
 use crate::credentials::{self, Credentials, Target};
-use crate::exit::Usage;
+use crate::exit::{Stuck, Usage};
 use crate::output::Format;
 use crate::shell::Shell;
-use anyhow::Context;
 use std::io::{BufRead, IsTerminal, Read};
 
 /// Where a server listens unless it is told otherwise.
@@ -17,9 +16,7 @@ const LONGEST: u64 = 64 * 1024;
 /// Checks and keeps the token of `--token`, of stdin, or of whoever sits at the terminal.
 pub async fn run(shell: &Shell) -> anyhow::Result<()> {
     shell.format(&[Format::Table], "login")?;
-    // A broken file must not be in the way of writing a good one.
-    let saved = shell.server().map(str::to_owned).or_else(|| Credentials::read().ok()?.server);
-    let server = credentials::parse_server(saved.as_deref().unwrap_or(DEFAULT_SERVER))?;
+    let server = credentials::parse_server(&shell.server().map_or_else(saved_server, str::to_owned))?;
     let shown = server.as_str().trim_end_matches('/').to_owned();
     let token = match shell.token() {
         Some(token) => token.to_owned(),
@@ -36,11 +33,18 @@ pub async fn run(shell: &Shell) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The server of the last login. A broken file must not be in the way of writing a good one.
+fn saved_server() -> String {
+    let saved = Credentials::read().ok().and_then(|saved| saved.server);
+    saved.filter(|url| credentials::parse_server(url).is_ok()).unwrap_or_else(|| DEFAULT_SERVER.to_owned())
+}
+
 fn ask(server: &str) -> anyhow::Result<String> {
+    let unreadable = |e| Stuck::new(format!("cannot read the token: {e}"), "give it with --token or MCPCTL_TOKEN");
     if std::io::stdin().is_terminal() {
-        return rpassword::prompt_password(format!("token for {server}: ")).context("cannot read the token");
+        return Ok(rpassword::prompt_password(format!("token for {server}: ")).map_err(unreadable)?);
     }
     let mut line = String::new();
-    std::io::stdin().lock().take(LONGEST).read_line(&mut line).context("cannot read the token from stdin")?;
+    std::io::stdin().lock().take(LONGEST).read_line(&mut line).map_err(unreadable)?;
     Ok(line)
 }

@@ -23,7 +23,6 @@ mod shell;
 mod status;
 
 use args::{Cli, Command};
-use clap::Parser;
 use shell::Shell;
 use std::process::ExitCode;
 
@@ -32,7 +31,10 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let Cli { global, command } = Cli::parse();
+    let Cli { global, command } = match Cli::read(&std::env::args_os().collect::<Vec<_>>()) {
+        Ok(cli) => cli,
+        Err(told) => return exit::told(&told),
+    };
     let shell = Shell::new(global);
     exit::code(run(&shell, command), shell.screen)
 }

@@ -70,9 +70,7 @@ pub struct Screen {
 impl Screen {
     /// Looks at the process's streams; `NO_COLOR` and `--no-color` switch colour off.
     pub fn detect(no_color: bool, quiet: bool) -> Self {
-        let wanted = !no_color
-            && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-            && std::env::var_os("TERM").is_none_or(|v| v != "dumb");
+        let wanted = colour_wanted(no_color);
         let terminal_out = std::io::stdout().is_terminal();
         Screen {
             colour_out: wanted && terminal_out,
@@ -88,6 +86,13 @@ impl Screen {
             tell(text);
         }
     }
+}
+
+/// Whether terminals may get colour: not with `--no-color`, `NO_COLOR` or a terminal that knows none.
+pub fn colour_wanted(no_color: bool) -> bool {
+    !no_color
+        && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        && std::env::var_os("TERM").is_none_or(|v| v != "dumb")
 }
 
 /// Writes a part of the answer.

@@ -47,9 +47,10 @@ impl AgentChat {
         stream: bool,
         renderer: &mut Renderer<O, E>,
     ) -> anyhow::Result<()> {
-        let response = self.client.call(&self.route(), &self.request(message, stream)?).await?;
+        let route = self.route();
+        let response = self.client.call(&route, &self.request(message, stream)?).await?;
         if is_stream(&response) {
-            let thread = follow(Events::of(&self.client, response), renderer).await?;
+            let thread = follow(Events::of(&self.client, &route, response), renderer).await?;
             self.thread = Some(thread);
         } else {
             let reply: ChatReply = self.client.rest(response).await?.read()?;
@@ -99,12 +100,11 @@ async fn follow<O: Write, E: Write>(mut events: Events<'_>, renderer: &mut Rende
             Some(ChatEvent::Text { delta }) => renderer.text(&delta)?,
             Some(ChatEvent::Thinking { delta }) => renderer.thinking(&delta),
             Some(ChatEvent::Final { thread_id, .. }) => return Ok(thread_id),
-            Some(ChatEvent::Error { error, .. }) => return Err(Failure::Stream { error }.into()),
+            Some(ChatEvent::Error { error, .. }) => return Err(events.failed(error)),
             None => {}
         }
     }
-    let error = "the stream ended before the reply did".to_owned();
-    Err(Failure::Stream { error }.into())
+    Err(events.failed("the stream ended before the reply did"))
 }
 
 /// Reads an event; those of a newer server that this program does not know are none.

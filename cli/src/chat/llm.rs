@@ -41,9 +41,10 @@ impl LlmChat {
         stream: bool,
         renderer: &mut Renderer<O, E>,
     ) -> anyhow::Result<()> {
-        let response = self.client.call(&self.route(), &self.request(message, stream)).await?;
+        let route = self.route();
+        let response = self.client.call(&route, &self.request(message, stream)).await?;
         let reply = if is_stream(&response) {
-            follow(Events::of(&self.client, response), renderer).await?
+            follow(Events::of(&self.client, &route, response), renderer).await?
         } else {
             let completion: Value = self.client.rest(response).await?.read()?;
             let reply = reasoning::reply(&completion);
@@ -65,7 +66,8 @@ impl LlmChat {
         Route::api(["llms", &self.name, "infer"])
     }
 
-    fn request(&self, message: &str, stream: bool) -> Value {
+    /// The body of a request to the model.
+    pub(super) fn request(&self, message: &str, stream: bool) -> Value {
         let system = [&self.settings.system, &self.settings.append].into_iter().flatten();
         let system = system.map(String::as_str).collect::<Vec<_>>().join("\n\n");
         let first = (!system.is_empty()).then(|| json!({"role": "system", "content": system}));
@@ -88,19 +90,17 @@ async fn follow<O: Write, E: Write>(mut events: Events<'_>, renderer: &mut Rende
         if data.trim() == "[DONE]" {
             return Ok(reply.end(renderer)?);
         }
-        let chunk = serde_json::from_str(&data).map_err(|e| Failure::Malformed { reason: e.to_string() })?;
+        let chunk: Value = serde_json::from_str(&data).map_err(|e| Failure::Malformed { reason: e.to_string() })?;
+        if let Some(error) = chunk.get("error").filter(|e| !e.is_null()) {
+            return Err(events.failed(failure::sentence(error).map_or_else(|| error.to_string(), str::to_owned)));
+        }
         reply.take(&chunk, renderer)?;
     }
-    let error = "the stream ended before the reply did".to_owned();
-    Err(Failure::Stream { error }.into())
+    Err(events.failed("the stream ended before the reply did"))
 }
 
 impl Reply {
-    fn take<O: Write, E: Write>(&mut self, chunk: &Value, renderer: &mut Renderer<O, E>) -> anyhow::Result<()> {
-        if let Some(error) = chunk.get("error").filter(|e| !e.is_null()) {
-            let error = failure::sentence(error).map_or_else(|| error.to_string(), str::to_owned);
-            return Err(Failure::Stream { error }.into());
-        }
+    fn take<O: Write, E: Write>(&mut self, chunk: &Value, renderer: &mut Renderer<O, E>) -> std::io::Result<()> {
         let choice = &chunk["choices"][0];
         if let Some(thought) = reasoning::reasoning(&choice["delta"]) {
             self.reasoning.push_str(thought);

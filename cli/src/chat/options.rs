@@ -1,7 +1,6 @@
 //! The flags of `chat` and `chat-llm`, and what they amount to.
 
-use crate::exit::Usage;
-use anyhow::Context;
+use crate::exit::{Stuck, Usage};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -100,13 +99,13 @@ pub struct Settings {
 
 impl Common {
     /// Settles the flags; reads the system prompt's file.
-    pub fn settings(self) -> anyhow::Result<Settings> {
+    pub fn settings(self) -> Result<Settings, Stuck> {
         let system = match &self.system_file {
             None => self.system,
-            Some(path) => {
-                let read = std::fs::read_to_string(path);
-                Some(read.with_context(|| format!("cannot read the system prompt from {}", path.display()))?)
-            }
+            Some(path) => Some(std::fs::read_to_string(path).map_err(|e| {
+                let problem = format!("cannot read the system prompt from {}: {e}", path.display());
+                Stuck::new(problem, "give --system-file a file of UTF-8 text, or --system the text itself")
+            })?),
         };
         let (params, extra) = self.sampling.members();
         Ok(Settings { system, append: self.system_append, params, extra })

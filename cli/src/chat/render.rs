@@ -40,7 +40,7 @@ impl<O: Write, E: Write> Renderer<O, E> {
         if !body.is_empty() {
             let held = std::mem::take(&mut self.held);
             let shown = held + body;
-            let shown = if self.screen.terminal_out { clean::lines(&shown) } else { shown.into() };
+            let shown = if self.screen.terminal_out { clean::reply(&shown) } else { shown.into() };
             self.out.write_all(shown.as_bytes())?;
             self.out.flush()?;
         }
@@ -50,12 +50,12 @@ impl<O: Write, E: Write> Renderer<O, E> {
 
     /// Shows a piece of the model's reasoning.
     pub fn thinking(&mut self, piece: &str) {
-        if self.screen.quiet || piece.is_empty() {
+        let shown = clean::reply(piece);
+        if self.screen.quiet || shown.is_empty() {
             return;
         }
         self.thinking = true;
-        self.thinking_ends_line = piece.ends_with('\n');
-        let shown = clean::lines(piece);
+        self.thinking_ends_line = shown.ends_with('\n');
         // Each piece is dimmed by itself, so that an interrupted one leaves the terminal as it was.
         let _ = if self.screen.colour_err {
             write!(self.err, "\u{1b}[2m{shown}\u{1b}[0m")
@@ -157,6 +157,16 @@ mod tests {
     fn a_model_cannot_steer_a_terminal_but_a_pipe_gets_every_byte() {
         let evil = "a\u{1b}[2Jb\u{202e}";
         assert_eq!(show(PLAIN, &[evil], &[]).0, format!("{evil}\n"));
-        assert_eq!(show(Screen { terminal_out: true, ..PLAIN }, &[evil], &[]).0, "a\u{fffd}[2Jb\u{fffd}\n");
+        assert_eq!(show(Screen { terminal_out: true, ..PLAIN }, &[evil], &[]).0, "a\u{fffd}[2Jb\n");
+    }
+
+    #[test]
+    fn line_ends_of_other_systems_leave_no_marks_on_a_terminal() {
+        let screen = Screen { terminal_out: true, ..PLAIN };
+        for pieces in [&["one\r\ntwo\r\n"][..], &["one\r", "\ntwo", "\r\n"]] {
+            assert_eq!(show(screen, pieces, &[]).0, "one\ntwo\n", "{pieces:?}");
+        }
+        let (_, err) = show(PLAIN, &["hi"], &["hm\r", "\n"]);
+        assert!(err.starts_with("hm\n(1w"), "{err:?}");
     }
 }

@@ -6,7 +6,7 @@ use super::render::Renderer;
 use crate::home;
 use crate::output::{Screen, clean};
 use rustyline::error::ReadlineError;
-use rustyline::{DefaultEditor, config::Configurer};
+use rustyline::{Behavior, Config, DefaultEditor};
 use serde_json::Value;
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ enum Next {
 
 /// Converses until the user leaves or the input ends.
 pub async fn run(screen: Screen, partner: Partner, stream: bool) -> anyhow::Result<()> {
-    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+    if std::io::stdin().is_terminal() {
         at_terminal(screen, partner, stream).await
     } else {
         from_pipe(screen, partner, stream).await
@@ -51,8 +51,7 @@ async fn from_pipe(screen: Screen, mut partner: Partner, stream: bool) -> anyhow
 }
 
 async fn at_terminal(screen: Screen, mut partner: Partner, stream: bool) -> anyhow::Result<()> {
-    let mut editor = DefaultEditor::new()?;
-    editor.set_max_history_size(HISTORY)?;
+    let mut editor = editor(screen)?;
     let history = history();
     if let Some(path) = &history {
         // There is none before the first conversation.
@@ -99,6 +98,12 @@ async fn turn(screen: Screen, partner: &mut Partner, message: &str, stream: bool
         }
         Ok(()) => Ok(()),
     }
+}
+
+fn editor(screen: Screen) -> rustyline::Result<DefaultEditor> {
+    // Where stdout is kept, as in `mcpctl chat demo | tee log`, the prompt goes to the terminal itself.
+    let place = if screen.terminal_out { Behavior::Stdio } else { Behavior::PreferTerm };
+    DefaultEditor::with_config(Config::builder().behavior(place).max_history_size(HISTORY)?.build())
 }
 
 fn history() -> Option<PathBuf> {
@@ -163,6 +168,8 @@ fn set(partner: &mut Partner, text: &str) -> String {
             settings.extra.remove(key);
         }
         (key, given) => {
+            // An `--extra` of the same name would win over the parameter.
+            settings.extra.remove(key);
             settings.params.insert(key.to_owned(), value(given));
         }
     }
@@ -192,6 +199,14 @@ mod tests {
         command(&mut partner, "/clear");
         assert_eq!(partner.thread(), None);
         assert_eq!(command(&mut partner, "/quit"), Next::Leave);
+    }
+
+    #[test]
+    fn a_parameter_set_later_wins_over_an_extra() {
+        let mut partner = llm_partner("http://127.0.0.1:9", &["--extra", "top_k=4", "--extra", "x=1"]);
+        assert_eq!(command(&mut partner, "/set top_k 8"), Next::Told("top_k = 8\nx = 1".into()));
+        let Partner::Llm(chat) = &partner else { panic!("not a model") };
+        assert_eq!(chat.request("hi", false)["top_k"], 8);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What can go wrong with a request, in words that name the way out.
 
-use super::route::Route;
+mod next_step;
+
+use super::route::{Route, Subject};
 use mcpctl_events::wire::error::{ErrorBody, Problem};
 use reqwest::{Response, StatusCode, Url, header};
 use serde_json::Value;
@@ -42,6 +44,8 @@ pub enum Failure {
     Stream {
         /// The server's own words.
         error: String,
+        /// Resource that the reply was to come from.
+        subject: Option<Subject>,
     },
 }
 
@@ -52,8 +56,8 @@ pub struct Refusal {
     pub status: StatusCode,
     /// The server's own words.
     pub body: ErrorBody,
-    /// Resource that the request was about: its list's name and its own.
-    pub subject: Option<(String, String)>,
+    /// Resource that the request was about.
+    pub subject: Option<Subject>,
     /// The server's `Retry-After`.
     pub retry_after: Option<String>,
 }
@@ -83,23 +87,9 @@ impl Failure {
             .map(|d| if d.pointer.is_empty() { d.reason.clone() } else { format!("{}: {}", d.pointer, d.reason) })
     }
 
-    /// What the user can do about it.
-    pub fn next_steps(&self) -> impl Iterator<Item = String> {
-        let step = match self {
-            Failure::Unreachable { .. } => Some(
-                "check that mcpd is running there; `mcpctl dev` starts one here, --server or MCPCTL_SERVER names another"
-                    .to_owned(),
-            ),
-            Failure::Broken { .. } => Some("try again; `mcpctl status` says how the server is".to_owned()),
-            Failure::Malformed { .. } => Some("check that --server names an mcpd of this version".to_owned()),
-            Failure::Stream { .. } => None,
-            Failure::Refused(refusal) => after_refusal(refusal.status, refusal.subject.as_ref()),
-        };
-        let retry = match self {
-            Failure::Refused(refusal) => refusal.retry_after.as_ref().map(|s| format!("try again in {s} s")),
-            _ => None,
-        };
-        step.into_iter().chain(retry)
+    /// What the user can do about it, best first.
+    pub fn next_steps(&self) -> Vec<String> {
+        next_step::after(self)
     }
 }
 
@@ -111,11 +101,10 @@ pub async fn refused(response: Response, route: &Route) -> Failure {
     let location = header(header::LOCATION);
     let text = response.text().await.unwrap_or_default();
     let body = match location.filter(|_| status.is_redirection()) {
-        Some(to) => plain(format!("the server sends requests on to {to}; give that address as --server")),
+        Some(to) => plain(format!("the server sends requests on to {to}")),
         None => body(status, &text),
     };
-    let subject = route.subject().map(|(list, name)| (list.to_owned(), name.to_owned()));
-    Failure::Refused(Box::new(Refusal { status, body, subject, retry_after }))
+    Failure::Refused(Box::new(Refusal { status, body, subject: route.subject(), retry_after }))
 }
 
 /// The sentence in an error of any shape: the server's own, OpenAI's, or a bare string.
@@ -140,24 +129,6 @@ fn plain(error: String) -> ErrorBody {
     ErrorBody { error, code: String::new(), details: Vec::new() }
 }
 
-fn after_refusal(status: StatusCode, subject: Option<&(String, String)>) -> Option<String> {
-    let subject = subject.map(|(list, name)| (list.as_str(), name.as_str()));
-    match (status, subject) {
-        (StatusCode::UNAUTHORIZED, _) => Some("run `mcpctl login`, or give another --token".to_owned()),
-        (StatusCode::FORBIDDEN, _) => Some("use a token with more rights, or ask an admin for one".to_owned()),
-        (StatusCode::NOT_FOUND, Some((list @ ("agents" | "llms"), _))) => {
-            Some(format!("`mcpctl get {list}` lists what there is"))
-        }
-        (StatusCode::NOT_FOUND, Some(("threads", _))) => {
-            Some("`mcpctl get threads --agent NAME` lists what there is".to_owned())
-        }
-        (StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY, Some((list @ ("agents" | "llms"), name))) => {
-            Some(format!("`mcpctl describe {} {name}` says what is the matter", list.trim_end_matches('s')))
-        }
-        _ => None,
-    }
-}
-
 fn host_and_port(server: &Url) -> String {
     let host = server.host_str().unwrap_or_default();
     server.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
@@ -178,15 +149,5 @@ mod tests {
         assert_eq!(body(status, r#"{"error":"bare"}"#).error, "bare");
         assert_eq!(body(status, "<html>").error, "the server answered 502 Bad Gateway: <html>");
         assert_eq!(body(status, "").error, "the server answered 502 Bad Gateway");
-    }
-
-    #[test]
-    fn refusals_name_the_way_out() {
-        let agent = ("agents".to_owned(), "x".to_owned());
-        assert!(after_refusal(StatusCode::UNAUTHORIZED, None).unwrap().contains("mcpctl login"));
-        assert!(after_refusal(StatusCode::NOT_FOUND, Some(&agent)).unwrap().contains("mcpctl get agents"));
-        let offline = after_refusal(StatusCode::SERVICE_UNAVAILABLE, Some(&agent)).unwrap();
-        assert!(offline.contains("mcpctl describe agent x"));
-        assert_eq!(after_refusal(StatusCode::CONFLICT, Some(&agent)), None);
     }
 }

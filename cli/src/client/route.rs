@@ -10,6 +10,15 @@ pub struct Route {
     query: Vec<(&'static str, String)>,
 }
 
+/// A resource of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Its list, as in paths: `agents`.
+    pub list: String,
+    /// Its own name or id.
+    pub name: String,
+}
+
 impl Route {
     /// A path below `/api/v1`; each part is one segment, whatever is in it.
     pub fn api<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
@@ -33,10 +42,10 @@ impl Route {
         self.segments.len() == 1
     }
 
-    /// The resource that the route is about: its list's name and its own.
-    pub fn subject(&self) -> Option<(&str, &str)> {
+    /// The resource that the route is about.
+    pub fn subject(&self) -> Option<Subject> {
         match self.segments.as_slice() {
-            [_, _, list, name, ..] => Some((list, name)),
+            [_, _, list, name, ..] => Some(Subject { list: list.clone(), name: name.clone() }),
             _ => None,
         }
     }
@@ -71,7 +80,7 @@ mod tests {
     fn what_the_user_typed_stays_one_segment() {
         let route = Route::api(["agents", "a/../b?c#d%2e", "chat"]);
         assert_eq!(url("http://h:1", &route), "http://h:1/api/v1/agents/a%2F..%2Fb%3Fc%23d%252e/chat");
-        assert_eq!(route.subject(), Some(("agents", "a/../b?c#d%2e")));
+        assert_eq!(route.subject(), Some(Subject { list: "agents".into(), name: "a/../b?c#d%2e".into() }));
         for odd in ["", ".", ".."] {
             assert!(Route::api(["agents", odd]).url(&Url::parse("http://h").unwrap()).is_err());
         }

@@ -26,9 +26,12 @@ pub struct Plan {
 pub async fn make(screen: Screen, probe: bool, own_port: Option<u16>) -> anyhow::Result<Plan> {
     let path = home::folder()?.join("config.json");
     if let Some(plan) = from_file(&path)? {
-        screen.note(&format!("publishing what {} says", path.display()));
-        plan.config.warnings.iter().for_each(|warning| screen.note(warning));
-        return Ok(plan);
+        plan.config.warnings.iter().for_each(|warning| screen.note(&format!("{}: {warning}", path.display())));
+        let Some(reason) = idle(&plan) else {
+            screen.note(&format!("publishing what {} says", path.display()));
+            return Ok(plan);
+        };
+        screen.note(&format!("{} publishes nothing: {reason}", path.display()));
     }
     if probe {
         let candidates: Vec<_> = probe::CANDIDATES.into_iter().filter(|c| Some(c.port) != own_port).collect();
@@ -42,14 +45,22 @@ pub async fn make(screen: Screen, probe: bool, own_port: Option<u16>) -> anyhow:
     demo()
 }
 
-/// The file's plan, if it publishes anything.
+/// The file's plan, if there is a file. It may publish nothing.
 fn from_file(path: &Path) -> anyhow::Result<Option<Plan>> {
     if !path.exists() {
         return Ok(None);
     }
     let config = Config::load(path).map_err(|invalid| Usage(invalid.to_string()))?;
-    let plan = expecting(config);
-    Ok((!plan.expected.is_empty()).then_some(plan))
+    Ok(Some(expecting(config)))
+}
+
+/// Why a plan publishes nothing, if it does not.
+fn idle(plan: &Plan) -> Option<&'static str> {
+    match (plan.expected.is_empty(), plan.config.providers.is_empty()) {
+        (false, _) => None,
+        (true, true) => Some("it names no provider and no agent"),
+        (true, false) => Some("no provider has \"publish\": true"),
+    }
 }
 
 /// One Llm a model, and an agent for the first that can chat.
@@ -161,17 +172,23 @@ mod tests {
     }
 
     #[test]
-    fn a_file_counts_if_it_publishes_something() {
+    fn a_file_counts_if_it_publishes_something_and_else_it_is_said_why_not() {
         let path = std::env::temp_dir().join(format!("mcpctl-plan-{}.json", std::process::id()));
         assert!(from_file(&path).unwrap().is_none());
         let read = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            from_file(&path)
+            from_file(&path).map(Option::unwrap)
         };
-        assert!(read(r#"{"llm":{"providers":[]},"agents":[]}"#).unwrap().is_none());
+        let empty = read(r#"{"llm":{"providers":[]},"agents":[]}"#).unwrap();
+        assert_eq!(idle(&empty), Some("it names no provider and no agent"));
+        let text = r#"{"llm":{"providers":[{"name":"x","type":"echo","model":"m","pubish":true}]}}"#;
+        let unpublished = read(text).unwrap();
+        assert_eq!(idle(&unpublished), Some("no provider has \"publish\": true"));
+        assert_eq!(unpublished.config.warnings, ["/llm/providers/0/pubish: is not known and ignored"]);
         let text = r#"{"llm":{"providers":[{"name":"x","type":"echo","model":"m","publish":true},
             {"name":"y","type":"echo","model":"m","publish":false}]},"agents":[{"name":"a","llm":"x"}]}"#;
-        assert_eq!(names(&read(text).unwrap().unwrap()), ["agent/a", "llm/x"]);
+        let plan = read(text).unwrap();
+        assert_eq!((names(&plan), idle(&plan)), (vec!["agent/a", "llm/x"], None));
         assert!(read("not json").unwrap_err().is::<Usage>());
         std::fs::remove_file(&path).unwrap();
     }

@@ -72,7 +72,8 @@ type Ended = Option<Result<anyhow::Result<()>, tokio::task::JoinError>>;
 
 fn early(part: &str, ended: Ended) -> anyhow::Result<()> {
     outcome(ended)?;
-    anyhow::bail!("the {part} ended by itself; its log says why")
+    let next = "its log above says why; `RUST_LOG=info mcpctl dev` says more";
+    Err(Stuck::new(format!("the {part} ended by itself"), next).into())
 }
 
 fn outcome(ended: Ended) -> anyhow::Result<()> {

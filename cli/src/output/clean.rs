@@ -18,19 +18,37 @@ pub fn steers(c: char) -> bool {
 
 /// One line of it: line breaks and tabs become spaces, other steering characters are replaced.
 pub fn line(text: &str) -> Cow<'_, str> {
-    replace(text, |c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { REPLACEMENT }, |_| false)
+    replace(text, |c| Some(if matches!(c, '\n' | '\r' | '\t') { ' ' } else { REPLACEMENT }))
 }
 
-/// Text of several lines: line feeds and tabs stay.
+/// Text of several lines: line feeds and tabs stay, carriage returns go, other steering characters are replaced.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    replace(text, |_| REPLACEMENT, |c| matches!(c, '\n' | '\t'))
+    replace(text, |c| match c {
+        '\n' | '\t' => Some(c),
+        '\r' => None,
+        _ => Some(REPLACEMENT),
+    })
 }
 
-fn replace(text: &str, with: impl Fn(char) -> char, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.chars().any(|c| steers(c) && !keep(c)) {
+/// What a model says: as [`lines`], but what is merely invisible goes without a trace.
+///
+/// Models write marks and joiners of many scripts; nobody reads a reply as one cell beside others.
+pub fn reply(text: &str) -> Cow<'_, str> {
+    replace(text, |c| match c {
+        '\n' | '\t' => Some(c),
+        '\u{2028}' | '\u{2029}' => Some('\n'),
+        '\r' => None,
+        c if c.is_control() => Some(REPLACEMENT),
+        _ => None,
+    })
+}
+
+/// `instead` says what stands for a steering character, if anything does.
+fn replace(text: &str, instead: impl Fn(char) -> Option<char>) -> Cow<'_, str> {
+    if !text.chars().any(|c| steers(c) && instead(c) != Some(c)) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.chars().map(|c| if steers(c) && !keep(c) { with(c) } else { c }).collect())
+    Cow::Owned(text.chars().filter_map(|c| if steers(c) { instead(c) } else { Some(c) }).collect())
 }
 
 #[cfg(test)]
@@ -50,6 +68,16 @@ mod tests {
     fn line_breaks_stay_only_where_lines_are_wanted() {
         assert_eq!(line("a\r\n\tb"), "a   b");
         assert_eq!(lines("a\n\tb"), "a\n\tb");
+        assert_eq!(lines("a\r\nb\rc\u{200e}"), "a\nbc\u{fffd}");
+    }
+
+    #[test]
+    fn a_reply_shows_no_trace_of_what_is_invisible_but_of_what_is_dangerous() {
+        assert_eq!(reply("one\r\ntwo\rthree\u{2028}four\n"), "one\ntwothree\nfour\n");
+        assert_eq!(reply("\u{feff}\u{200f}שלום\u{200e} \u{202e}x\u{2066}y\u{2069}"), "שלום xy");
+        let evil = reply("\u{1b}[2J\u{9b}2J\u{7}\u{8}");
+        assert_eq!(evil, "\u{fffd}[2J\u{fffd}2J\u{fffd}\u{fffd}");
+        assert!(matches!(reply("plain\n\ttext"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //!
 //! `serde_json::Value` sorts members and rounds long numbers; what a server answers is shown as it came.
 
-use anyhow::{Context, bail};
+use crate::exit::Stuck;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use std::fmt::Display;
 
 /// Deeper documents are refused, so that showing one cannot exhaust the stack.
 const DEPTH: usize = 128;
@@ -24,8 +25,8 @@ pub enum Document {
 
 impl Document {
     /// Reads JSON text.
-    pub fn parse(json: &str) -> anyhow::Result<Self> {
-        let raw: &RawValue = serde_json::from_str(json).context("the server's answer is not JSON")?;
+    pub fn parse(json: &str) -> Result<Self, Stuck> {
+        let raw: &RawValue = serde_json::from_str(json).map_err(|e| odd(format_args!("is not JSON: {e}")))?;
         from_raw(raw, 0)
     }
 
@@ -53,21 +54,29 @@ impl Document {
     }
 }
 
-fn from_raw(raw: &RawValue, depth: usize) -> anyhow::Result<Document> {
+fn odd(problem: impl Display) -> Stuck {
+    Stuck::new(format!("the server's answer {problem}"), "check that --server names an mcpd of this version")
+}
+
+fn senseless(error: &serde_json::Error) -> Stuck {
+    odd(format_args!("makes no sense: {error}"))
+}
+
+fn from_raw(raw: &RawValue, depth: usize) -> Result<Document, Stuck> {
     if depth > DEPTH {
-        bail!("the server's answer is nested deeper than {DEPTH} levels");
+        return Err(odd(format_args!("is nested deeper than {DEPTH} levels")));
     }
     let text = raw.get();
     Ok(match text.as_bytes().first() {
-        Some(b'"') => Document::Text(serde_json::from_str(text)?),
+        Some(b'"') => Document::Text(serde_json::from_str(text).map_err(|e| senseless(&e))?),
         Some(b'[') => {
-            let items: Vec<&RawValue> = serde_json::from_str(text)?;
+            let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|e| senseless(&e))?;
             Document::List(items.into_iter().map(|i| from_raw(i, depth + 1)).collect::<Result<_, _>>()?)
         }
         Some(b'{') => {
-            let Members(members) = serde_json::from_str(text)?;
+            let Members(members) = serde_json::from_str(text).map_err(|e| senseless(&e))?;
             let member = |(key, value): (String, &RawValue)| Ok((key, from_raw(value, depth + 1)?));
-            Document::Map(members.into_iter().map(member).collect::<anyhow::Result<_>>()?)
+            Document::Map(members.into_iter().map(member).collect::<Result<_, Stuck>>()?)
         }
         _ => Document::Token(text.to_owned()),
     })

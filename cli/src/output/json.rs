@@ -10,6 +10,13 @@ pub fn pretty(document: &Document) -> String {
     out
 }
 
+/// Writes a document as an item of a list, indented by two spaces, without comma or newline.
+pub fn item(document: &Document) -> String {
+    let mut out = "  ".to_owned();
+    write(document, 2, &mut out);
+    out
+}
+
 /// Writes a document on one line.
 pub fn compact(document: &Document) -> String {
     match document {

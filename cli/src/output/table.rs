@@ -21,12 +21,14 @@ pub enum Width {
 pub struct Table {
     columns: Vec<(&'static str, Width)>,
     rows: Vec<Vec<String>>,
+    /// Widths of the columns that were flushed; empty before.
+    flushed: Vec<usize>,
 }
 
 impl Table {
     /// A table with these columns and no rows.
     pub fn new(columns: &[(&'static str, Width)]) -> Self {
-        Table { columns: columns.to_vec(), rows: Vec::new() }
+        Table { columns: columns.to_vec(), rows: Vec::new(), flushed: Vec::new() }
     }
 
     /// Adds a row; empty cells show as `-`.
@@ -44,28 +46,45 @@ impl Table {
     ///
     /// `wide` cuts nothing; `colour` paints the STATUS column.
     pub fn render(&self, wide: bool, colour: bool) -> String {
-        let widths: Vec<usize> = (0..self.columns.len()).map(|i| self.width(i, wide)).collect();
-        let titles: Vec<String> = self.columns.iter().map(|c| c.0.to_owned()).collect();
-        let mut out = String::new();
-        for (n, row) in std::iter::once(&titles).chain(&self.rows).enumerate() {
-            let mut line = String::new();
-            for (i, cell) in row.iter().enumerate() {
-                let shown = cut(cell, widths[i]);
-                let padding = widths[i] - shown.width();
-                let paint = colour && n > 0 && self.columns[i].0 == "STATUS";
-                line += &if paint { painted(&shown) } else { shown };
-                line += &" ".repeat(padding + 2);
-            }
-            out += line.trim_end();
-            out.push('\n');
-        }
-        out
+        let widths = self.widths(wide);
+        self.titles(&widths) + &self.lines(&widths, colour)
+    }
+
+    /// The rows since the last time as text, and then forgets them; the titles stand above the first.
+    ///
+    /// Columns never become narrower, so that what follows lines up with what was there, unless it is longer.
+    pub fn flush(&mut self, wide: bool, colour: bool) -> String {
+        let widths = self.widths(wide);
+        let titles = if self.flushed.is_empty() { self.titles(&widths) } else { String::new() };
+        let text = titles + &self.lines(&widths, colour);
+        self.rows.clear();
+        self.flushed = widths;
+        text
+    }
+
+    fn titles(&self, widths: &[usize]) -> String {
+        let titles = self.columns.iter().zip(widths);
+        line(titles.map(|((title, _), &width)| (cut(title, width), width, None)))
+    }
+
+    fn lines(&self, widths: &[usize], colour: bool) -> String {
+        let cell = |(i, cell): (usize, &String)| {
+            let shown = cut(cell, widths[i]);
+            let code = status_code(&shown).filter(|_| colour && self.columns[i].0 == "STATUS");
+            (shown, widths[i], code)
+        };
+        self.rows.iter().map(|row| line(row.iter().enumerate().map(cell))).collect()
+    }
+
+    fn widths(&self, wide: bool) -> Vec<usize> {
+        (0..self.columns.len()).map(|i| self.width(i, wide)).collect()
     }
 
     fn width(&self, column: usize, wide: bool) -> usize {
         let (title, width) = self.columns[column];
         let cells = self.rows.iter().map(|r| r[column].width());
-        let natural = cells.chain([title.width()]).max().unwrap_or(0);
+        let before = self.flushed.get(column).copied();
+        let natural = cells.chain([title.width()]).chain(before).max().unwrap_or(0);
         match width {
             _ if wide => natural,
             Width::Natural => natural,
@@ -74,6 +93,18 @@ impl Table {
             Width::AtMost(most) => natural.min(most),
         }
     }
+}
+
+/// One line of cells, each with the width of its column and the colour that it is painted in, if any.
+fn line(cells: impl Iterator<Item = (String, usize, Option<&'static str>)>) -> String {
+    let mut line = String::new();
+    for (shown, width, code) in cells {
+        let padding = " ".repeat(width - shown.width() + 2);
+        line += &code.map_or_else(|| shown.clone(), |code| format!("\u{1b}[{code}m{shown}\u{1b}[0m"));
+        line += &padding;
+    }
+    line.truncate(line.trim_end().len());
+    line + "\n"
 }
 
 /// The text in at most `width` cells; what is cut ends in `…`.
@@ -90,14 +121,13 @@ pub fn cut(text: &str, width: usize) -> String {
     kept.trim_end().to_owned() + "…"
 }
 
-fn painted(status: &str) -> String {
-    let code = match status.split(' ').next().unwrap_or(status) {
-        "active" => "32",
-        "inactive" => "31",
-        "hibernating" => "33",
-        _ => return status.to_owned(),
-    };
-    format!("\u{1b}[{code}m{status}\u{1b}[0m")
+fn status_code(status: &str) -> Option<&'static str> {
+    match status.split(' ').next().unwrap_or(status) {
+        "active" => Some("32"),
+        "inactive" => Some("31"),
+        "hibernating" => Some("33"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -131,6 +161,18 @@ mod tests {
             table.render(true, false),
             "NAME  LLM         NOTE\n東京  vllm-local  -\nb     x           one two\n"
         );
+    }
+
+    #[test]
+    fn pages_line_up_below_one_line_of_titles() {
+        let mut table = Table::new(&[("A", Width::Natural), ("B", Width::Natural)]);
+        table.row(["long", "x"]);
+        assert_eq!(table.flush(true, false), "A     B\nlong  x\n");
+        table.row(["s", "y"]);
+        assert_eq!(table.flush(true, false), "s     y\n");
+        table.row(["longer", "z"]);
+        assert_eq!(table.flush(true, false), "longer  z\n");
+        assert_eq!(table.flush(true, false), "");
     }
 
     #[test]

@@ -1,0 +1,128 @@
+//! The words that commands are about.
+
+use clap::ValueEnum;
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Noun {
+    /// Personas to chat with
+    #[value(alias = "agent")]
+    Agents,
+    /// Models that can be called
+    #[value(alias = "llm")]
+    Llms,
+    /// Conversations with one agent
+    #[value(alias = "thread")]
+    Threads,
+    /// What happened, oldest first
+    #[value(alias = "event")]
+    Events,
+}
+
+/// What has a status and can be paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RowNoun {
+    /// A persona on a model
+    #[value(alias = "agents")]
+    Agent,
+    /// A model that can be called
+    #[value(alias = "llms")]
+    Llm,
+}
+
+/// What can be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Deletable {
+    /// A persona on a model
+    #[value(alias = "agents")]
+    Agent,
+    /// A model that can be called
+    #[value(alias = "llms")]
+    Llm,
+    /// A conversation with an agent
+    #[value(alias = "threads")]
+    Thread,
+}
+
+impl RowNoun {
+    /// The word for one.
+    pub fn word(self) -> &'static str {
+        match self {
+            RowNoun::Agent => "agent",
+            RowNoun::Llm => "llm",
+        }
+    }
+
+    /// The word for the list, also in paths.
+    pub fn list(self) -> &'static str {
+        match self {
+            RowNoun::Agent => "agents",
+            RowNoun::Llm => "llms",
+        }
+    }
+}
+
+impl From<RowNoun> for Noun {
+    fn from(noun: RowNoun) -> Self {
+        match noun {
+            RowNoun::Agent => Noun::Agents,
+            RowNoun::Llm => Noun::Llms,
+        }
+    }
+}
+
+impl Deletable {
+    /// The word for one.
+    pub fn word(self) -> &'static str {
+        match self {
+            Deletable::Agent => "agent",
+            Deletable::Llm => "llm",
+            Deletable::Thread => "thread",
+        }
+    }
+
+    /// The word for the list, also in paths.
+    pub fn list(self) -> &'static str {
+        match self {
+            Deletable::Agent => "agents",
+            Deletable::Llm => "llms",
+            Deletable::Thread => "threads",
+        }
+    }
+}
+
+/// How a row came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Reached by URL from the server
+    Public,
+    /// Published, and reached only through its publisher
+    Virtual,
+}
+
+/// How a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Status {
+    /// Can be called while it is connected
+    Active,
+    /// Its publisher is gone
+    Inactive,
+    /// Asleep; a call wakes it
+    Hibernating,
+}
+
+/// Shells that completions are written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShellName {
+    /// GNU Bash
+    Bash,
+    /// Z shell
+    Zsh,
+    /// Fish
+    Fish,
+}
+
+/// The word that a flag's value has on the wire.
+pub fn word(value: &impl ValueEnum) -> Option<String> {
+    value.to_possible_value().map(|v| v.get_name().to_owned())
+}

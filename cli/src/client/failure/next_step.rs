@@ -1,0 +1,129 @@
+//! What the user can do about a failure: every one has a way out.
+
+use super::{Failure, Refusal};
+use crate::client::route::Subject;
+use reqwest::StatusCode;
+
+/// What to try next, best first.
+pub fn after(failure: &Failure) -> Vec<String> {
+    let step = match failure {
+        Failure::Unreachable { .. } => {
+            "check that mcpd is running there; `mcpctl dev` starts one here, --server or MCPCTL_SERVER names another"
+        }
+        Failure::Broken { .. } => "try again; `mcpctl status` says how the server is",
+        Failure::Malformed { .. } => "check that --server names an mcpd of this version",
+        Failure::Stream { subject, .. } => return vec![after_stream(subject.as_ref())],
+        Failure::Refused(refusal) => return after_refusal(refusal),
+    };
+    vec![step.to_owned()]
+}
+
+fn after_stream(subject: Option<&Subject>) -> String {
+    subject.and_then(describe).map_or_else(
+        || "try again; `mcpctl status` says how the server is".to_owned(),
+        |describe| format!("try again; {describe} says what is the matter"),
+    )
+}
+
+fn after_refusal(refusal: &Refusal) -> Vec<String> {
+    let wait = refusal.retry_after.as_ref().map(|s| format!("try again in {s} s"));
+    let steps: Vec<String> = about_subject(refusal).into_iter().chain(wait).collect();
+    if steps.is_empty() { vec![by_status(refusal.status).to_owned()] } else { steps }
+}
+
+/// What the resource that was asked for has to do with it.
+fn about_subject(refusal: &Refusal) -> Option<String> {
+    let subject = refusal.subject.as_ref()?;
+    match (refusal.status, subject.list.as_str()) {
+        // A chat is about an agent, but what was not found may be its thread.
+        (StatusCode::NOT_FOUND, "agents") if refusal.body.error.starts_with("Thread not found") => {
+            Some(format!("`mcpctl get threads --agent {}` lists what there is", subject.name))
+        }
+        (StatusCode::NOT_FOUND, "threads") => Some("`mcpctl get threads --agent NAME` lists what there is".to_owned()),
+        (StatusCode::NOT_FOUND, list @ ("agents" | "llms")) => Some(format!("`mcpctl get {list}` lists what there is")),
+        (StatusCode::CONFLICT, _) => describe(subject).map(|describe| format!("{describe} says how it is now")),
+        (StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT, _) => {
+            describe(subject).map(|describe| format!("{describe} says what is the matter"))
+        }
+        _ => None,
+    }
+}
+
+fn by_status(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "run `mcpctl login`, or give another --token",
+        StatusCode::FORBIDDEN => "use a token with more rights, or ask an admin for one",
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+            "correct what the message names; `mcpctl COMMAND --help` explains names and flags"
+        }
+        StatusCode::CONFLICT => "`mcpctl get` shows what is there now; then try again",
+        StatusCode::PAYLOAD_TOO_LARGE => "send less: a shorter message or system prompt, or begin a new thread",
+        StatusCode::TOO_MANY_REQUESTS => "wait a moment, then try again",
+        status if status.is_redirection() => "give that address as --server",
+        status if status.is_server_error() => "try again in a moment; `mcpctl status` says how the server is",
+        _ => "check what was asked for, and that --server names an mcpd of this version",
+    }
+}
+
+fn describe(subject: &Subject) -> Option<String> {
+    let word = match subject.list.as_str() {
+        "agents" => "agent",
+        "llms" => "llm",
+        _ => return None,
+    };
+    Some(format!("`mcpctl describe {word} {}`", subject.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mcpctl_events::wire::error::ErrorBody;
+
+    fn refused(status: u16, list: Option<&str>, retry_after: Option<&str>) -> Vec<String> {
+        let body = ErrorBody { error: "no".into(), code: String::new(), details: vec![] };
+        after(&Failure::Refused(Box::new(Refusal {
+            status: StatusCode::from_u16(status).unwrap(),
+            body,
+            subject: list.map(|list| Subject { list: list.to_owned(), name: "x".to_owned() }),
+            retry_after: retry_after.map(str::to_owned),
+        })))
+    }
+
+    #[test]
+    fn every_refusal_has_a_way_out() {
+        for status in (300..=308).chain(400..=431).chain(500..=511) {
+            for list in [None, Some("agents"), Some("llms"), Some("threads"), Some("events")] {
+                let steps = refused(status, list, None);
+                assert!(steps.len() == 1 && !steps[0].is_empty(), "{status} {list:?}: {steps:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_way_out_fits_the_refusal() {
+        for (status, list, part) in [
+            (401, None, "mcpctl login"),
+            (404, Some("agents"), "mcpctl get agents"),
+            (404, Some("threads"), "mcpctl get threads --agent NAME"),
+            (409, Some("llms"), "mcpctl describe llm x"),
+            (409, Some("threads"), "mcpctl get"),
+            (400, Some("agents"), "--help"),
+            (503, Some("agents"), "mcpctl describe agent x"),
+            (504, Some("llms"), "mcpctl describe llm x"),
+            (504, None, "mcpctl status"),
+            (308, None, "--server"),
+        ] {
+            assert!(refused(status, list, None)[0].contains(part), "{status}");
+        }
+        assert_eq!(refused(429, None, Some("3")), ["try again in 3 s"]);
+        assert_eq!(refused(503, Some("agents"), Some("3")).len(), 2);
+    }
+
+    #[test]
+    fn a_reply_that_broke_off_can_be_asked_for_again() {
+        let failed = |subject| after(&Failure::Stream { error: "gone".into(), subject });
+        assert_eq!(failed(None), ["try again; `mcpctl status` says how the server is"]);
+        let agent = Subject { list: "agents".into(), name: "x".into() };
+        assert_eq!(failed(Some(agent)), ["try again; `mcpctl describe agent x` says what is the matter"]);
+    }
+}

@@ -1,0 +1,93 @@
+//! Writes events page by page, as one answer.
+
+use super::table;
+use crate::output::document::Document;
+use crate::output::table::Table;
+use crate::output::{self, Format, clean, json, lines_of, yaml};
+
+/// Writes one list of events. Holds no event longer than its page.
+pub struct Printer {
+    format: Format,
+    table: Table,
+    is_empty: bool,
+}
+
+impl Printer {
+    /// A list of which nothing is written yet.
+    pub fn new(format: Format) -> Self {
+        Printer { format, table: table::empty(format == Format::Wide), is_empty: true }
+    }
+
+    /// Writes a page.
+    pub fn page(&mut self, events: &[Document]) -> std::io::Result<()> {
+        let text = self.text(events);
+        self.is_empty &= events.is_empty();
+        output::answer(&text)
+    }
+
+    /// Writes what closes the list.
+    pub fn end(self) -> std::io::Result<()> {
+        match (self.format, self.is_empty) {
+            (Format::Json, true) => output::answer("[]\n"),
+            (Format::Json, false) => output::answer("\n]\n"),
+            _ => Ok(()),
+        }
+    }
+
+    fn text(&mut self, events: &[Document]) -> String {
+        match self.format {
+            Format::Json => self.joined(events, "[\n", ",\n", json::item),
+            Format::Yaml => self.joined(events, "", "---\n", yaml::write),
+            Format::Name => {
+                lines_of(events.iter().map(|e| format!("event/{}", clean::line(&super::word(e, "sequence")))))
+            }
+            Format::Table | Format::Wide => {
+                table::fill(&mut self.table, events, self.format == Format::Wide);
+                self.table.flush(true, false)
+            }
+        }
+    }
+
+    fn joined(&self, events: &[Document], first: &str, between: &str, write: impl Fn(&Document) -> String) -> String {
+        let mut text = String::new();
+        for (i, event) in events.iter().enumerate() {
+            text += if self.is_empty && i == 0 { first } else { between };
+            text += &write(event);
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(sequence: u64, subject: &str) -> Document {
+        Document::parse(&format!(r#"{{"sequence":"{sequence}","time":"t","type":"x","subject":"{subject}"}}"#)).unwrap()
+    }
+
+    fn pages(format: Format) -> String {
+        let mut printer = Printer::new(format);
+        let mut text = String::new();
+        for page in [&[event(9, "a/b"), event(10, "a/c")][..], &[event(11, "a/longer")], &[]] {
+            text += &printer.text(page);
+            printer.is_empty &= page.is_empty();
+        }
+        text
+    }
+
+    #[test]
+    fn pages_make_one_answer() {
+        let list = Document::List(vec![event(9, "a/b"), event(10, "a/c"), event(11, "a/longer")]);
+        assert_eq!(pages(Format::Json) + "\n]", json::pretty(&list));
+        assert_eq!(pages(Format::Yaml).matches("---\n").count(), 2);
+        assert!(!pages(Format::Yaml).starts_with("---"));
+        assert_eq!(pages(Format::Name), "event/9\nevent/10\nevent/11\n");
+    }
+
+    #[test]
+    fn the_titles_stand_once_above_all_pages() {
+        let shown = pages(Format::Table);
+        assert_eq!((shown.matches("SEQUENCE").count(), shown.lines().count()), (1, 4), "{shown}");
+    }
+}
