@@ -1,7 +1,7 @@
 //! What every request handler works with.
 
 use crate::{clock::Clock, config::Config, follower::Progress, leases::Leases, relay::Relay, writer::Writer};
-use mcpctl_events::{log::EventLog, replica::Replica, state::State};
+use mcpctl_events::{heartbeat::HeartbeatStream, log::EventLog, replica::Replica, state::State};
 use mcpctl_projector::{Tables, store::work::WorkStore};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::watch;
@@ -30,6 +30,8 @@ pub struct App {
     pub start_sequence: u64,
     /// The only way to change anything.
     pub writer: Writer,
+    /// What was heard, for later.
+    pub heartbeats: Arc<dyn HeartbeatStream>,
     /// When sessions were heard.
     pub leases: Arc<Leases>,
     /// Streams and calls.

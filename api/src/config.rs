@@ -42,6 +42,9 @@ pub struct Args {
     /// Time between two pings on a publisher's stream
     #[arg(long, env = "MCPD_PING_INTERVAL", default_value = "20s", value_parser = duration::parse)]
     pub ping_interval: Duration,
+    /// How long heartbeats are kept on their own stream
+    #[arg(long, env = "MCPD_HEARTBEAT_RETENTION", default_value = "7d", value_parser = duration::parse)]
+    pub heartbeat_retention: Duration,
     /// Time that a publisher has to reconnect before its rows become inactive
     #[arg(long, env = "MCPD_DISCONNECT_GRACE", default_value = "250ms", value_parser = duration::parse)]
     pub disconnect_grace: Duration,

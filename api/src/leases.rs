@@ -10,29 +10,37 @@ use std::{
     time::Duration,
 };
 
-/// One session's lease. Renewing it is two stores, so that every request of a publisher can do it.
+/// One session's lease, in milliseconds. Renewing it is three stores, so that every request of a publisher can do it.
 #[derive(Debug, Default)]
 pub struct Lease {
-    heard_uptime_ms: AtomicU64,
-    heard_at_ms: AtomicI64,
+    /// When it began anew, in uptime: the session was heard, or this process was elected.
+    begun: AtomicU64,
+    /// When this process last heard the session, in uptime and by the wall clock; the latter also as earlier ones did.
+    heard: AtomicU64,
+    heard_at: AtomicI64,
 }
 
 impl Lease {
     /// The session was heard.
     pub fn renew(&self, uptime: Duration, now: LogTime) {
-        let uptime = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
-        self.heard_uptime_ms.fetch_max(uptime, Ordering::Relaxed);
-        self.heard_at_ms.fetch_max(now.as_millis(), Ordering::Relaxed);
+        self.begun.fetch_max(millis(uptime), Ordering::Relaxed);
+        self.heard.fetch_max(millis(uptime), Ordering::Relaxed);
+        self.note(now);
     }
 
-    /// How long ago the session was heard.
+    /// The session was heard at `at`, maybe by an earlier process.
+    fn note(&self, at: LogTime) {
+        self.heard_at.fetch_max(at.as_millis(), Ordering::Relaxed);
+    }
+
+    /// How long the lease has been running.
     pub fn silence(&self, uptime: Duration) -> Duration {
-        uptime.saturating_sub(Duration::from_millis(self.heard_uptime_ms.load(Ordering::Relaxed)))
+        uptime.saturating_sub(Duration::from_millis(self.begun.load(Ordering::Relaxed)))
     }
 
-    /// Wall time when the session was heard.
+    /// Wall time when the session was last heard.
     pub fn heard_at(&self) -> LogTime {
-        LogTime::from_millis(self.heard_at_ms.load(Ordering::Relaxed))
+        LogTime::from_millis(self.heard_at.load(Ordering::Relaxed))
     }
 }
 
@@ -57,20 +65,32 @@ impl Leases {
         lease
     }
 
-    /// Grants every session a full lease from `uptime` on: a new leader never expires what it did not watch itself.
+    /// Grants every session a full lease from `uptime` on: a new leader never expires what it did not watch itself. When
+    /// a session was last heard stays known.
     pub fn grant<'a>(&self, sessions: impl Iterator<Item = (&'a SessionId, LogTime)>, uptime: Duration) {
         let mut leases = self.leases.write().unwrap_or_else(PoisonError::into_inner);
-        leases.clear();
+        let mut before = std::mem::take(&mut *leases);
         for (session, heard_at) in sessions {
-            leases.entry(session.clone()).or_default().renew(uptime, heard_at);
+            let lease = before.remove(session).unwrap_or_default();
+            lease.begun.fetch_max(millis(uptime), Ordering::Relaxed);
+            lease.note(heard_at);
+            leases.insert(session.clone(), lease);
         }
     }
 
-    /// The sessions that were heard at `uptime` or later, and when.
+    /// Notes when sessions were heard by earlier processes.
+    pub fn note(&self, heard: impl IntoIterator<Item = (SessionId, LogTime)>) {
+        let mut leases = self.leases.write().unwrap_or_else(PoisonError::into_inner);
+        for (session, at) in heard {
+            leases.entry(session).or_default().note(at);
+        }
+    }
+
+    /// The sessions that this process heard at `uptime` or later, and when.
     pub fn heard_since(&self, uptime: Duration) -> Vec<(SessionId, LogTime)> {
-        let since = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
         let leases = self.leases.read().unwrap_or_else(PoisonError::into_inner);
-        let heard = leases.iter().filter(|(_, lease)| lease.heard_uptime_ms.load(Ordering::Relaxed) >= since);
+        let since = millis(uptime).max(1);
+        let heard = leases.iter().filter(|(_, lease)| lease.heard.load(Ordering::Relaxed) >= since);
         heard.map(|(session, lease)| (session.clone(), lease.heard_at())).collect()
     }
 
@@ -78,6 +98,10 @@ impl Leases {
     pub fn retain(&self, is_session: impl Fn(&SessionId) -> bool) {
         self.leases.write().unwrap_or_else(PoisonError::into_inner).retain(|session, _| is_session(session));
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -92,7 +116,20 @@ mod tests {
         assert_eq!(lease.silence(Duration::from_secs(12)), Duration::from_secs(7));
         leases.grant([(&id, LogTime::from_millis(300))].into_iter(), Duration::from_secs(20));
         let lease = leases.get(&id).unwrap();
-        assert_eq!(lease.silence(Duration::from_secs(20)), Duration::ZERO);
-        assert_eq!(lease.heard_at().as_millis(), 300);
+        assert_eq!(lease.silence(Duration::from_secs(20)), Duration::ZERO, "a full lease");
+        assert_eq!(lease.heard_at().as_millis(), 500, "it is not heard by being granted a lease");
+    }
+
+    #[test]
+    fn what_is_granted_or_noted_was_not_heard_here() {
+        let (leases, ids) = (Leases::default(), ["a", "b", "c"].map(|id| SessionId::parse(id).unwrap()));
+        let [granted, noted, heard] = &ids;
+        leases.note([(noted.clone(), LogTime::from_millis(700)), (granted.clone(), LogTime::from_millis(600))]);
+        let before = LogTime::from_millis(300);
+        leases.grant([(granted, before), (noted, before)].into_iter(), Duration::from_secs(20));
+        leases.renew(heard, Duration::from_secs(30), LogTime::from_millis(900));
+        assert_eq!(leases.heard_since(Duration::from_secs(25)), [(heard.clone(), LogTime::from_millis(900))]);
+        assert!(leases.heard_since(Duration::from_secs(31)).is_empty());
+        assert_eq!(leases.get(granted).unwrap().heard_at().as_millis(), 600);
     }
 }

@@ -14,6 +14,7 @@ pub mod config;
 mod credentials;
 mod error;
 mod follower;
+mod heartbeats;
 mod json;
 mod leases;
 pub mod logging;

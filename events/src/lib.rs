@@ -11,6 +11,7 @@ pub mod definition;
 pub mod event;
 pub mod evolve;
 pub mod hash;
+pub mod heartbeat;
 pub mod json;
 pub mod leadership;
 pub mod log;

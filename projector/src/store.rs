@@ -238,6 +238,11 @@ impl Tables {
         Ok(checkpoint)
     }
 
+    /// When sessions were last heard, as far as was noted.
+    pub async fn heartbeats(&self) -> Result<Vec<(SessionId, LogTime)>, StoreError> {
+        Ok(self.fetch(sessions::heartbeats(), sessions::read_heartbeat).await?.value)
+    }
+
     /// Notes when sessions were last heard. Times never go back; unknown sessions are left out.
     pub async fn note_heartbeats(&self, heard: &[(SessionId, LogTime)]) -> Result<(), StoreError> {
         let heard = heard.to_owned();

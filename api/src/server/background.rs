@@ -1,6 +1,6 @@
-//! What goes on without being asked: sweeps, the writer's health, heartbeats into the tables, snapshots.
+//! What goes on without being asked: sweeps, the writer's health, heartbeats, snapshots.
 
-use crate::{app::App, snapshots::Snapshots};
+use crate::{app::App, heartbeats, snapshots::Snapshots};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
@@ -9,8 +9,6 @@ use tokio::{
 
 /// How often the writer looks at its own health.
 const TICK: Duration = Duration::from_millis(500);
-/// How often heartbeats go into the read tables.
-const HEARTBEATS: Duration = Duration::from_secs(5);
 /// How often the fold is looked at for a snapshot, and how many events make one worth while.
 const SNAPSHOTS: Duration = Duration::from_secs(30);
 const EVENTS_A_SNAPSHOT: u64 = 100_000;
@@ -32,7 +30,7 @@ pub(super) fn spawn(app: &Arc<App>, snapshots: &Snapshots) -> Background {
     set.spawn(every(app.config.args.gc_interval.max(Duration::from_millis(10)), move || {
         sweeping.writer.request_sweep();
     }));
-    set.spawn(heartbeats(app.clone()));
+    set.spawn(heartbeats::run(app.clone()));
     set.spawn(save_snapshots(app.clone(), snapshots.clone()));
     Background(set)
 }
@@ -44,20 +42,6 @@ async fn every(period: Duration, mut act: impl FnMut()) {
     loop {
         ticks.tick().await;
         act();
-    }
-}
-
-/// Notes in the tables when sessions were last heard, for people with SQL and for the next start.
-async fn heartbeats(app: Arc<App>) {
-    let mut noted = Duration::ZERO;
-    loop {
-        tokio::time::sleep(HEARTBEATS).await;
-        let now = app.clock.uptime();
-        let heard = app.leases.heard_since(noted);
-        noted = now;
-        if let Err(error) = app.tables.note_heartbeats(&heard).await {
-            tracing::warn!(%error, "heartbeats could not be noted in the read tables");
-        }
     }
 }
 

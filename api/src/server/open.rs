@@ -6,6 +6,7 @@ use crate::{
     config::{Config, DbTarget, LogTarget},
     credentials,
     follower::{Follower, Progress},
+    heartbeats,
     leases::Leases,
     projecting::{self, Pending},
     relay::Relay,
@@ -15,7 +16,13 @@ use crate::{
     writer::{Desk, SweepTimes, WriterThread},
 };
 use anyhow::Context;
-use mcpctl_events::log::{EventLog, sqlite::SqliteLog};
+use mcpctl_events::{
+    heartbeat::HeartbeatStream,
+    log::{
+        EventLog,
+        sqlite::{SqliteHeartbeats, SqliteLog},
+    },
+};
 use mcpctl_projector::{Tables, follow, store::work::WorkStore};
 use std::{
     fs,
@@ -87,6 +94,11 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     }
     let desk = Arc::new(Mutex::new(desk));
     let leases = Arc::new(Leases::default());
+    let heartbeats = open_heartbeats(&config)?;
+    let oldest = clock.now().minus(config.args.inactive_retention);
+    if let Err(error) = heartbeats::catch_up(&heartbeats, &tables, &leases, oldest).await {
+        tracing::warn!(error = format!("{error:#}"), "when publishers were last heard may be said too early");
+    }
     let pending = Arc::new(Pending::default());
     let advertise_url = config.args.advertise_url.clone().unwrap_or_else(|| url.to_owned());
     let (progress_sender, progress) = watch::channel(Progress { sequence: start_sequence, stopped });
@@ -128,6 +140,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         start_sequence,
         writer,
         leases,
+        heartbeats,
         relay,
         tables,
         work,
@@ -155,6 +168,12 @@ pub(super) fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
     let log =
         SqliteLog::open(path).map_err(|error| Refused::new(format!("--log sqlite:{}: {error}", path.display())))?;
     Ok(Arc::new(log))
+}
+
+fn open_heartbeats(config: &Config) -> anyhow::Result<Arc<dyn HeartbeatStream>> {
+    let LogTarget::Sqlite(log) = &config.log;
+    let heartbeats = SqliteHeartbeats::open(SqliteHeartbeats::beside(log));
+    Ok(Arc::new(heartbeats.map_err(|error| Refused::new(error.to_string()))?))
 }
 
 fn make_dir(dir: &Path) -> anyhow::Result<()> {

@@ -4,11 +4,13 @@
 //! ordinary rowid table, its position the rowid; triggers refuse every change of what is there.
 
 mod append;
+mod heartbeats;
 mod lock;
 mod open;
 mod read;
 mod tip;
 
+pub use heartbeats::{OpenHeartbeatsError, SqliteHeartbeats};
 pub use open::OpenError;
 
 use self::{append::Appender, lock::ExclusiveLock, read::Readers, tip::Tip};

@@ -67,7 +67,8 @@ fn the_fold_of_all_examples_is_that_of_its_version() {
     let events = examples().into_iter().filter(of_a_session).chain(examples());
     for (at, event) in (1_800_000_000_000..).zip(events) {
         evolve(&mut state, LogTime::from_millis(at), &event);
-        folded += &format!("{}\n", serde_json::to_string(&state).unwrap());
+        folded.push_str(&serde_json::to_string(&state).unwrap());
+        folded.push('\n');
     }
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/fold.v{FOLD_VERSION}.jsonl"));
     let golden = fs::read_to_string(&path).unwrap_or_default();
