@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use probe::Finding;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -32,6 +32,8 @@ pub enum State {
     Down,
     /// Its server answers, and does not have the model.
     Missing,
+    /// It has a key that cannot be read here.
+    Locked,
 }
 
 /// The states by provider name.
@@ -44,13 +46,34 @@ pub struct Availability {
     look: Notify,
     /// Those being woken: who wakes them says when they are up.
     waking: Mutex<BTreeSet<String>>,
+    /// How many calls are open on each.
+    calls: Mutex<BTreeMap<String, usize>>,
+}
+
+/// A call that is open on a provider, which is thus alive, however slow its other answers are.
+#[derive(Debug)]
+pub struct Call<'a> {
+    known: &'a Availability,
+    name: String,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let mut calls = self.known.calls();
+        if let Some(open) = calls.get_mut(&self.name) {
+            *open -= 1;
+            if *open == 0 {
+                calls.remove(&self.name);
+            }
+        }
+    }
 }
 
 impl Availability {
     /// Nothing known yet.
     pub fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let states = watch::Sender::new(names.map(|name| (name.to_owned(), State::Unknown)).collect());
-        Self { states, look: Notify::new(), waking: Mutex::default() }
+        Self { states, look: Notify::new(), waking: Mutex::default(), calls: Mutex::default() }
     }
 
     /// The states, and each change of them.
@@ -61,6 +84,12 @@ impl Availability {
     /// Asks for a look soon.
     pub fn look_again(&self) {
         self.look.notify_one();
+    }
+
+    /// Notes a call for as long as the result lives.
+    pub fn call(&self, name: &str) -> Call<'_> {
+        *self.calls().entry(name.to_owned()).or_default() += 1;
+        Call { known: self, name: name.to_owned() }
     }
 
     /// Takes a provider's wake; false when somebody else has it.
@@ -90,6 +119,14 @@ impl Availability {
 
     fn is_waking(&self, name: &str) -> bool {
         self.waking.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.calls().contains_key(name)
+    }
+
+    fn calls(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,6 +163,10 @@ pub async fn is_up(models: &Models, provider: &Provider) -> bool {
 
 fn note(known: &Availability, provider: &Provider, finding: &Finding, slow: &mut BTreeMap<String, u32>) {
     let name = &provider.name;
+    let failed = matches!(finding, Finding::Slow | Finding::Down(_) | Finding::Locked(_));
+    if failed && known.state(name) == State::Up && known.is_called(name) {
+        return;
+    }
     let looks = slow.entry(name.clone()).or_default();
     *looks = if matches!(finding, Finding::Slow) { *looks + 1 } else { 0 };
     let before = known.state(name);
@@ -136,6 +177,7 @@ fn note(known: &Availability, provider: &Provider, finding: &Finding, slow: &mut
         Finding::Up => State::Up,
         Finding::Slow | Finding::Down(_) => State::Down,
         Finding::Missing(_) => State::Missing,
+        Finding::Locked(_) => State::Locked,
     };
     if known.set(name, state) {
         say(provider, finding, before);
@@ -151,6 +193,7 @@ fn say(provider: &Provider, finding: &Finding, before: State) {
         Finding::Up => info!("model server {server} answers"),
         Finding::Slow => warn!("model server {server} does not answer in time: {down}"),
         Finding::Down(why) => warn!("model server {server} is down ({why}): {down}"),
+        Finding::Locked(why) => warn!("model server {server} cannot be asked: {why}: {left_out}"),
         Finding::Missing(has) => {
             let has = if has.is_empty() { "none".to_owned() } else { has.join(", ") };
             warn!("model server {server} does not have the model `{}` (it has: {has}): {left_out}", provider.model);
@@ -181,6 +224,27 @@ mod tests {
         assert_eq!(after(&[Slow]), State::Down);
         assert_eq!(after(&[Up, Down("refused".to_owned())]), State::Down);
         assert_eq!(after(&[Up, Missing(Vec::new())]), State::Missing);
+    }
+
+    #[test]
+    fn who_is_busy_with_a_call_is_not_down() {
+        let provider = Provider::new("v", Kind::Vllm, "m", None).expect("valid");
+        let (known, mut slow) = (Availability::new(["v"].into_iter()), BTreeMap::new());
+        let mut after = |finding: &Finding| {
+            note(&known, &provider, finding, &mut slow);
+            known.state("v")
+        };
+        assert_eq!(after(&Finding::Up), State::Up);
+        let calls = (known.call("v"), known.call("v"));
+        for _ in 0..2 * SLOW_LOOKS {
+            assert_eq!(after(&Finding::Slow), State::Up);
+        }
+        assert_eq!(after(&Finding::Down("it answers 503".to_owned())), State::Up);
+        drop(calls.0);
+        assert_eq!(after(&Finding::Down("it answers 503".to_owned())), State::Up);
+        drop(calls.1);
+        assert_eq!(after(&Finding::Slow), State::Up, "the first one that counts");
+        assert_eq!(after(&Finding::Down("it answers 503".to_owned())), State::Down);
     }
 
     #[test]

@@ -3,12 +3,15 @@
 use crate::{
     config::Config,
     run,
-    settings::{ServerSource, Settings, Transport},
+    secret::Secret,
+    settings::{ServerSource, Settings, Transport, server_url},
 };
 use clap::Parser;
 use std::{
-    env, io,
-    path::{Path, PathBuf},
+    env,
+    ffi::OsStr,
+    io::{self, IsTerminal},
+    path::PathBuf,
     process::ExitCode,
 };
 use tokio::signal;
@@ -28,7 +31,7 @@ pub struct Args {
     pub server: Option<String>,
     /// Token for the server; else `token` of the credentials file.
     #[arg(long, env = "MCPLOCAL_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// What to publish [default: config.json in the home folder].
     #[arg(long, env = "MCPLOCAL_CONFIG")]
     pub config: Option<PathBuf>,
@@ -62,27 +65,17 @@ impl Args {
         home.map(|home| home.join(".mcpctl")).ok_or_else(|| "--home: no home folder is known; give one".to_owned())
     }
 
-    fn settings(&self) -> Result<Settings, String> {
+    /// The settings, and the file that says what is published.
+    fn settings(&self) -> Result<(PathBuf, Settings), String> {
         let home = self.home()?;
-        let config = self.config.clone().unwrap_or_else(|| home.join("config.json"));
-        let config = Config::load(&config).map_err(|invalid| invalid.to_string())?;
-        let server = ServerSource::Credentials {
-            file: home.join("credentials"),
-            url: self.server.clone(),
-            token: self.token.clone(),
-        };
-        check_flags(self, &server)?;
+        let file = self.config.clone().unwrap_or_else(|| home.join("config.json"));
+        let config = Config::load(&file).map_err(|invalid| invalid.to_string())?;
+        // A URL that can never work is said at once, and not only in the log.
+        let url = self.server.as_deref().map(server_url).transpose().map_err(|why| format!("--server: {why}"))?;
+        let server = ServerSource::Credentials { file: home.join("credentials"), url, token: self.token.clone() };
         let settings = Settings::new(server, home.join("provider-session"), config);
-        Ok(Settings { transport: self.transport, ..settings })
+        Ok((file, Settings { transport: self.transport, ..settings }))
     }
-}
-
-/// A flag that can never work is said at once, and not only in the log.
-fn check_flags(args: &Args, server: &ServerSource) -> Result<(), String> {
-    if args.server.is_some() && args.token.is_some() {
-        server.read().map_err(|why| format!("--server: {why}"))?;
-    }
-    Ok(())
 }
 
 fn folder(variable: &str) -> Option<PathBuf> {
@@ -92,14 +85,13 @@ fn folder(variable: &str) -> Option<PathBuf> {
 /// Runs the program.
 pub fn main(args: &Args) -> ExitCode {
     init_log(args.log_format);
-    let settings = match args.settings() {
-        Ok(settings) => settings,
+    let (file, settings) = match args.settings() {
+        Ok(read) => read,
         Err(why) => {
             eprintln!("mcplocal: {}", why.replace('\n', "\nmcplocal: "));
             return ExitCode::from(USAGE);
         }
     };
-    let file = args.config.clone().unwrap_or_else(|| Path::new("config.json").to_owned());
     for warning in &settings.config.warnings {
         warn!("{}: {warning}", file.display());
     }
@@ -155,7 +147,34 @@ fn init_log(format: LogFormat) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     // Fails only where a log is set up already.
     let _ = match format {
-        LogFormat::Text => log.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+        LogFormat::Text => {
+            let coloured = is_coloured(env::var_os("NO_COLOR").as_deref(), io::stderr().is_terminal());
+            log.with_ansi(coloured).try_init()
+        }
         LogFormat::Json => log.json().try_init(),
     };
+}
+
+/// Follows <https://no-color.org>: a variable that is empty says nothing.
+fn is_coloured(no_color: Option<&OsStr>, terminal: bool) -> bool {
+    terminal && no_color.is_none_or(OsStr::is_empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_has_colours_on_a_terminal_unless_they_are_not_wanted() {
+        let [empty, one] = ["", "1"].map(OsStr::new);
+        assert!(is_coloured(None, true) && is_coloured(Some(empty), true));
+        assert!(!is_coloured(Some(one), true) && !is_coloured(None, false));
+    }
+
+    #[test]
+    fn a_token_is_never_shown() {
+        let args = Args::parse_from(["mcplocal", "--token", "s3cret"]);
+        assert_eq!(args.token.as_ref().map(Secret::expose), Some("s3cret"));
+        assert!(!format!("{args:?}").contains("s3cret"));
+    }
 }

@@ -2,11 +2,12 @@
 
 mod fields;
 mod read;
+mod secrets;
 
-use crate::base_url;
+use crate::{base_url, secret::Secret};
 use mcpctl_events::wire::publish::AgentEntry;
 use serde_json::value::RawValue;
-use std::{collections::BTreeMap, fmt, fs, path::Path, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, env, fmt, fs, path::Path, path::PathBuf, time::Duration};
 
 pub use fields::Problem;
 
@@ -108,6 +109,16 @@ pub enum ApiKey {
     File(PathBuf),
 }
 
+impl ApiKey {
+    /// The variable that it is to be read from, and that is not there.
+    pub fn unset(&self) -> Option<&str> {
+        match self {
+            Self::Env(name) if env::var_os(name).is_none() => Some(name),
+            Self::Env(_) | Self::File(_) => None,
+        }
+    }
+}
+
 /// How the built-in echo answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Echo {
@@ -138,14 +149,14 @@ pub enum Recipe {
     },
     /// Makes one HTTP request.
     Http {
-        /// Where to.
-        url: String,
+        /// Where to; its path may be a secret.
+        url: Secret,
         /// `POST` unless told otherwise.
         method: String,
         /// Request headers.
-        headers: BTreeMap<String, String>,
+        headers: BTreeMap<String, Secret>,
         /// Request body, if any.
-        body: Option<String>,
+        body: Option<Secret>,
     },
 }
 
@@ -209,7 +220,9 @@ impl Config {
         let text = fs::read_to_string(file).map_err(|error| {
             invalid(vec![Problem { pointer: String::new(), reason: format!("cannot be read: {error}") }])
         })?;
-        Self::parse(&text).map_err(invalid)
+        let mut config = Self::parse(&text).map_err(invalid)?;
+        config.warnings.extend(config.unset_keys());
+        Ok(config)
     }
 
     /// Checks the text of a `config.json`.
@@ -218,6 +231,16 @@ impl Config {
     /// Every problem, each with its JSON pointer.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         read::config(text)
+    }
+
+    /// Says which keys are to be read from variables that are not there. They are no error: the server may need none.
+    fn unset_keys(&self) -> Vec<String> {
+        let published = self.providers.iter().enumerate().filter(|(_, provider)| provider.publish);
+        let unset = published.filter_map(|(at, provider)| Some((at, provider.api_key.as_ref()?.unset()?)));
+        let said = unset.map(|(at, variable)| {
+            format!("/llm/providers/{at}/apiKey/env: the variable {variable} is not set: calls are made without a key")
+        });
+        said.collect()
     }
 
     /// The providers that are published.

@@ -13,6 +13,8 @@ use tracing::warn;
 const GOOD_AFTER: Duration = Duration::from_secs(10);
 /// Two publishers with one session take it from each other; after this long without that, the other is gone.
 const ALONE_AFTER: Duration = Duration::from_mins(2);
+/// A server that stops takes at most this long.
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
 /// Streams without `hello` in a row that make us poll, and for how long.
 const MUTE_STREAMS: u32 = 2;
 const POLL_FOR: Duration = Duration::from_mins(10);
@@ -62,6 +64,7 @@ struct Past {
     superseded: Backoff,
     mute: u32,
     poll_until: Option<Instant>,
+    stopping_until: Option<Instant>,
 }
 
 /// Connects again and again.
@@ -76,8 +79,7 @@ pub async fn keep(publisher: Arc<Publisher>, server: Arc<Server>) -> anyhow::Res
             Transport::Sse => stream::follow(&publisher, &server, &mut past.notice).await,
             Transport::LongPoll => poll::follow(&publisher, &server, &mut past.notice).await,
         };
-        // A server that stops lets what is under way come to its end; else these tasks have failed already.
-        if !matches!(end, End::Shutdown) {
+        if past.ends_tasks(&end, Instant::now()) {
             publisher.tasks.cancel_all();
         }
         let Some(wait) = past.wait_after(end, began.elapsed(), &server.endpoint.url) else {
@@ -90,6 +92,16 @@ pub async fn keep(publisher: Arc<Publisher>, server: Arc<Server>) -> anyhow::Res
 impl Past {
     fn transport(&self, wanted: Transport, now: Instant) -> Transport {
         if self.poll_until.is_some_and(|until| now < until) { Transport::LongPoll } else { wanted }
+    }
+
+    /// Whether tasks in flight have failed with the connection. A server that stops lets them come to their end, also
+    /// while it takes no new connection any more.
+    fn ends_tasks(&mut self, end: &End, now: Instant) -> bool {
+        if matches!(end, End::Shutdown) {
+            self.stopping_until = Some(now + STOPS_WITHIN);
+        }
+        let stopping = self.stopping_until.is_some_and(|until| now < until);
+        !(stopping && matches!(end, End::Shutdown | End::Lost(_)))
     }
 
     /// How long to wait before the next connection; none where the session has to be registered first.
@@ -171,6 +183,17 @@ mod tests {
         }
         tokio::time::advance(POLL_FOR).await;
         assert_eq!(past.transport(Transport::Sse, Instant::now()), Transport::Sse);
+    }
+
+    #[test]
+    fn a_server_that_stops_may_finish_what_is_under_way() {
+        let (mut past, now) = (Past::default(), Instant::now());
+        let lost = End::Lost("connection refused".to_owned());
+        assert!(past.ends_tasks(&lost, now));
+        assert!(!past.ends_tasks(&End::Shutdown, now));
+        assert!(!past.ends_tasks(&lost, now + GOOD_AFTER / 2), "it takes no new connection");
+        assert!(past.ends_tasks(&End::Superseded, now + GOOD_AFTER / 2));
+        assert!(past.ends_tasks(&lost, now + STOPS_WITHIN));
     }
 
     #[test]

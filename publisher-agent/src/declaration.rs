@@ -5,6 +5,7 @@ use crate::{
     config::{Config, Provider},
 };
 use mcpctl_events::wire::publish::{self, Register};
+use std::collections::BTreeSet;
 
 /// A full declaration: what is not in it is withdrawn.
 pub fn declare(config: &Config, states: &States, session: &str) -> Register {
@@ -14,9 +15,27 @@ pub fn declare(config: &Config, states: &States, session: &str) -> Register {
         _ => None,
     };
     let providers = config.published().filter_map(|provider| Some(entry(provider, status(provider)?))).collect();
-    let left_out = |name: &str| config.published().any(|provider| provider.name == name && status(provider).is_none());
+    let left_out = |llm: &str| {
+        let mut named = published_as(config, llm).peekable();
+        named.peek().is_some() && named.all(|provider| status(provider).is_none())
+    };
     let agents = config.agents.iter().filter(|agent| !left_out(&agent.llm_name)).cloned().collect();
     Register { provider_session_id: Some(session.to_owned()), providers, agents }
+}
+
+/// The providers that an agent's `llm` means: the one of that name, else the members of that pool.
+fn published_as<'a>(config: &'a Config, llm: &'a str) -> impl Iterator<Item = &'a Provider> {
+    let by_name = config.published().any(|provider| provider.name == llm);
+    let means = move |provider: &&Provider| {
+        if by_name { provider.name == llm } else { provider.pool_name.as_deref() == Some(llm) }
+    };
+    config.published().filter(means)
+}
+
+/// The agents that are not in a declaration, because no model that they could use is.
+pub fn left_out<'a>(config: &'a Config, declaration: &Register) -> Vec<&'a str> {
+    let declared: BTreeSet<&str> = declaration.agents.iter().map(|agent| agent.name.as_str()).collect();
+    config.agents.iter().map(|agent| agent.name.as_str()).filter(|name| !declared.contains(name)).collect()
 }
 
 fn entry(provider: &Provider, status: &str) -> publish::Provider {
@@ -82,9 +101,30 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_on_a_pool_waits_for_a_member() {
+        let config = Config::parse(
+            r#"{"llm": {"providers": [
+                {"name": "up", "type": "vllm", "model": "m", "publish": true},
+                {"name": "one", "type": "vllm", "model": "m", "publish": true, "poolName": "qwen"},
+                {"name": "two", "type": "vllm", "model": "m", "publish": true, "poolName": "qwen"},
+                {"name": "private", "type": "vllm", "model": "m", "poolName": "far"}]},
+              "agents": [{"name": "a", "llm": "up"}, {"name": "b", "llm": "qwen"}, {"name": "c", "llm": "far"}]}"#,
+        )
+        .expect("valid");
+        let without = |states: [State; 3]| {
+            let states = ["up", "one", "two"].map(str::to_owned).into_iter().zip(states).collect();
+            left_out(&config, &declare(&config, &states, "s"))
+        };
+        assert_eq!(without([State::Up, State::Down, State::Missing]), ["b"]);
+        assert_eq!(without([State::Up, State::Down, State::Up]), [""; 0]);
+        assert_eq!(without([State::Down, State::Up, State::Down]), ["a"]);
+    }
+
+    #[test]
     fn without_the_model_a_recipe_does_not_help() {
         let none = declared(&[("plain", State::Unknown), ("sleepy", State::Missing)]);
         assert_eq!(names(&none["providers"]), [""; 0]);
+        assert_eq!(none, declared(&[("plain", State::Locked), ("sleepy", State::Locked)]));
         assert_eq!(names(&none["agents"]), ["b", "c"]);
     }
 }

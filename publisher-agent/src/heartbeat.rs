@@ -1,6 +1,6 @@
 //! Signs of life, whatever the stream does.
 
-use crate::{connection::Ended, notice::Notice, publisher::Publisher, server::CallError, server::Server};
+use crate::{connection::Ended, notice::Notice, publisher::Publisher, server::Server};
 use hyper::StatusCode;
 use std::sync::Arc;
 use tracing::debug;
@@ -11,11 +11,16 @@ pub async fn keep(publisher: Arc<Publisher>, server: Arc<Server>) -> anyhow::Res
     loop {
         // At once after the machine slept: the lease may be about to end.
         publisher.pause(publisher.timing.heartbeat).await;
-        match server.heartbeat().await {
+        let beat = loop {
+            if let Some(beat) = publisher.unless_woken(server.heartbeat()).await {
+                break beat;
+            }
+        };
+        match beat {
             Ok(_) => notice.over("heartbeats are taken again"),
             Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => return Ok(Ended::Forgotten),
             // The stream says so already.
-            Err(error @ CallError::Unreachable { .. }) => debug!("heartbeat: {error}"),
+            Err(error) if error.status().is_none() => debug!("heartbeat: {error}"),
             Err(error) => notice.trouble(format!("a heartbeat was refused: {error}")),
         }
     }

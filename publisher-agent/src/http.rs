@@ -14,7 +14,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use std::{
     error::Error as StdError,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -79,11 +79,17 @@ pub struct Failure {
 type Plain = legacy::Client<HttpConnector, Payload>;
 type Tls = legacy::Client<HttpsConnector<HttpConnector>, Payload>;
 
-/// A client with a pool of kept-alive connections.
+/// A client with a pool of kept-alive connections, which its clones share.
 #[derive(Debug, Clone)]
 pub struct Client {
+    pool: Arc<Mutex<Arc<Pool>>>,
+}
+
+/// The connections, and how they are made.
+#[derive(Debug)]
+struct Pool {
     plain: Plain,
-    tls: Arc<OnceLock<Result<Tls, String>>>,
+    tls: OnceLock<Result<Tls, String>>,
     idle: Duration,
     tracker: TaskTracker,
 }
@@ -93,8 +99,15 @@ impl Client {
     ///
     /// `idle` is to be shorter than what the servers themselves allow, so that they don't hang up on a request.
     pub fn new(idle: Duration, tracker: &TaskTracker) -> Self {
-        let plain = builder(idle, tracker).build(connector());
-        Self { plain, tls: Arc::default(), idle, tracker: tracker.clone() }
+        Self { pool: Arc::new(Mutex::new(Arc::new(Pool::new(idle, tracker)))) }
+    }
+
+    /// Makes new connections from now on; requests that are on their way keep theirs.
+    ///
+    /// After the machine slept, the other sides have forgotten the old ones, and say so only after a while.
+    pub fn renew(&self) {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        *pool = Arc::new(Pool::new(pool.idle, &pool.tracker));
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -102,12 +115,20 @@ impl Client {
     /// # Errors
     /// When no answer came.
     pub async fn send(&self, request: Request<Payload>) -> Result<Response<Incoming>, Failure> {
+        let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let answer = if request.uri().scheme_str() == Some("https") {
-            self.tls()?.request(request)
+            pool.tls()?.request(request)
         } else {
-            self.plain.request(request)
+            pool.plain.request(request)
         };
         answer.await.map_err(|error| Failure { reason: innermost(&error), no_connection: error.is_connect() })
+    }
+}
+
+impl Pool {
+    fn new(idle: Duration, tracker: &TaskTracker) -> Self {
+        let plain = builder(idle, tracker).build(connector());
+        Self { plain, tls: OnceLock::new(), idle, tracker: tracker.clone() }
     }
 
     fn tls(&self) -> Result<&Tls, Failure> {
@@ -219,6 +240,38 @@ mod tests {
         let url = format!("http://{address}/").parse().expect("a URL");
         let stream = connector().call(url).await.expect("connected");
         assert!(stream.inner().nodelay().expect("known"));
+    }
+
+    /// Asks twice, and says how many connections that took.
+    async fn connections(between: impl FnOnce(&Client)) -> usize {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let accepted = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = accepted.clone();
+        let app = axum::Router::new().fallback(|| async { "" });
+        let counted = axum::serve::ListenerExt::tap_io(listener, move |_| {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        });
+        tokio::spawn(async move { axum::serve(counted, app).await });
+        let client = Client::new(Duration::from_secs(50), &TaskTracker::new());
+        let ask = async || {
+            let mut request = Request::new(Payload::empty());
+            *request.uri_mut() = url.parse().expect("a URL");
+            let answer = client.send(request).await.expect("an answer");
+            read_all(answer.into_body(), 10).await.expect("a body");
+            // The connection goes back to the pool in a task of its own.
+            tokio::task::yield_now().await;
+        };
+        ask().await;
+        between(&client);
+        ask().await;
+        accepted.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    #[tokio::test]
+    async fn connections_are_kept_until_they_are_renewed() {
+        assert_eq!(connections(|_| {}).await, 1);
+        assert_eq!(connections(Client::renew).await, 2);
     }
 
     #[test]

@@ -22,16 +22,19 @@ mod notice;
 mod poll;
 mod publisher;
 mod register;
+mod secret;
 mod server;
 mod session;
 pub mod settings;
 mod sse;
 mod stream;
 mod task;
+mod undelivered;
 mod upload;
 mod wake;
 
 pub use mcpctl_events::wire::publish::AgentEntry;
+pub use secret::Secret;
 pub use settings::{Endpoint, ServerSource, Settings, Timing, Transport};
 
 use publisher::Publisher;

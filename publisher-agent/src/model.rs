@@ -8,15 +8,20 @@ use crate::{
     http::{Client, Failure, Payload, read_all},
     json::{answer_line, error_line},
     lines::{Answer, Streamed},
+    wake::Started,
 };
 use hyper::{
     Method, Request, Response, StatusCode, Uri,
     body::Incoming,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
-use std::{env, sync::Arc};
+use std::{
+    env::{self, VarError},
+    sync::Arc,
+};
 use tokio::fs;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -29,6 +34,8 @@ pub struct Models {
     pub providers: Vec<Arc<Provider>>,
     /// Which of them can be called.
     pub availability: Availability,
+    /// What wakes started and still runs.
+    pub started: Started,
     /// Knows every task.
     pub tracker: TaskTracker,
 }
@@ -54,6 +61,9 @@ impl Models {
     }
 
     async fn call(&self, provider: &Provider, call: Infer) -> Result<Answer, String> {
+        if let Some(variable) = provider.api_key.as_ref().and_then(ApiKey::unset) {
+            warn!("model server {} is called without a key: the variable {variable} is not set", label(provider));
+        }
         let mut request = request(provider, Method::POST, &call.path, Payload::Whole(call.request)).await?;
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let answer = self.client.send(request).await.map_err(|failure| self.failed(&failure))?;
@@ -103,7 +113,10 @@ pub async fn request(
 /// None where the key is empty.
 async fn bearer(key: &ApiKey) -> Result<Option<HeaderValue>, String> {
     let secret = match key {
-        ApiKey::Env(name) => env::var(name).unwrap_or_default(),
+        ApiKey::Env(name) => match env::var(name) {
+            Err(VarError::NotUnicode(_)) => return Err(format!("the variable {name} does not hold text")),
+            read => read.unwrap_or_default(),
+        },
         ApiKey::File(file) => fs::read_to_string(file)
             .await
             .map_err(|error| format!("the API key file {} cannot be read: {error}", file.display()))?,

@@ -11,10 +11,11 @@ use crate::{
     model::Models,
     notice::Notice,
     register,
-    server::Server,
+    server::{Batching, Server},
     session,
     settings::{ServerSource, Settings, Timing, Transport},
     task::Tasks,
+    wake::Started,
 };
 use anyhow::Context;
 use std::{sync::Arc, time::Duration};
@@ -51,6 +52,7 @@ pub struct Publisher {
     /// What is being worked on.
     pub tasks: Tasks,
     client: Client,
+    batching: Batching,
     woke: watch::Sender<u64>,
 }
 
@@ -65,11 +67,13 @@ impl Publisher {
         let providers: Vec<_> = config.published().cloned().map(Arc::new).collect();
         let availability = Availability::new(providers.iter().map(|provider| provider.name.as_str()));
         let client = Client::new(MODEL_IDLE, tracker);
-        let models = Arc::new(Models { client, providers, availability, tracker: tracker.clone() });
+        let started = Started::default();
+        let models = Arc::new(Models { client, providers, availability, started, tracker: tracker.clone() });
         let tasks = Tasks::new(models.clone(), timing);
         let client = Client::new(SERVER_IDLE, tracker);
         let woke = watch::Sender::new(0);
-        Ok(Self { source: server, config, session, transport, timing, models, tasks, client, woke })
+        let batching = Batching::default();
+        Ok(Self { source: server, config, session, transport, timing, models, tasks, client, batching, woke })
     }
 
     /// Runs for ever.
@@ -81,7 +85,7 @@ impl Publisher {
         let publisher = self.clone();
         background.spawn(async move { availability::watch(&publisher.models, publisher.timing.probe).await });
         let publisher = self.clone();
-        background.spawn(async move { clock::watch(&publisher.woke).await });
+        background.spawn(async move { clock::watch(|| publisher.wake_up()).await });
         tokio::select! {
             ended = background.join_next() => ended.context("no background task")?.context("a background task failed"),
             ended = self.publish() => ended,
@@ -93,7 +97,7 @@ impl Publisher {
     /// # Errors
     /// A sentence on what is missing.
     pub fn server(&self) -> Result<Server, String> {
-        Server::new(self.source.read()?, self.session.clone(), self.client.clone())
+        Server::new(self.source.read()?, self.session.clone(), self.client.clone(), self.batching.clone())
     }
 
     /// Changes when the machine woke up from now on.
@@ -101,19 +105,34 @@ impl Publisher {
         self.woke.subscribe()
     }
 
-    /// Waits, but no longer than until the machine wakes up.
-    pub async fn pause(&self, time: Duration) {
+    /// Starts anew after a sleep: the other sides have forgotten our connections.
+    fn wake_up(&self) {
+        // First, so that who starts again at once does so with new connections.
+        self.client.renew();
+        self.models.client.renew();
+        self.woke.send_modify(|times| *times += 1);
+    }
+
+    /// What a call brings; none when the machine woke up meanwhile, and the call is to be made again.
+    pub async fn unless_woken<T>(&self, call: impl Future<Output = T>) -> Option<T> {
         let mut woke = self.woke();
         tokio::select! {
-            () = sleep(time) => {}
-            _ = woke.changed() => {}
+            done = call => Some(done),
+            _ = woke.changed() => None,
         }
+    }
+
+    /// Waits, but no longer than until the machine wakes up.
+    pub async fn pause(&self, time: Duration) {
+        // Either way the wait is over.
+        let _ = self.unless_woken(sleep(time)).await;
     }
 
     async fn publish(self: &Arc<Self>) -> anyhow::Result<()> {
         let (mut notice, mut backoff) = (Notice::default(), Backoff::default());
         loop {
-            match register::first(self, &mut notice).await {
+            let Some(registered) = self.unless_woken(register::first(self, &mut notice)).await else { continue };
+            match registered {
                 Ok((server, declared)) => {
                     notice = Notice::default();
                     let began = Instant::now();
@@ -151,5 +170,34 @@ impl Publisher {
             Ended::Moved => info!("the credentials changed: registering with them"),
             Ended::NothingLeft => warn!("nothing is left to publish: disconnected until a model server answers"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Kind, Provider},
+        settings::Endpoint,
+    };
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_register_without_an_answer_is_sent_again_when_the_machine_wakes_up() {
+        let home = tempfile::tempdir().expect("a folder");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let server = ServerSource::Fixed(Endpoint { url, token: "t".to_owned() });
+        let echo = Provider::new("e", Kind::Echo, "echo", None).expect("valid");
+        let config = Config { providers: vec![echo], ..Config::default() };
+        let settings = Settings::new(server, home.path().join("provider-session"), config);
+        let publisher = Arc::new(Publisher::new(settings, &TaskTracker::new()).expect("a session"));
+        let mut running = JoinSet::new();
+        running.spawn(publisher.clone().run());
+        let patience = Duration::from_secs(5);
+        let first = tokio::time::timeout(patience, listener.accept()).await;
+        publisher.wake_up();
+        let second = tokio::time::timeout(patience, listener.accept()).await;
+        assert!(first.is_ok() && second.is_ok(), "long before the call would have been given up");
     }
 }

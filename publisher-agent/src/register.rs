@@ -3,20 +3,20 @@
 use crate::{
     backoff::Backoff,
     connection::Ended,
-    declaration::{declare, is_empty},
+    declaration::{declare, is_empty, left_out},
     notice::Notice,
     publisher::Publisher,
     server::{CallError, Server},
 };
 use mcpctl_events::wire::{error::Problem, publish::Register};
 use std::{fmt::Write, sync::Arc};
-use tracing::info;
+use tracing::{info, warn};
 
 /// Tries until the server took a first declaration; says where it is and what it took.
 pub async fn first(publisher: &Publisher, notice: &mut Notice) -> Result<(Arc<Server>, Register), String> {
     let server = Arc::new(publisher.server()?);
     let declared = declarable(publisher, notice).await;
-    send(&server, &declared).await?;
+    send(publisher, &server, &declared).await?;
     Ok((server, declared))
 }
 
@@ -27,13 +27,22 @@ pub async fn follow(publisher: Arc<Publisher>, server: Arc<Server>, mut declared
     loop {
         let next = declare(&publisher.config, &states.borrow_and_update(), &publisher.session);
         if is_empty(&next) {
-            return Ok(Ended::NothingLeft);
+            if publisher.tasks.is_idle() {
+                return Ok(Ended::NothingLeft);
+            }
+            // What is under way may still come to its end: a disconnect would cut it.
+            tokio::select! {
+                changed = states.changed() => changed?,
+                () = publisher.tasks.idle() => {}
+            }
+            continue;
         }
         if same(&next, &declared) {
             states.changed().await?;
             continue;
         }
-        match send(&server, &next).await {
+        let Some(sent) = publisher.unless_woken(send(&publisher, &server, &next)).await else { continue };
+        match sent {
             Ok(()) => {
                 notice.over("the server took the registration");
                 backoff.reset();
@@ -65,10 +74,14 @@ async fn declarable(publisher: &Publisher, notice: &mut Notice) -> Register {
     }
 }
 
-async fn send(server: &Server, declared: &Register) -> Result<(), String> {
+async fn send(publisher: &Publisher, server: &Server, declared: &Register) -> Result<(), String> {
     let taken = server.register(declared).await.map_err(|error| explain(&error, declared))?;
     let (llms, agents) = (counted(taken.llms.len(), "model"), counted(taken.agents.len(), "agent"));
     info!("published {llms} and {agents} at {}", server.endpoint.url);
+    let left_out = left_out(&publisher.config, declared);
+    if !left_out.is_empty() {
+        warn!("left out until a model that they can use answers: agents {}", left_out.join(", "));
+    }
     Ok(())
 }
 

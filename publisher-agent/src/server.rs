@@ -13,16 +13,17 @@ use hyper::{
 use mcpctl_events::wire::{self, error::ErrorBody, publish};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::time::Instant;
 
 const API: &str = "/api/v1/llms/";
 /// What we can do, for [`wire::FEATURES_HEADER`].
 const FEATURES: &str = "accept, ack";
 /// How long a short call may take; a write waits up to 5 s for the read tables.
 const CALL_WITHIN: Duration = Duration::from_secs(20);
+/// How much longer than asked for a poll may take; a server takes us for gone when it has no poll for that long.
+const POLL_LATE_BY: Duration = Duration::from_secs(10);
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// One server, as one session sees it.
@@ -35,8 +36,14 @@ pub struct Server {
     client: Client,
     bearer: HeaderValue,
     session_header: HeaderValue,
-    /// Until when uploads go in batches, because something in between buffers them.
-    batched_until: Mutex<Option<Instant>>,
+    batching: Batching,
+}
+
+/// The server that uploads go to in batches, because something in between holds them back. It outlives registrations:
+/// finding out anew costs a caller its stream each time.
+#[derive(Debug, Clone, Default)]
+pub struct Batching {
+    url: Arc<Mutex<Option<String>>>,
 }
 
 /// A call that did not do what it was meant to.
@@ -49,6 +56,12 @@ pub enum CallError {
         url: String,
         /// What went wrong.
         reason: String,
+    },
+    /// There was no answer in time.
+    #[error("{url} cannot be reached: no answer in time")]
+    TooSlow {
+        /// The server.
+        url: String,
     },
     /// The answer was no.
     #[error("{url} answered {}: {}", .status.as_u16(), .body.error)]
@@ -67,7 +80,15 @@ impl CallError {
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Refused { status, .. } => Some(*status),
-            Self::Unreachable { .. } => None,
+            Self::Unreachable { .. } | Self::TooSlow { .. } => None,
+        }
+    }
+
+    /// The code of an answer that was no; empty where it was not the server's, but of something on the way to it.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Refused { body, .. } => &body.code,
+            Self::Unreachable { .. } | Self::TooSlow { .. } => "",
         }
     }
 }
@@ -77,12 +98,12 @@ impl Server {
     ///
     /// # Errors
     /// When the token or the session id cannot stand in a header.
-    pub fn new(endpoint: Endpoint, session: String, client: Client) -> Result<Self, String> {
+    pub fn new(endpoint: Endpoint, session: String, client: Client, batching: Batching) -> Result<Self, String> {
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", endpoint.token))
             .map_err(|_| "no server: the token has characters that a header cannot hold".to_owned())?;
         bearer.set_sensitive(true);
         let session_header = HeaderValue::from_str(&session).map_err(|_| "the session id is no header".to_owned())?;
-        Ok(Self { endpoint, session, client, bearer, session_header, batched_until: Mutex::default() })
+        Ok(Self { endpoint, session, client, bearer, session_header, batching })
     }
 
     /// Declares what this session publishes.
@@ -117,9 +138,9 @@ impl Server {
     /// When there is no answer, or it is no.
     pub async fn poll_tasks(&self, wait: Duration) -> Result<Bytes, CallError> {
         let request = self.get(&format!("_provider-tasks?waitSeconds={}", wait.as_secs()));
-        let answer = self.patiently(wait + CALL_WITHIN, self.client.send(request)).await?;
+        let answer = self.patiently(wait + POLL_LATE_BY, self.client.send(request)).await?;
         let answer = self.accepted(answer).await?;
-        read_all(answer.into_body(), LARGEST_ANSWER).await.map_err(|error| self.unreachable(error.to_string()))
+        self.body(answer).await
     }
 
     /// Sends results of a task. As slow as the caller may be, so without a time limit of its own.
@@ -136,17 +157,18 @@ impl Server {
         Ok(())
     }
 
-    /// Whether uploads go in batches for now.
+    /// Whether uploads go in batches.
     pub fn wants_batches(&self) -> bool {
-        let until = *self.batched_until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.is_some_and(|until| Instant::now() < until)
+        self.batched().as_ref() == Some(&self.endpoint.url)
     }
 
-    /// Uploads go in batches for so long; true when they did not before.
-    pub fn batch_for(&self, time: Duration) -> bool {
-        let was = self.wants_batches();
-        *self.batched_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
-        !was
+    /// Uploads go in batches from now on; true when they did not before.
+    pub fn batch(&self) -> bool {
+        self.batched().replace(self.endpoint.url.clone()).as_ref() != Some(&self.endpoint.url)
+    }
+
+    fn batched(&self) -> MutexGuard<'_, Option<String>> {
+        self.batching.url.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn call<T: DeserializeOwned>(&self, route: &str, body: &impl Serialize) -> Result<T, CallError> {
@@ -155,9 +177,13 @@ impl Server {
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let answer = self.patiently(CALL_WITHIN, self.client.send(request)).await?;
         let answer = self.accepted(answer).await?;
-        let body = within(CALL_WITHIN, read_all(answer.into_body(), LARGEST_ANSWER)).await;
-        let body = body.ok_or_else(|| self.too_slow())?.map_err(|error| self.unreachable(error.to_string()))?;
+        let body = self.body(answer).await?;
         serde_json::from_slice(&body).map_err(|error| self.unreachable(format!("its answer makes no sense: {error}")))
+    }
+
+    async fn body(&self, answer: Response<Incoming>) -> Result<Bytes, CallError> {
+        let body = within(CALL_WITHIN, read_all(answer.into_body(), LARGEST_ANSWER)).await;
+        body.ok_or_else(|| self.too_slow())?.map_err(|error| self.unreachable(error.to_string()))
     }
 
     fn get(&self, route: &str) -> Request<Payload> {
@@ -203,7 +229,7 @@ impl Server {
     }
 
     fn too_slow(&self) -> CallError {
-        self.unreachable("no answer in time".to_owned())
+        CallError::TooSlow { url: self.endpoint.url.clone() }
     }
 
     fn unreachable(&self, reason: String) -> CallError {
@@ -214,9 +240,53 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+    use tokio_util::task::TaskTracker;
+
+    #[test]
+    fn batches_are_kept_to_until_the_server_is_another() {
+        let batching = Batching::default();
+        let client = Client::new(CALL_WITHIN, &TaskTracker::new());
+        let server = |url: &str| {
+            let endpoint = Endpoint { url: url.to_owned(), token: String::new() };
+            Server::new(endpoint, "s".to_owned(), client.clone(), batching.clone()).expect("a server")
+        };
+        let first = server("http://a");
+        assert!(!first.wants_batches() && first.batch() && !first.batch());
+        assert!(server("http://a").wants_batches(), "after another registration too");
+        assert!(!server("http://b").wants_batches());
+        assert!(server("http://b").batch() && !first.wants_batches());
+    }
 
     #[test]
     fn features_are_spelled_as_the_server_knows_them() {
         assert_eq!(FEATURES, format!("{}, {}", wire::FEATURE_ACCEPT, wire::FEATURE_ACK));
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_a_poll_that_never_ends_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let client = Client::new(CALL_WITHIN, &TaskTracker::new());
+        let endpoint = Endpoint { url, token: String::new() };
+        let server = Server::new(endpoint, "s".to_owned(), client, Batching::default()).expect("a server");
+        let answer = async {
+            let (mut connection, _) = listener.accept().await.expect("a connection");
+            let asked = connection.read(&mut [0; 4096]).await.expect("a request");
+            assert!(asked > 0);
+            connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{").await.expect("written");
+            // From here on, time only passes where nothing else happens.
+            tokio::time::pause();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            polled = within(Duration::from_hours(1), server.poll_tasks(CALL_WITHIN)) => {
+                assert!(matches!(polled, Some(Err(CallError::TooSlow { .. }))), "{polled:?}");
+            }
+            () = answer => {}
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a publisher needs to run, however it was put together.
 
-use crate::{base_url, config::Config};
+use crate::{base_url, config::Config, secret::Secret};
 use serde::Deserialize;
 use std::{fmt, fs, path::PathBuf, time::Duration};
 
@@ -47,8 +47,6 @@ pub struct Timing {
     pub accept: Duration,
     /// How long a server may take to see the first object of an upload.
     pub ack: Duration,
-    /// How long batched uploads are used before a streamed one is tried again.
-    pub batched: Duration,
     /// How long a stream may take to say `hello`.
     pub hello: Duration,
 }
@@ -60,7 +58,6 @@ impl Default for Timing {
             probe: Duration::from_secs(15),
             accept: Duration::from_millis(250),
             ack: Duration::from_secs(1),
-            batched: Duration::from_mins(10),
             hello: Duration::from_secs(10),
         }
     }
@@ -78,7 +75,7 @@ pub enum ServerSource {
         /// A URL that goes before the file's.
         url: Option<String>,
         /// A token that goes before the file's.
-        token: Option<String>,
+        token: Option<Secret>,
     },
 }
 
@@ -102,7 +99,7 @@ impl fmt::Debug for Endpoint {
 struct Credentials {
     #[serde(rename = "mcpdUrl")]
     url: Option<String>,
-    token: Option<String>,
+    token: Option<Secret>,
 }
 
 impl ServerSource {
@@ -113,7 +110,7 @@ impl ServerSource {
     pub fn read(&self) -> Result<Endpoint, String> {
         match self {
             Self::Fixed(fixed) => endpoint(&fixed.url, &fixed.token),
-            Self::Credentials { url: Some(url), token: Some(token), .. } => endpoint(url, token),
+            Self::Credentials { url: Some(url), token: Some(token), .. } => endpoint(url, token.expose()),
             Self::Credentials { file, url, token } => {
                 let place = file.display();
                 let text = fs::read_to_string(file)
@@ -123,18 +120,27 @@ impl ServerSource {
                 let missing = |field| format!("no server: {place} has no `{field}`; run `mcpctl login`");
                 let url = url.clone().or(read.url).ok_or_else(|| missing("mcpdUrl"))?;
                 let token = token.clone().or(read.token).ok_or_else(|| missing("token"))?;
-                endpoint(&url, &token)
+                endpoint(&url, token.expose())
             }
         }
     }
 }
 
 fn endpoint(url: &str, token: &str) -> Result<Endpoint, String> {
+    let url = server_url(url).map_err(|reason| format!("no server: {reason}"))?;
+    Ok(Endpoint { url, token: token.trim().to_owned() })
+}
+
+/// A server's base URL, without slashes at its end.
+///
+/// # Errors
+/// A sentence on what is wrong with it.
+pub(crate) fn server_url(url: &str) -> Result<String, String> {
     let url = url.trim().trim_end_matches('/').to_owned();
     // What stands before an `@` may be a secret.
     let shown = url.rsplit('@').next().unwrap_or_default();
-    base_url::check(&url).map_err(|reason| format!("no server: the URL `{shown}` {reason}"))?;
-    Ok(Endpoint { url, token: token.trim().to_owned() })
+    base_url::check(&url).map_err(|reason| format!("the URL `{shown}` {reason}"))?;
+    Ok(url)
 }
 
 #[cfg(test)]
@@ -158,6 +164,10 @@ mod tests {
     #[test]
     fn a_token_is_never_shown() {
         let endpoint = Endpoint { url: "http://h".to_owned(), token: "s3cret".to_owned() };
-        assert!(!format!("{:?}", ServerSource::Fixed(endpoint)).contains("s3cret"));
+        let (file, url, token) = (PathBuf::new(), Some("http://h".to_owned()), Some("s3cret".into()));
+        for source in [ServerSource::Fixed(endpoint), ServerSource::Credentials { file, url, token }] {
+            let shown = format!("{source:?}");
+            assert!(shown.contains("http://h") && !shown.contains("s3cret"), "{shown}");
+        }
     }
 }

@@ -57,7 +57,11 @@ impl Parser {
     /// # Errors
     /// When an event is too large; the parser is of no use after that.
     pub fn feed(&mut self, mut input: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), TooLarge> {
-        if mem::take(&mut self.after_cr) && !input.is_empty() {
+        // Says nothing, and in particular not what comes after a carriage return.
+        if input.is_empty() {
+            return Ok(());
+        }
+        if mem::take(&mut self.after_cr) {
             input = input.strip_prefix(b"\n").unwrap_or(input);
         }
         while let Some(end) = memchr2(b'\n', b'\r', input) {
@@ -190,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_carriage_return_at_the_end_of_a_buffer_waits_for_its_line_feed() {
-        let pieces: [&[u8]; 4] = [b"data: a\r", b"\ndata: b\r", b"\n\r", b"\ndata: c\r\n\r\n"];
+        let pieces: [&[u8]; 5] = [b"data: a\r", b"", b"\ndata: b\r", b"\n\r", b"\ndata: c\r\n\r\n"];
         let got: Vec<_> = parse(&pieces).into_iter().map(|(_, data)| data).collect();
         assert_eq!(got, ["a\nb", "c"]);
     }

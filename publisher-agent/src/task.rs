@@ -6,18 +6,18 @@ use crate::{
     json::ACCEPTED,
     lines::{Answer, Lines},
     model::Models,
-    server::{CallError, Server},
+    server::Server,
     settings::Timing,
+    undelivered::settle,
     upload::{self, Signals},
     wake,
 };
 use futures_util::future::BoxFuture;
-use hyper::StatusCode;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::task::AbortHandle;
+use tokio::{sync::Notify, task::AbortHandle};
 use tracing::{debug, warn};
 
 /// More than any server sends; a bound all the same.
@@ -29,6 +29,8 @@ pub struct Tasks {
     models: Arc<Models>,
     timing: Timing,
     running: Arc<Mutex<HashMap<String, Running>>>,
+    /// Tells that the list may have become empty.
+    ended: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -40,7 +42,7 @@ struct Running {
 impl Tasks {
     /// No tasks yet.
     pub fn new(models: Arc<Models>, timing: Timing) -> Self {
-        Self { models, timing, running: Arc::default() }
+        Self { models, timing, running: Arc::default(), ended: Arc::default() }
     }
 
     /// Does what a frame asks for, without waiting for it.
@@ -67,6 +69,23 @@ impl Tasks {
     pub fn cancel_all(&self) {
         let running: Vec<Running> = self.lock().drain().map(|(_, running)| running).collect();
         running.iter().for_each(Running::cancel);
+    }
+
+    /// Whether nothing is being worked on.
+    pub fn is_idle(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// Resolves when nothing is being worked on.
+    pub async fn idle(&self) {
+        loop {
+            // Before the look, so that an end between the two is not missed.
+            let ended = self.ended.notified();
+            if self.is_idle() {
+                return;
+            }
+            ended.await;
+        }
     }
 
     fn cancel(&self, id: &str) {
@@ -124,18 +143,21 @@ impl Drop for Listed {
         if running.get(&self.id).is_some_and(|running| Arc::ptr_eq(&running.signals, &self.signals)) {
             running.remove(&self.id);
         }
+        drop(running);
+        self.tasks.ended.notify_waiters();
     }
 }
 
 async fn infer(tasks: Tasks, server: Arc<Server>, call: Infer, signals: Arc<Signals>) {
     let id = call.task_id.clone();
+    let _call = tasks.models.availability.call(&call.llm_name);
     let mut asking: BoxFuture<'static, Answer> = Box::pin(tasks.models.clone().ask(call));
     let sent = match within(tasks.timing.accept, &mut asking).await {
         Some(Answer::Whole(line)) => upload::whole(&server, &id, line).await,
         Some(begun) => upload::streamed(&server, &id, begun.into(), &signals, &tasks.timing).await,
         None => upload::streamed(&server, &id, Lines::asking(asking), &signals, &tasks.timing).await,
     };
-    judge(&id, sent);
+    settle(&server, &id, sent).await;
 }
 
 async fn wake(tasks: Tasks, server: Arc<Server>, call: Wake) {
@@ -145,10 +167,10 @@ async fn wake(tasks: Tasks, server: Arc<Server>, call: Wake) {
     // Two small requests: nothing is held back, and nobody waits for the bytes of one.
     let accepted = upload::whole(&server, &task_id, ACCEPTED).await;
     if accepted.is_err() {
-        return judge(&task_id, accepted);
+        return settle(&server, &task_id, accepted).await;
     }
     let line = wake::wake(&tasks.models, &llm_name, max_wait_seconds, first).await;
-    judge(&task_id, upload::whole(&server, &task_id, line).await);
+    settle(&server, &task_id, upload::whole(&server, &task_id, line).await).await;
 }
 
 /// While it lives, only the wake speaks for the provider.
@@ -164,15 +186,5 @@ impl Drop for Waking<'_> {
             self.tasks.models.availability.end_wake(self.name);
             self.tasks.models.availability.look_again();
         }
-    }
-}
-
-/// A result that nobody wants any more is no trouble.
-fn judge(id: &str, sent: Result<(), CallError>) {
-    let Err(error) = sent else { return };
-    if let Some(StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::GONE) = error.status() {
-        debug!("task {id}: {error}");
-    } else {
-        warn!("the result of task {id} could not be delivered: {error}");
     }
 }

@@ -116,12 +116,11 @@ pub async fn streamed(
         sent = &mut upload => return sent,
         () = signals.unacked(timing.ack) => {}
     }
-    if server.batch_for(timing.batched) {
+    if server.batch() {
         warn!(
             "something between here and {} holds uploads back (a proxy that buffers requests?): \
-             results go in small batches for the next {} s",
-            server.endpoint.url,
-            timing.batched.as_secs()
+             from now on results go there in small batches",
+            server.endpoint.url
         );
     }
     // What this upload holds arrives when it ends; until then the server must know that the task is being worked on.

@@ -1,23 +1,25 @@
 //! Bringing a model server up.
 
+mod started;
+
 use crate::{
     availability::is_up,
     config::{Provider, Recipe, Wake},
     http::{Payload, read_all, within},
     json::{answer_line, error_line},
     model::{Models, label},
+    secret::Secret,
 };
 use bytes::Bytes;
 use hyper::{
-    Method, Request,
+    Method, Request, Uri,
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
 };
-use std::{collections::BTreeMap, process::Stdio, time::Duration};
-use tokio::{
-    process::Command,
-    time::{Instant, sleep},
-};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::{Instant, sleep};
 use tracing::info;
+
+pub use started::Started;
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const LARGEST_ANSWER: usize = 1024 * 1024;
@@ -64,51 +66,68 @@ async fn bring_up(models: &Models, provider: &Provider, wake: &Wake, follows: bo
     tokio::select! {
         biased;
         () = &mut up => return Ok(()),
-        done = follow(models, &wake.recipe), if follows => done?,
+        done = follow(models, &provider.name, &wake.recipe), if follows => done?,
     }
     up.await;
     Ok(())
 }
 
-async fn follow(models: &Models, recipe: &Recipe) -> Result<(), String> {
+async fn follow(models: &Models, name: &str, recipe: &Recipe) -> Result<(), String> {
     match recipe {
-        Recipe::Command { command, args } => run(command, args).await,
+        Recipe::Command { command, args } => models.started.run(name, command, args).await,
         Recipe::Http { url, method, headers, body } => {
             let request = request(url, method, headers, body.as_ref())?;
-            let answer = models.client.send(request).await.map_err(|failure| format!("{url}: {failure}"))?;
+            let origin = origin(request.uri());
+            let answer = models.client.send(request).await.map_err(|failure| format!("{origin}: {failure}"))?;
             let status = answer.status();
             let _ = read_all(answer.into_body(), LARGEST_ANSWER).await;
-            if status.is_success() { Ok(()) } else { Err(format!("{url} answered {}", status.as_u16())) }
+            if status.is_success() { Ok(()) } else { Err(format!("{origin} answered {}", status.as_u16())) }
         }
     }
 }
 
-async fn run(command: &str, args: &[String]) -> Result<(), String> {
-    let mut program = Command::new(command);
-    program.args(args).stdin(Stdio::null()).stdout(Stdio::null());
-    let mut child = program.spawn().map_err(|error| format!("`{command}` cannot be started: {error}"))?;
-    let status = child.wait().await.map_err(|error| format!("`{command}`: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("`{command}` failed: {status}")) }
+/// Scheme, host and port; what else a URL holds may be a secret, and errors reach callers and the log.
+fn origin(url: &Uri) -> String {
+    let (scheme, host) = (url.scheme_str().unwrap_or("http"), url.host().unwrap_or_default());
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{scheme}://{host}{port}")
 }
 
 fn request(
-    url: &str,
+    url: &Secret,
     method: &str,
-    headers: &BTreeMap<String, String>,
-    body: Option<&String>,
+    headers: &BTreeMap<String, Secret>,
+    body: Option<&Secret>,
 ) -> Result<Request<Payload>, String> {
-    let mut request = Request::new(Payload::Whole(body.cloned().unwrap_or_default().into()));
-    *request.uri_mut() = url.parse().map_err(|_| format!("`{url}` is no URL"))?;
+    let text = body.map(Secret::expose).unwrap_or_default();
+    let mut request = Request::new(Payload::Whole(Bytes::copy_from_slice(text.as_bytes())));
+    *request.uri_mut() = url.expose().parse().map_err(|_| "the recipe's `url` is none".to_owned())?;
     *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| format!("`{method}` is no method"))?;
     if body.is_some() {
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     for (name, value) in headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no header"))?;
-        // The value may be a secret.
-        let mut value = HeaderValue::from_str(value).map_err(|_| format!("`{name}` has a value that is none"))?;
+        let mut value =
+            HeaderValue::from_str(value.expose()).map_err(|_| format!("`{name}` has a value that is none"))?;
         value.set_sensitive(true);
         request.headers_mut().insert(name, value);
     }
     Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_url_only_where_it_points_is_shown() {
+        for (url, shown) in [
+            ("https://me:s3cret@h:8443/s3cret?key=s3cret", "https://h:8443"),
+            ("http://[::1]:1/s3cret", "http://[::1]:1"),
+            ("http://h", "http://h"),
+        ] {
+            assert_eq!(origin(&url.parse().expect("a URL")), shown);
+        }
+    }
 }

@@ -25,6 +25,8 @@ pub enum Finding {
     Down(String),
     /// It lists its models, and ours is not one of them.
     Missing(Vec<String>),
+    /// It was not asked, for want of its key.
+    Locked(String),
 }
 
 #[derive(Deserialize)]
@@ -47,7 +49,7 @@ pub async fn probe(client: &Client, provider: &Provider) -> Finding {
 async fn ask(client: &Client, provider: &Provider) -> Finding {
     let request = match request(provider, Method::GET, "/v1/models", Payload::empty()).await {
         Ok(request) => request,
-        Err(why) => return Finding::Down(why),
+        Err(why) => return Finding::Locked(why),
     };
     let answer = match client.send(request).await {
         Ok(answer) => answer,
@@ -80,6 +82,16 @@ fn is_model(id: &str, provider: &Provider) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ApiKey;
+    use tokio_util::task::TaskTracker;
+
+    #[tokio::test]
+    async fn a_key_that_cannot_be_read_is_not_the_servers_fault() {
+        let mut provider = Provider::new("p", Kind::Vllm, "m", None).expect("valid");
+        provider.api_key = Some(ApiKey::File("/nowhere/key".into()));
+        let found = probe(&Client::new(ANSWER_WITHIN, &TaskTracker::new()), &provider).await;
+        assert!(matches!(&found, Finding::Locked(why) if why.contains("the API key file /nowhere/key")), "{found:?}");
+    }
 
     #[test]
     fn a_model_is_known_by_its_id() {

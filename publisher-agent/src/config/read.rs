@@ -3,8 +3,9 @@
 use super::{
     ApiKey, Config, Echo, Kind, Provider, Recipe, Wake,
     fields::{Fields, Findings, Problem},
+    secrets,
 };
-use crate::base_url;
+use crate::{base_url, secret::Secret};
 use hyper::{Method, header::HeaderName, header::HeaderValue};
 use mcpctl_events::wire::publish::AgentEntry;
 use serde_json::value::RawValue;
@@ -38,7 +39,7 @@ fn whole(mut fields: Fields<'_>, found: &mut Findings) -> (Vec<Provider>, Vec<Ag
         for one in llm.objects("providers", found) {
             let at = one.at("name");
             let provider = provider(one, found);
-            check_name(&provider.name, &at, &mut names, found);
+            check_own_name(&provider.name, &at, &mut names, found);
             providers.push(provider);
         }
     }
@@ -46,22 +47,37 @@ fn whole(mut fields: Fields<'_>, found: &mut Findings) -> (Vec<Provider>, Vec<Ag
     for one in fields.objects("agents", found) {
         let at = one.at("name");
         let agent = agent(one, found);
-        check_name(&agent.name, &at, &mut names, found);
+        check_own_name(&agent.name, &at, &mut names, found);
         agents.push(agent);
     }
     (providers, agents)
 }
 
-/// An empty name was reported where it was read.
-fn check_name(name: &str, at: &str, names: &mut BTreeSet<String>, found: &mut Findings) {
-    if name.is_empty() {
-        return;
-    }
-    if !is_name(name) {
-        found.problem(at, format!("`{name}` is no name: use a-z, 0-9 and `. _ -` inside, at most 100 characters"));
-    } else if !names.insert(name.to_owned()) {
+fn check_own_name(name: &str, at: &str, names: &mut BTreeSet<String>, found: &mut Findings) {
+    if check_name(name, at, found) && !name.is_empty() && !names.insert(name.to_owned()) {
         found.problem(at, format!("`{name}` is there twice"));
     }
+}
+
+/// The registry takes no other names, be they ours or of something that we refer to. An empty name was reported where
+/// it was read.
+fn check_name(name: &str, at: &str, found: &mut Findings) -> bool {
+    let good = name.is_empty() || is_name(name);
+    if !good {
+        found.problem(at, format!("`{name}` is no name: use a-z, 0-9 and `. _ -` inside, at most 100 characters"));
+    }
+    good
+}
+
+/// The name of something that there may be.
+fn reference(fields: &mut Fields<'_>, key: &str, found: &mut Findings) -> Option<String> {
+    let at = fields.at(key);
+    let name = fields.text(key, found)?;
+    if name.is_empty() {
+        found.problem(&at, "must not be empty");
+    }
+    check_name(&name, &at, found);
+    Some(name)
 }
 
 fn is_name(name: &str) -> bool {
@@ -76,7 +92,7 @@ fn provider(mut fields: Fields<'_>, found: &mut Findings) -> Provider {
     let kind = kind(&mut fields, found);
     let model = fields.required("model", found);
     let base = base(&mut fields, kind, found);
-    let extra_config = fields.opaque("extraConfig", found);
+    let extra_config = extra_config(&mut fields, found);
     let echo = match (&extra_config, kind) {
         (Some(raw), Some(Kind::Echo)) => echo(raw, &fields.at("extraConfig"), found),
         _ => Echo::default(),
@@ -89,7 +105,7 @@ fn provider(mut fields: Fields<'_>, found: &mut Findings) -> Provider {
         api_key: fields.object("apiKey", found).and_then(|key| api_key(key, found)),
         tier: fields.text("tier", found),
         description: fields.text("description", found),
-        pool_name: fields.text("poolName", found),
+        pool_name: reference(&mut fields, "poolName", found),
         publish: fields.flag("publish", found).unwrap_or(false),
         max_concurrent: fields.number("maxConcurrent", 1, 100_000, found),
         labels: fields.strings("labels", "an object of strings", found),
@@ -99,6 +115,15 @@ fn provider(mut fields: Fields<'_>, found: &mut Findings) -> Provider {
     };
     fields.done(found);
     provider
+}
+
+fn extra_config(fields: &mut Fields<'_>, found: &mut Findings) -> Option<Box<RawValue>> {
+    let extra_config = fields.opaque("extraConfig", found)?;
+    if let Some(key) = secrets::find(&extra_config) {
+        let reason = format!("`{key}` looks like a secret, and all of this is published: use the provider's `apiKey`");
+        found.problem(&fields.at("extraConfig"), reason);
+    }
+    Some(extra_config)
 }
 
 /// None after a problem.
@@ -175,24 +200,27 @@ fn http_recipe(fields: &mut Fields<'_>, found: &mut Findings) -> Recipe {
     if Method::from_bytes(method.as_bytes()).is_err() {
         found.problem(&fields.at("method"), "is no HTTP method");
     }
-    let headers: BTreeMap<String, String> =
+    let headers: BTreeMap<String, Secret> =
         fields.strings("headers", "an object of strings", found).unwrap_or_default();
     for (name, value) in &headers {
-        if HeaderName::from_bytes(name.as_bytes()).is_err() || HeaderValue::from_str(value).is_err() {
+        if HeaderName::from_bytes(name.as_bytes()).is_err() || HeaderValue::from_str(value.expose()).is_err() {
             found.problem(&format!("{}/{name}", fields.at("headers")), "is no HTTP header");
         }
     }
-    let body = fields.raw("body").map(|raw| serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned()));
-    Recipe::Http { url, method, headers, body }
+    let body = fields.raw("body").map(|raw| serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().into()));
+    Recipe::Http { url: url.into(), method, headers, body }
 }
 
 fn agent(mut fields: Fields<'_>, found: &mut Findings) -> AgentEntry {
+    let name = fields.required("name", found);
+    let llm_name = fields.required("llm", found);
+    check_name(&llm_name, &fields.at("llm"), found);
     let agent = AgentEntry {
-        name: fields.required("name", found),
-        llm_name: fields.required("llm", found),
+        name,
+        llm_name,
         description: fields.text("description", found),
         system_prompt: fields.text("systemPrompt", found),
-        project: fields.text("project", found),
+        project: reference(&mut fields, "project", found),
         default_params: fields.opaque("defaultParams", found),
         extras: fields.opaque("extras", found),
         labels: fields.strings("labels", "an object of strings", found),
@@ -233,10 +261,20 @@ mod tests {
         let Some(Wake { recipe: Recipe::Http { method, body, .. }, max_wait_seconds: 5 }) = &ollama.wake else {
             panic!("{:?}", ollama.wake)
         };
-        assert_eq!((method.as_str(), body.as_deref()), ("POST", Some(r#"{"n": 1.50}"#)));
+        assert_eq!((method.as_str(), body.as_ref().map(Secret::expose)), ("POST", Some(r#"{"n": 1.50}"#)));
         let params = read.agents[0].default_params.as_ref().map(|raw| raw.get());
         assert_eq!(params, Some(r#"{"temperature": 0.20}"#));
         assert!(read.warnings.is_empty(), "{:?}", read.warnings);
+    }
+
+    #[test]
+    fn what_a_wake_sends_is_never_shown() {
+        let read = config(
+            r#"{"llm": {"providers": [{"name": "o", "type": "ollama", "model": "m", "wake": {"type": "http",
+              "url": "http://h/s3cret", "headers": {"authorization": "Bearer s3cret"}, "body": "s3cret"}}]}}"#,
+        );
+        let shown = format!("{:?}", read.expect("valid"));
+        assert!(shown.contains("authorization") && !shown.contains("s3cret"), "{shown}");
     }
 
     #[test]
@@ -264,6 +302,26 @@ mod tests {
             "/agents/0/llm: is required",
             "/agents/1/defaultParams: must be an object",
             "/agents/1/name: `a` is there twice",
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_the_registry_would_refuse_is_refused_here() {
+        let found = problems(
+            r#"{"llm": {"providers": [
+                {"name": "x", "type": "echo", "model": "m", "poolName": "Bad Pool",
+                 "extraConfig": {"max_tokens": 5, "headers": {"X-Api-Key": "s3cret"}}}]},
+              "agents": [{"name": "a", "llm": "No Such NAME", "project": "Bad P"}, {"name": "b", "llm": "x", "project": ""}]}"#,
+        );
+        let no_name = "is no name: use a-z, 0-9 and `. _ -` inside, at most 100 characters";
+        let expected = [
+            "/llm/providers/0/extraConfig: `X-Api-Key` looks like a secret, and all of this is published: \
+             use the provider's `apiKey`",
+            &format!("/llm/providers/0/poolName: `Bad Pool` {no_name}"),
+            &format!("/agents/0/llm: `No Such NAME` {no_name}"),
+            &format!("/agents/0/project: `Bad P` {no_name}"),
+            "/agents/1/project: must not be empty",
         ];
         assert_eq!(found, expected);
     }

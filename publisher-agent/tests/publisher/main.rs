@@ -1,11 +1,15 @@
 //! The publisher between a small registry and a small model server.
 
+mod busy;
 mod model;
+mod polling;
 mod program;
 mod registry;
+mod undelivered;
+mod waking;
 
 use axum::http::StatusCode;
-use mcplocal::{AgentEntry, Endpoint, ServerSource, Settings, Timing, Transport, config::*};
+use mcplocal::{AgentEntry, Endpoint, ServerSource, Settings, Timing, config::*};
 use model::{Model, Reply};
 use registry::Registry;
 use serde_json::{Value, json};
@@ -264,6 +268,8 @@ async fn without_an_ack_later_uploads_go_in_batches() {
     let accepted = registry.uploads("t1").into_iter().any(|upload| upload.sized && upload.text.contains("accepted"));
     assert!(accepted, "the server learns in time that the task was taken");
 
+    registry.seen().forget = true;
+    streams(&registry, 2).await;
     registry.infer("t2", "v", true);
     eventually("all batches", || (registry.lines("t2").len() == 41).then_some(())).await;
     let batches = registry.uploads("t2");
@@ -319,71 +325,6 @@ async fn with_nothing_left_it_disconnects_until_there_is() {
     model.down.store(false, Ordering::SeqCst);
     streams(&registry, 2).await;
     assert_eq!(registry.seen().registers.len(), 2);
-    running.stop().await;
-}
-
-#[tokio::test]
-async fn sleeps_and_wakes() {
-    let (registry, model) = (Registry::start().await, Model::start(Reply::Never).await);
-    model.down.store(true, Ordering::SeqCst);
-    let home = tempfile::tempdir().expect("a folder");
-    let flag = home.path().join("woken");
-    let mut sleepy = provider(&model);
-    let recipe = Recipe::Command { command: "touch".to_owned(), args: vec![flag.display().to_string()] };
-    sleepy.wake = Some(Wake { recipe, max_wait_seconds: 10 });
-    let running = start(settings(&registry, &home, sleepy), home);
-    streams(&registry, 1).await;
-    assert_eq!(registry.seen().registers[0]["providers"][0]["initialStatus"], "hibernating");
-    assert_eq!(registry.seen().registers[0]["providers"][0]["maxWaitSeconds"], 10);
-    registry.send(&json!({"kind": "wake", "taskId": "w1", "llmName": "v", "maxWaitSeconds": 10}));
-    eventually("the recipe followed", || flag.exists().then_some(())).await;
-    assert_eq!(registry.lines("w1").len(), 0, "not up yet");
-    model.down.store(false, Ordering::SeqCst);
-    let lines = complete(&registry, "w1").await;
-    assert_eq!((&lines[0]["status"], &lines[0]["body"]["ok"]), (&json!(200), &json!(true)));
-    eventually("declared active", || {
-        let last = registry.seen().registers.last().cloned()?;
-        (last["providers"][0]["initialStatus"] == "active").then_some(())
-    })
-    .await;
-    running.stop().await;
-}
-
-#[tokio::test]
-async fn a_failed_wake_says_why() {
-    let (registry, model) = (Registry::start().await, Model::start(Reply::Never).await);
-    model.down.store(true, Ordering::SeqCst);
-    let mut sleepy = provider(&model);
-    let recipe = Recipe::Command { command: "false".to_owned(), args: Vec::new() };
-    sleepy.wake = Some(Wake { recipe, max_wait_seconds: 10 });
-    let running = connected(&registry, sleepy).await;
-    registry.send(&json!({"kind": "wake", "taskId": "w1", "llmName": "v", "maxWaitSeconds": 10}));
-    let lines = complete(&registry, "w1").await;
-    assert!(lines[0]["error"].as_str().expect("an error").contains("`false` failed"), "{lines:?}");
-    running.stop().await;
-}
-
-#[tokio::test]
-async fn polls_when_told_to() {
-    let (registry, model) =
-        (Registry::start().await, Model::start(Reply::Whole(StatusCode::OK, "{}".to_owned())).await);
-    let home = tempfile::tempdir().expect("a folder");
-    let polling = Settings { transport: Transport::LongPoll, ..settings(&registry, &home, provider(&model)) };
-    let running = start(polling, home);
-    registry.infer("t1", "v", false);
-    assert_eq!(complete(&registry, "t1").await, [json!({"status": 200, "body": {}})]);
-    assert_eq!(registry.seen().streams.len(), 0);
-    assert_eq!(registry.seen().polls[0]["x-mcpctl-features"], "accept, ack");
-    running.stop().await;
-}
-
-#[tokio::test]
-async fn polls_when_streams_bring_nothing() {
-    let (registry, model) = (Registry::start().await, Model::start(Reply::Never).await);
-    registry.seen().mute = true;
-    let running = connected(&registry, provider(&model)).await;
-    eventually("a poll", || (!registry.seen().polls.is_empty()).then_some(())).await;
-    assert_eq!(registry.seen().streams.len(), 2);
     running.stop().await;
 }
 

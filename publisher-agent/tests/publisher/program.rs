@@ -1,10 +1,11 @@
 //! The program itself: exit codes, and what it says on its way out.
 
-use crate::{eventually, model::*, registry::Registry, streams};
+use crate::{complete, eventually, model::*, registry::Registry, streams};
+use axum::http::StatusCode;
 use serde_json::json;
 use std::{
     fs,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 use tempfile::TempDir;
 
@@ -42,6 +43,41 @@ fn a_missing_configuration_is_exit_2() {
     assert!(stderr(&output).contains("/nowhere/config.json: cannot be read"), "{}", stderr(&output));
 }
 
+#[test]
+fn a_server_that_can_never_be_one_is_exit_2() {
+    let home = tempfile::tempdir().expect("a folder");
+    for more in [&["--token", "t0ken"][..], &[]] {
+        let output = program(&home, &json!({})).args(["--server", "nonsense"]).args(more).output().expect("ran");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("mcplocal: --server: the URL `nonsense` must begin with"), "{output:?}");
+    }
+}
+
+/// Ends the program as a service manager does, and says what it said.
+fn ended(child: Child) -> Output {
+    let kill = Command::new("kill").arg(child.id().to_string()).status().expect("kill ran");
+    assert!(kill.success());
+    child.wait_with_output().expect("ended")
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_set_is_said_at_the_start_and_with_a_call() {
+    let (registry, model) =
+        (Registry::start().await, Model::start(Reply::Whole(StatusCode::OK, "{}".to_owned())).await);
+    let home = tempfile::tempdir().expect("a folder");
+    let config = json!({"llm": {"providers": [
+        {"name": "v", "type": "openai", "model": "m", "url": model.url, "publish": true, "apiKey": {"env": "KEY"}}]}});
+    let mut command = program(&home, &config);
+    let child = command.args(["--server", &registry.url, "--token", "t0ken"]).spawn().expect("started");
+    streams(&registry, 1).await;
+    registry.infer("t1", "v", false);
+    complete(&registry, "t1").await;
+    let said = stderr(&ended(child));
+    let place = format!("{}: /llm/providers/0/apiKey/env", home.path().join("config.json").display());
+    assert!(said.contains(&format!("{place}: the variable KEY is not set")), "{said}");
+    assert!(said.contains("is called without a key: the variable KEY is not set"), "{said}");
+}
+
 #[tokio::test]
 async fn a_signal_ends_it_cleanly_and_no_secret_was_said() {
     let registry = Registry::start().await;
@@ -53,10 +89,8 @@ async fn a_signal_ends_it_cleanly_and_no_secret_was_said() {
     command.env("KEY", "sk-s3cret").env("RUST_LOG", "trace");
     let child = command.args(["--server", &registry.url, "--token", "t0ken"]).spawn().expect("started");
     streams(&registry, 1).await;
-    let kill = Command::new("kill").arg(child.id().to_string()).status().expect("kill ran");
-    assert!(kill.success());
+    let output = ended(child);
     eventually("the stream closed", || registry.seen().out_is_closed().then_some(())).await;
-    let output = child.wait_with_output().expect("ended");
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("connected to"), "{said}");

@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     body::{Body, Bytes},
-    extract::{Path, Request, State},
+    extract::{Path, RawQuery, Request, State},
     http::{HeaderMap, StatusCode, header::CONTENT_LENGTH},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -11,6 +11,7 @@ use axum::{
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
@@ -23,6 +24,10 @@ pub struct Seen {
     pub registers: Vec<Value>,
     pub streams: Vec<HeaderMap>,
     pub polls: Vec<HeaderMap>,
+    /// What each poll asked to be held for.
+    pub waits: Vec<String>,
+    /// How the next polls are refused, the first of them first.
+    pub refused_polls: VecDeque<(StatusCode, Value)>,
     pub heartbeats: usize,
     pub uploads: Vec<Upload>,
     /// The next heartbeat is answered 404.
@@ -31,6 +36,10 @@ pub struct Seen {
     pub mute: bool,
     /// Like a proxy that holds uploads back until they are complete.
     pub buffers: bool,
+    /// Like a proxy that takes no larger uploads.
+    pub largest_upload: Option<usize>,
+    /// The connection breaks under this many uploads, counted from the next one that says more than `accepted`.
+    pub breaks: usize,
     /// Seconds between two pings, as `hello` says; none are sent.
     pub ping: Option<f64>,
     out: Option<mpsc::Sender<String>>,
@@ -166,19 +175,30 @@ async fn open(State(registry): State<Registry>, headers: HeaderMap) -> Response 
     ([("content-type", "text/event-stream")], Body::from_stream(body)).into_response()
 }
 
-async fn poll(State(registry): State<Registry>, headers: HeaderMap) -> Json<Value> {
-    registry.seen().polls.push(headers);
+async fn poll(State(registry): State<Registry>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    let refused = {
+        let mut seen = registry.seen();
+        seen.polls.push(headers);
+        seen.waits.push(query.unwrap_or_default());
+        seen.refused_polls.pop_front()
+    };
+    if let Some((status, body)) = refused {
+        return (status, Json(body)).into_response();
+    }
     for _ in 0..100 {
         let tasks = std::mem::take(&mut registry.seen().queue);
         if !tasks.is_empty() {
-            return Json(json!({"tasks": tasks}));
+            return Json(json!({"tasks": tasks})).into_response();
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    Json(json!({"tasks": []}))
+    Json(json!({"tasks": []})).into_response()
 }
 
-async fn result(State(registry): State<Registry>, Path(task): Path<String>, request: Request) -> StatusCode {
+async fn result(State(registry): State<Registry>, Path(task): Path<String>, request: Request) -> Response {
+    if too_large(&registry, request.headers()) {
+        return (StatusCode::PAYLOAD_TOO_LARGE, "<h1>413 Request Entity Too Large</h1>").into_response();
+    }
     let sized = request.headers().contains_key(CONTENT_LENGTH);
     let buffers = registry.seen().buffers;
     let at = {
@@ -193,7 +213,7 @@ async fn result(State(registry): State<Registry>, Path(task): Path<String>, requ
     while let Some(piece) = body.next().await {
         let Ok(piece) = piece else {
             registry.seen().uploads[at].broken = true;
-            return StatusCode::BAD_REQUEST;
+            return StatusCode::BAD_REQUEST.into_response();
         };
         if buffers && !sized {
             held.push(piece);
@@ -208,6 +228,22 @@ async fn result(State(registry): State<Registry>, Path(task): Path<String>, requ
     for piece in held {
         seen.uploads[at].text.push_str(std::str::from_utf8(&piece).expect("utf-8"));
     }
+    if seen.breaks > 0 && !seen.uploads[at].is_only_accepted() {
+        seen.breaks -= 1;
+        seen.uploads[at].broken = true;
+        return broken();
+    }
     seen.uploads[at].complete = true;
-    StatusCode::ACCEPTED
+    StatusCode::ACCEPTED.into_response()
+}
+
+fn too_large(registry: &Registry, headers: &HeaderMap) -> bool {
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    registry.seen().largest_upload.zip(length).is_some_and(|(largest, length)| length > largest)
+}
+
+/// An answer within which the connection is lost.
+fn broken() -> Response {
+    let lost = stream::once(async { Err::<Bytes, _>(std::io::Error::other("lost")) });
+    Body::from_stream(lost).into_response()
 }
