@@ -67,6 +67,9 @@ pub fn offline<D: Stored>(app: &App, title: &str, row: &Row<D>) -> ApiError {
     let lease = row.session.as_ref().and_then(|session| app.leases.get(session));
     let heard_at = row.last_heartbeat_at.max(lease.map(|lease| lease.heard_at()));
     let message = match (row.inactive_since, heard_at) {
+        (Some(since), _) if row.session.is_none() => {
+            format!("{title} '{}' is offline since {since}: no publisher offers it any more", row.name)
+        }
         (Some(since), _) => format!("{title} '{}' is offline since {since}: its publisher is not connected", row.name),
         (None, Some(at)) => {
             format!("{title} '{}' is offline: its publisher is not connected, it was last heard at {at}", row.name)

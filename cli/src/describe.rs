@@ -127,7 +127,7 @@ impl Row<'_> {
         let published = self.kind == "virtual";
         let how = match (published, self.connected) {
             (true, true) => "virtual (published, and its publisher is connected)",
-            (true, false) => "virtual (published, but its publisher is not connected)",
+            (true, false) => "virtual (its publisher is not connected, or does not offer it now)",
             (false, _) => "public",
         };
         sheet.line("Kind", how);
@@ -193,7 +193,10 @@ mod tests {
         .unwrap();
         let shown = llm_sheet(&llm, &[]);
         assert!(shown.contains("Status:         inactive since T2, disabled by hand\n"), "{shown}");
-        assert!(shown.contains("Kind:           virtual (published, but its publisher is not connected)\n"), "{shown}");
+        assert!(
+            shown.contains("Kind:           virtual (its publisher is not connected, or does not offer it now)\n"),
+            "{shown}"
+        );
         assert!(shown.contains("Labels:         gpu=a100\n") && shown.contains("Agents:         -\n"), "{shown}");
         assert!(!shown.contains("Extra config"), "{shown}");
     }

@@ -12,6 +12,7 @@ pub mod conformance;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;
 
+use crate::hash::Hash;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -62,6 +63,13 @@ pub struct ReadError {
     pub reason: String,
     /// Whether the same call may work later.
     pub retryable: bool,
+}
+
+/// Whether the record at a position has this hash: what was derived from the log there is still of this log.
+pub fn holds(log: &dyn EventLog, position: Position, hash: Hash) -> Result<bool, ReadError> {
+    let page = log.read(Position(position.0.saturating_sub(1)), 1)?;
+    let found = page.entries.first().filter(|entry| entry.position == position);
+    Ok(found.is_some_and(|entry| Hash::of(&entry.bytes) == hash))
 }
 
 /// An append-only log of records.

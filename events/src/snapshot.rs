@@ -5,7 +5,7 @@
 
 use crate::{
     hash::Hash,
-    log::{EventLog, Position},
+    log::{EventLog, Position, holds},
     replica::Replica,
 };
 use serde::{Deserialize, Serialize};
@@ -62,9 +62,7 @@ pub fn decode(bytes: &[u8], log: &dyn EventLog) -> Result<Replica, Unusable> {
 
 fn on_log(replica: &Replica, log: &dyn EventLog) -> bool {
     let Some(hash) = replica.last_hash else { return replica.position == Position::default() };
-    let before = Position(replica.position.0.saturating_sub(1));
-    let page = log.read(before, 1).unwrap_or_default();
-    page.entries.first().is_some_and(|entry| entry.position == replica.position && Hash::of(&entry.bytes) == hash)
+    holds(log, replica.position, hash).unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::{
     store::StoreError,
 };
 use mcpctl_events::{
-    log::{EventLog, Position, ReadError},
+    log::{EventLog, Position, ReadError, holds},
     replay::{ReplayError, each_record, fold_to},
     replica::Replica,
 };
@@ -73,8 +73,20 @@ pub async fn start(log: &SharedLog, tables: &Tables, replica: Replica) -> Result
     let replica = at(log, &checkpoint, replica).await?;
     if replica.stopped().is_none() {
         checkpoint.check(&replica.admission)?;
+        if !in_place(log, &checkpoint).await? {
+            return Err(Mismatch::OtherHistory { tables: checkpoint.sequence }.into());
+        }
     }
     Ok(Projection::new(replica))
+}
+
+/// The same history may be at other places of another file, and the index of events says where they are.
+async fn in_place(log: &SharedLog, checkpoint: &Checkpoint) -> Result<bool, ReadError> {
+    let (log, position, head) = (log.clone(), checkpoint.position, checkpoint.head);
+    if checkpoint.sequence == 0 {
+        return Ok(true);
+    }
+    blocking(move || holds(&*log, position, head)).await
 }
 
 async fn at(log: &SharedLog, checkpoint: &Checkpoint, replica: Replica) -> Result<Replica, ReadError> {
@@ -91,15 +103,32 @@ async fn at(log: &SharedLog, checkpoint: &Checkpoint, replica: Replica) -> Resul
 /// Brings the tables to the tip of the log, or to where the fold stops. The projection that comes back has nothing
 /// pending.
 pub async fn project(log: &SharedLog, tables: &Tables, projection: Projection) -> Result<Projection, FollowError> {
-    let (log, tables) = (log.clone(), tables.clone());
-    blocking(move || project_blocking(&*log, &tables, projection)).await
+    let (projection, result) = advance(log, tables, projection, &CancellationToken::new()).await;
+    result.map(|()| projection)
+}
+
+/// As [`project`], until `stop`; the projection comes back whatever happens, with what it could not write.
+async fn advance(
+    log: &SharedLog,
+    tables: &Tables,
+    mut projection: Projection,
+    stop: &CancellationToken,
+) -> (Projection, Result<(), FollowError>) {
+    let (log, tables, stop) = (log.clone(), tables.clone(), stop.clone());
+    blocking(move || {
+        let result = project_blocking(&*log, &tables, &mut projection, &stop);
+        (projection, result)
+    })
+    .await
 }
 
 pub(crate) fn project_blocking(
     log: &dyn EventLog,
     tables: &Tables,
-    mut projection: Projection,
-) -> Result<Projection, FollowError> {
+    projection: &mut Projection,
+    stop: &CancellationToken,
+) -> Result<(), FollowError> {
+    write(tables, projection)?;
     let after = projection.replica().position;
     each_record(log, after, workers(), |entry| {
         // What comes before a record that stops the fold is good.
@@ -107,23 +136,30 @@ pub(crate) fn project_blocking(
             return Ok(ControlFlow::Break(()));
         }
         if projection.pending() >= BATCH {
-            write(tables, &mut projection)?;
+            write(tables, projection)?;
+            if stop.is_cancelled() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
         Ok::<_, FollowError>(ControlFlow::Continue(()))
     })?;
-    write(tables, &mut projection)?;
-    Ok(projection)
+    Ok(write(tables, projection)?)
 }
 
 /// The error of a projection that went no further.
-pub(crate) fn to_the_end(projection: Projection) -> Result<Projection, ReplayError> {
-    projection.replica().stopped().map_or(Ok(()), |stopped| Err(stopped.clone()))?;
-    Ok(projection)
+pub(crate) fn to_the_end(projection: &Projection) -> Result<(), ReplayError> {
+    projection.replica().stopped().map_or(Ok(()), |stopped| Err(stopped.clone().into()))
 }
 
-/// Writes what is pending.
+/// Writes what is pending, and before it what could not be written the last time.
 pub(crate) fn write(tables: &Tables, projection: &mut Projection) -> Result<(), StoreError> {
-    projection.batch().map_or(Ok(()), |batch| tables.apply_blocking(&batch))
+    while let Some(batch) = projection.batch() {
+        if let Err(error) = tables.apply_blocking(&batch) {
+            projection.put_back(batch);
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// Follows the log until `stop`, as a process of its own does. While another projector moves the checkpoint, this one
@@ -132,12 +168,13 @@ pub(crate) fn write(tables: &Tables, projection: &mut Projection) -> Result<(), 
 /// # Errors
 /// What no retry can help: an altered or newer history, tables of another log.
 pub async fn follow(log: SharedLog, tables: Tables, stop: CancellationToken) -> Result<(), FollowError> {
-    let mut replica = Replica::default();
+    let mut kept = None;
     while !stop.is_cancelled() {
-        match tail(&log, &tables, replica, &stop).await {
+        match tail(&log, &tables, &mut kept, &stop).await {
             Ok(()) => return Ok(()),
             Err(error) if error.is_lost_checkpoint() => {
                 tracing::warn!("another projector writes these tables: waiting until it stops");
+                kept = None;
                 wait_for_stall(&log, &tables, &stop).await;
             }
             Err(error) if error.is_retryable() => {
@@ -146,17 +183,34 @@ pub async fn follow(log: SharedLog, tables: Tables, stop: CancellationToken) -> 
             }
             Err(error) => return Err(error),
         }
-        replica = Replica::default();
     }
     Ok(())
 }
 
-async fn tail(log: &SharedLog, tables: &Tables, replica: Replica, stop: &CancellationToken) -> Result<(), FollowError> {
-    let mut projection = start(log, tables, replica).await?;
+/// Goes on with the projection that an earlier error left, so that a full disk does not cost a fold of the whole log
+/// each time.
+async fn tail(
+    log: &SharedLog,
+    tables: &Tables,
+    kept: &mut Option<Projection>,
+    stop: &CancellationToken,
+) -> Result<(), FollowError> {
+    let mut projection = match kept.take() {
+        Some(projection) => projection,
+        None => start(log, tables, Replica::default()).await?,
+    };
     tracing::info!(sequence = projection.replica().admission.last_sequence, "the projector follows the log");
     while !stop.is_cancelled() {
-        projection = to_the_end(project(log, tables, projection).await?)?;
-        wait(log, projection.replica().position).await?;
+        let (now, result) = advance(log, tables, projection, stop).await;
+        projection = now;
+        let waited = match result.and_then(|()| Ok(to_the_end(&projection)?)) {
+            Ok(()) => wait(log, projection.replica().position).await.map_err(FollowError::from),
+            failed => failed,
+        };
+        if let Err(error) = waited {
+            *kept = Some(projection);
+            return Err(error);
+        }
     }
     Ok(())
 }

@@ -185,6 +185,7 @@ fn token(state: &State, name: &Name) -> Option<Token> {
 pub struct Projection {
     replica: Replica,
     pending: Option<Batch>,
+    unwritten: Option<Batch>,
 }
 
 impl Projection {
@@ -192,7 +193,7 @@ impl Projection {
     pub fn new(mut replica: Replica) -> Self {
         replica.state.track_touched();
         replica.state.take_touched();
-        Self { replica, pending: None }
+        Self { replica, pending: None, unwritten: None }
     }
 
     /// Takes the next record of the log.
@@ -213,12 +214,20 @@ impl Projection {
         self.pending.as_ref().map_or(0, |batch| batch.events.len())
     }
 
-    /// What the tables do not hold yet.
+    /// What the tables do not hold yet; first what was put back.
     pub fn batch(&mut self) -> Option<Batch> {
+        if self.unwritten.is_some() {
+            return self.unwritten.take();
+        }
         let mut batch = self.pending.take()?;
         let touched = self.replica.state.take_touched();
         batch.rows(&self.replica.state, touched);
         Some(batch)
+    }
+
+    /// Keeps a batch that could not be written.
+    pub fn put_back(&mut self, batch: Batch) {
+        self.unwritten = Some(batch);
     }
 
     /// The replica as it stands.

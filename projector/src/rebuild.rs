@@ -12,6 +12,7 @@ use mcpctl_events::{
     replica::Replica,
 };
 use std::{ops::ControlFlow, path::Path};
+use tokio_util::sync::CancellationToken;
 
 /// What a rebuild made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +35,9 @@ pub async fn rebuild(log: &SharedLog, dir: &Path) -> Result<Rebuilt, FollowError
 
 fn fill(log: &dyn EventLog, dir: &Path) -> Result<Rebuilt, FollowError> {
     let rebuilding = Rebuilding::begin(dir)?;
-    let projection = project_blocking(log, rebuilding.tables(), Projection::new(Replica::default()))?;
-    let mut projection = to_the_end(projection)?;
+    let mut projection = Projection::new(Replica::default());
+    project_blocking(log, rebuilding.tables(), &mut projection, &CancellationToken::new())?;
+    to_the_end(&projection)?;
     // From here on the live tables stand still: what they hold beyond the new ones is the last bit.
     let live = rebuilding.stop_live()?;
     if let Some(live) = &live {

@@ -42,6 +42,8 @@ pub enum StoreError {
     Sql {
         /// Its file.
         file: PathBuf,
+        /// Whether it may pass by itself.
+        transient: bool,
         /// The database's words.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -58,6 +60,16 @@ pub enum StoreError {
     DiskFull {
         /// The file that did not fit.
         file: PathBuf,
+    },
+    /// What these events change cannot be written, now or later.
+    #[error("events {first} to {last} cannot be written to the read tables ({source}): run `mcpd-projector rebuild`")]
+    Refused {
+        /// Sequence of the first one.
+        first: u64,
+        /// Sequence of the last one.
+        last: u64,
+        /// The database's words.
+        source: Box<Self>,
     },
     /// Somebody else moved the checkpoint; nothing was written.
     #[error("another projector moved the checkpoint of the read tables away from sequence {expected}")]
@@ -113,7 +125,11 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call may work later, as it is.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Sql { .. } | Self::File { .. } | Self::DiskFull { .. })
+        match self {
+            Self::Sql { transient, .. } => *transient,
+            Self::File { .. } | Self::DiskFull { .. } => true,
+            _ => false,
+        }
     }
 }
 
@@ -231,8 +247,8 @@ impl Tables {
 
     /// See [`checkpoint`](Self::checkpoint).
     pub fn checkpoint_blocking(&self) -> Result<Checkpoint, StoreError> {
-        let (checkpoint, superseded) = checkpoint::read(&self.live())?;
-        if superseded && self.refresh_blocking()? {
+        let (checkpoint, superseded_by) = checkpoint::read(&self.live())?;
+        if superseded_by.is_some() && self.refresh_blocking()? {
             return Ok(checkpoint::read(&self.live())?.0);
         }
         Ok(checkpoint)
@@ -292,12 +308,18 @@ impl Generation {
 
     fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
         let (advance, script) = (checkpoint::advance(batch), script(batch));
-        self.writer().transact(|writer| {
+        let applied = self.writer().transact(|writer| {
             // Whoever lost the checkpoint has nothing to undo.
             if writer.execute(&advance)? == 0 {
                 return Err(StoreError::CheckpointMoved { expected: batch.previous });
             }
             run(writer, &script)
+        });
+        applied.map_err(|error| match error {
+            StoreError::Sql { transient: false, .. } => {
+                StoreError::Refused { first: batch.previous + 1, last: batch.sequence, source: error.into() }
+            }
+            other => other,
         })
     }
 }

@@ -171,15 +171,19 @@ impl Streamed {
         self.check(fed);
     }
 
-    /// An answer that ends as HTTP says it should is complete, also without `[DONE]`.
+    /// Only `[DONE]` says that an answer is complete: a model server that dies within it may well end its HTTP body as
+    /// it should. An event that is cut off is none, but for a last `[DONE]` without its empty line.
     fn ended(&mut self) {
         let Self { parser, out, chunks, done, .. } = self;
-        let fed = parser.finish(&mut |event| put(event, out, chunks, done));
+        let last = &mut |event: sse::Event<'_>| {
+            if event.data == b"[DONE]" {
+                put(event, out, chunks, done);
+            }
+        };
+        let fed = parser.finish(last);
         self.check(fed);
-        if !mem::replace(&mut self.done, true) {
-            chunk_line(&mut self.out, b"[DONE]");
-        }
-        self.body = None;
+        let why = format!("ended its answer after {} chunks without [DONE]", self.chunks);
+        self.fail(&why);
     }
 
     fn broken(&mut self) {

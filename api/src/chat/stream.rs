@@ -79,6 +79,8 @@ async fn next(mut speaking: Speaking) -> (Bytes, Option<Speaking>) {
             }
         };
         match reply::take(&mut speaking.answer, &data) {
+            // All of it was said; some model servers leave out what should come after.
+            Err(_) if speaking.answer.finish_reason.is_some() => return (end(speaking).await, None),
             Err(error) => return (fail(speaking, error).await, None),
             Ok(piece) => {
                 let thinking = piece.reasoning.map(|delta| event(&ChatEvent::Thinking { delta }));

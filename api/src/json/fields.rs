@@ -192,7 +192,7 @@ impl<'a> Fields<'a> {
         let extra = serde_json::from_str::<Extra<'_>>(params.get());
         let is_object = |extra: Extra<'_>| extra.extra.is_none_or(|extra| extra.get().starts_with('{'));
         if !extra.is_ok_and(is_object) {
-            self.problem(&format!("{name}/extra"), "is an object");
+            self.problem_at(&format!("{}/extra", self.at(name)), "is an object");
         }
         Some(params)
     }

@@ -23,6 +23,7 @@ use mcpctl_events::{
     definition::{AgentDefinition, Pin},
     event::Subject,
     name::Name,
+    state::{Llm as StoredLlm, State as Registry},
     wire::{error::ErrorBody, rows::Agent},
 };
 use mcpctl_projector::store::AgentFilter;
@@ -53,13 +54,15 @@ pub async fn index(
 fn is_callable(app: &App, row: &Agent) -> bool {
     let own = row.status == "active" && !row.disabled && row.connected;
     own && app.look(|state| {
-        let agent = state.agents.get(&row.name);
-        let llm = agent.and_then(|agent| crate::call::pinned_llm(state, &agent.definition.llm));
-        llm.is_some_and(|llm| {
-            let llm = present::llm(app, state, &llm);
-            llm.status != "inactive" && !llm.disabled && llm.connected
-        })
+        let Some(agent) = state.agents.get(&row.name) else { return false };
+        pinned(state, &agent.definition.llm).any(|llm| super::llms::is_callable(&present::llm(app, state, llm)))
     })
+}
+
+/// The Llms that a pin means: one by its id, or the members of a pool.
+fn pinned<'a>(state: &'a Registry, pin: &'a Pin) -> impl Iterator<Item = &'a Arc<StoredLlm>> {
+    let pool = if pin.id.is_none() { state.pool(&pin.name) } else { None };
+    pin.id.and_then(|id| state.llms.by_id(id)).into_iter().chain(pool.into_iter().flatten())
 }
 
 /// Reads an agent.
@@ -114,7 +117,9 @@ pub async fn replace(
     let name = path_name::<AgentDefinition>(&app, &name)?;
     let body = json::read_body(body, app.config.args.max_body).await?;
     let key = idempotency(&headers, &caller, &format!("PUT /agents/{name}"), &body)?;
-    let definition = replacement(&name, &body)?;
+    // A row that is not there has no name to be wrong about: that it is not there is what is said then.
+    let there = app.look(|state| state.agents.get(&name).is_some());
+    let definition = replacement(there.then_some(&name), &body)?;
     let put = Put { name: name.clone(), if_match: if_match(&headers)?, definition };
     let mut written = write(&app, &caller, Command::PutAgent(put), key, query).await?;
     let row = left(&app, &mut written, &name).await?;
@@ -129,10 +134,11 @@ fn new(body: &[u8]) -> Result<(Name, AgentDefinition), ApiError> {
     problems.check(name.zip(definition))
 }
 
-fn replacement(name: &Name, body: &[u8]) -> Result<AgentDefinition, ApiError> {
+fn replacement(name: Option<&Name>, body: &[u8]) -> Result<AgentDefinition, ApiError> {
     let problems = Problems::default();
     let mut fields = Fields::parse(body, &problems)?;
-    if fields.string("name").is_some_and(|given| given != **name) {
+    let given = fields.string("name");
+    if given.zip(name).is_some_and(|(given, name)| given != **name) {
         fields.problem("name", "can't be changed: it is the name in the path");
     }
     let definition = definition(fields);

@@ -51,7 +51,8 @@ pub async fn index(
     Ok(list(&rows, page.next.as_deref(), page.sequence, &uri))
 }
 
-fn is_callable(row: &Llm) -> bool {
+/// Whether calls reach it, or can wake it.
+pub(super) fn is_callable(row: &Llm) -> bool {
     row.status != "inactive" && !row.disabled && row.connected
 }
 
@@ -107,7 +108,9 @@ pub async fn replace(
     let name = path_name::<LlmDefinition>(&app, &name)?;
     let body = json::read_body(body, app.config.args.max_body).await?;
     let key = idempotency(&headers, &caller, &format!("PUT /llms/{name}"), &body)?;
-    let definition = replacement(&name, &body)?;
+    // A row that is not there has no name to be wrong about: that it is not there is what is said then.
+    let there = app.look(|state| state.llms.get(&name).is_some());
+    let definition = replacement(there.then_some(&name), &body)?;
     let put = Put { name: name.clone(), if_match: if_match(&headers)?, definition };
     let mut written = write(&app, &caller, Command::PutLlm(put), key, query).await?;
     let row = left(&app, &mut written, &name).await?;
@@ -122,10 +125,11 @@ fn new(body: &[u8]) -> Result<(Name, LlmDefinition), ApiError> {
     problems.check(name.zip(definition))
 }
 
-fn replacement(name: &Name, body: &[u8]) -> Result<LlmDefinition, ApiError> {
+fn replacement(name: Option<&Name>, body: &[u8]) -> Result<LlmDefinition, ApiError> {
     let problems = Problems::default();
     let mut fields = Fields::parse(body, &problems)?;
-    if fields.string("name").is_some_and(|given| given != **name) {
+    let given = fields.string("name");
+    if given.zip(name).is_some_and(|(given, name)| given != **name) {
         fields.problem("name", "can't be changed: it is the name in the path");
     }
     let definition = definition(fields);

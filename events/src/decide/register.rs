@@ -191,7 +191,9 @@ impl Declaration<'_> {
         let Some(session) = self.state.sessions.get(&self.command.session) else { return };
         for name in D::owned(session).iter().filter(|name| !declared.contains(name)) {
             if let Some(row) = D::table(self.state).get(name) {
-                let data = Transition::new(Cause::Withdrawn, row.status, Status::Inactive, None);
+                let mut data = Transition::new(Cause::Withdrawn, row.status, Status::Inactive, None);
+                // By this very request; once released, the row has no session to ask.
+                data.last_heartbeat_at = Some(self.now);
                 events.push(D::event(name, RowEvent::Deactivated(data)));
             }
         }

@@ -19,6 +19,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+/// A replay makes many small allocations on several threads, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Keeps the read tables with the log. Without a command: until it is stopped.
 #[derive(Debug, Parser)]
 #[command(name = "mcpd-projector", version)]

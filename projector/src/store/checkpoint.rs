@@ -55,19 +55,19 @@ pub(super) fn supersede(by: u64) -> Statement {
     statement
 }
 
-/// The checkpoint, and whether another generation took over.
+/// The checkpoint, and which generation took over, if one did.
 pub(super) fn select() -> Statement {
     Statement::new("SELECT sequence, head, position, log_id, generation, superseded_by FROM projection_checkpoint")
 }
 
 /// Reads the checkpoint of a generation.
-pub(super) fn read(generation: &Generation) -> Result<(Checkpoint, bool), StoreError> {
+pub(super) fn read(generation: &Generation) -> Result<(Checkpoint, Option<u64>), StoreError> {
     let found = generation.readers.fetch(&select(), decode)?.pop();
     found.ok_or_else(|| generation.damaged("the checkpoint is missing"))
 }
 
 /// Reads a row of [`select`].
-pub(super) fn decode(cells: &mut Cells) -> Result<(Checkpoint, bool), String> {
+pub(super) fn decode(cells: &mut Cells) -> Result<(Checkpoint, Option<u64>), String> {
     let checkpoint = Checkpoint {
         sequence: cells.number()?,
         head: cells.parse()?,
@@ -75,5 +75,5 @@ pub(super) fn decode(cells: &mut Cells) -> Result<(Checkpoint, bool), String> {
         log_id: cells.parse_or_null()?,
         generation: cells.number()?,
     };
-    Ok((checkpoint, cells.int_or_null()?.is_some()))
+    Ok((checkpoint, cells.int_or_null()?.map(i64::unsigned_abs)))
 }

@@ -1,7 +1,8 @@
 //! Generations of the tables: a rebuild fills a new one beside the live one, and takes its place.
 //!
-//! `tables.generation` names the live one, `tables-<n>.db`. The file is replaced by a rename, so there is always one
-//! answer. A superseded generation refuses writes; whoever still has it open finds the new one then.
+//! `tables.generation` names the live one, `tables-<n>.db`, or one that says itself by which it was superseded: that note
+//! is the moment of the switch, and the file follows it. A superseded generation refuses writes; whoever still has it
+//! open finds the new one then.
 
 use super::{
     StoreError, Tables, checkpoint, sessions,
@@ -152,9 +153,9 @@ impl Rebuilding {
             // Tables of another version, or damaged ones, may have no such columns.
             let found = writer.fetch(&checkpoint::select(), checkpoint::decode).unwrap_or_default().pop();
             match found {
-                Some((checkpoint, false)) => return Ok(Some(Stopped { writer, checkpoint })),
+                Some((checkpoint, None)) => return Ok(Some(Stopped { writer, checkpoint })),
                 // Another rebuild took over just now: its tables are the live ones.
-                Some((_, true)) if live_number(dir)? != Some(number) => {}
+                Some((_, Some(_))) if live_number(dir)? != Some(number) => {}
                 _ => return Ok(None),
             }
         }
@@ -171,12 +172,13 @@ impl Rebuilding {
         }
         new.writer().settle()?;
         let _locked = lock(self.tables.dir())?;
-        point_to(self.tables.dir(), new.number)?;
-        self.done = true;
         if let Some(live) = &live {
             live.execute(&checkpoint::supersede(new.number))?;
             live.commit()?;
         }
+        // From here on these are the live tables, even if this process ends before it has said so.
+        self.done = true;
+        point_to(self.tables.dir(), new.number)?;
         remove_older(self.tables.dir(), new.number);
         Ok(new.number)
     }
@@ -193,8 +195,26 @@ impl Drop for Rebuilding {
     }
 }
 
-/// The number of the live generation, if there is one.
+/// The number of the live generation, if there is one: from the one that is named on to what took over from it. A
+/// rebuild that was killed within its switch leaves the name behind.
 pub(super) fn live_number(dir: &Path) -> Result<Option<u64>, StoreError> {
+    let Some(mut number) = named_number(dir)? else { return Ok(None) };
+    while let Some(next) = successor(&file_of(dir, number))
+        && next > number
+        && file_of(dir, next).exists()
+    {
+        number = next;
+    }
+    Ok(Some(number))
+}
+
+/// Which generation took over from the one in this file. Tables of another version, or damaged ones, don't say.
+fn successor(file: &Path) -> Option<u64> {
+    let readers = file.exists().then(|| Readers::open(file, Durability::Fold).ok()).flatten()?;
+    readers.fetch(&checkpoint::select(), checkpoint::decode).ok()?.pop()?.1
+}
+
+fn named_number(dir: &Path) -> Result<Option<u64>, StoreError> {
     let file = dir.join(POINTER);
     match fs::read_to_string(&file) {
         Ok(text) => match text.trim().parse() {

@@ -6,7 +6,7 @@ use super::{
     StoreError,
     statement::{Statement, Value},
 };
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, types::ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, functions::FunctionFlags, types::ValueRef};
 use std::{
     path::{Path, PathBuf},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
@@ -51,6 +51,7 @@ pub(crate) fn connect(file: &Path, durability: Durability, access: Access) -> Re
         let conn = Connection::open_with_flags(file, flags)?;
         conn.busy_timeout(BUSY_TIMEOUT)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        lower_all_letters(&conn)?;
         let synchronous = if durability == Durability::Truth { "FULL" } else { "NORMAL" };
         conn.execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON;
@@ -61,6 +62,14 @@ pub(crate) fn connect(file: &Path, durability: Durability, access: Access) -> Re
         Ok(conn)
     };
     open().map_err(|error| sql(file, error))
+}
+
+/// Has `lower` know all letters, as it does in Postgres; SQLite's own knows those of ASCII.
+fn lower_all_letters(conn: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    conn.create_scalar_function("lower", 1, flags, |context| {
+        Ok(context.get::<Option<String>>(0)?.map(|text| text.to_lowercase()))
+    })
 }
 
 /// Runs the statements of a schema, all or nothing.
@@ -101,7 +110,20 @@ fn sql(file: &Path, source: rusqlite::Error) -> StoreError {
     if source.sqlite_error_code() == Some(ErrorCode::DiskFull) {
         return StoreError::DiskFull { file: file.to_owned() };
     }
-    StoreError::Sql { file: file.to_owned(), source: source.into() }
+    let transient = matches!(
+        source.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::OutOfMemory
+                | ErrorCode::OperationInterrupted
+                | ErrorCode::ReadOnly
+        )
+    );
+    StoreError::Sql { file: file.to_owned(), transient, source: source.into() }
 }
 
 fn execute(conn: &Connection, statement: &Statement) -> rusqlite::Result<usize> {

@@ -62,6 +62,9 @@ async fn llms_are_filtered() {
     assert_eq!(llms_with(tables, q("A_B")).await, ["a_b"], "no wildcards");
     assert_eq!(llms_with(tables, q("100% SURE")).await, ["gpt"]);
     assert_eq!(llms_with(tables, q("größtes \"q")).await, ["qwen"], "in the description");
+    for any_case in ["ÄPFEL", "äpfel", "Äpfel"] {
+        assert_eq!(llms_with(tables, q(any_case)).await, ["gpt"], "{any_case}");
+    }
     let pool = |pool: &str| LlmFilter { pool: Some(pool.to_owned()), ..LlmFilter::default() };
     assert_eq!(llms(tables, pool("big")).await, ["gpt"]);
     assert_eq!(llms(tables, pool("qwen")).await, ["qwen"], "a row without a pool is its own");

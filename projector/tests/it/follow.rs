@@ -57,3 +57,21 @@ async fn the_second_projector_waits_and_takes_over() {
     second.await.unwrap().unwrap();
     assert!(verify(&life.shared(), &tables).await.unwrap().is_clean());
 }
+
+#[tokio::test]
+async fn what_can_never_be_written_stops_the_projector_by_its_sequence() {
+    let (mut life, dir) = (Life::new(), Dir::new());
+    life.register("s", &["a"], &[]).unwrap();
+    let tables = Tables::open(dir.path()).await.unwrap();
+    let projection = start(&life.shared(), &tables, Replica::default()).await.unwrap();
+    project(&life.shared(), &tables, projection).await.unwrap();
+    let (before, next) = (tables.checkpoint().await.unwrap().sequence, life.sequence() + 1);
+    let surplus = format!("INSERT INTO events VALUES ({next}, 1, 't', 's', '')");
+    dir.sql("tables-1.db").execute(&surplus, []).unwrap();
+    life.register("s", &["a", "b"], &[]).unwrap();
+    let stopped = follow(life.shared(), tables.clone(), CancellationToken::new());
+    let error = tokio::time::timeout(Duration::from_secs(10), stopped).await.expect("it stops").unwrap_err();
+    assert!(error.to_string().contains(&format!("events {next} to {}", life.sequence())), "{error}");
+    assert!(!error.is_retryable());
+    assert_eq!(tables.checkpoint().await.unwrap().sequence, before, "all of the batch or nothing");
+}

@@ -158,3 +158,22 @@ async fn those_who_start_together_agree_on_one_generation() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_rebuild_killed_within_its_switch_has_switched() {
+    let (mut life, dir) = (Life::new(), Dir::new());
+    many(&mut life, 3);
+    drop(projected(&life, &dir).await);
+    let old = dir.path().join("tables-1.db");
+    let kept = std::fs::read(&old).unwrap();
+    rebuild(&life.shared(), dir.path()).await.unwrap();
+    // As it is between the commit in the old tables and the new name of the live ones.
+    std::fs::write(&old, kept).unwrap();
+    dir.sql("tables-1.db").execute("UPDATE projection_checkpoint SET superseded_by = 2", []).unwrap();
+    std::fs::write(dir.path().join("tables.generation"), "1\n").unwrap();
+    for open in [Tables::open(dir.path()).await, Tables::open_existing(dir.path()).await] {
+        assert_eq!(open.unwrap().checkpoint().await.unwrap().generation, 2);
+    }
+    assert_eq!(rebuild(&life.shared(), dir.path()).await.unwrap().generation, 3);
+    assert!(!dir.files().iter().any(|file| file.starts_with("tables-1") || file.starts_with("tables-2")));
+}

@@ -203,7 +203,9 @@ mod tests {
         let folder = Folder::new();
         let stream = SqliteHeartbeats::open(folder.file()).unwrap();
         stream.forget(at(9)).unwrap();
-        (1..=5).for_each(|second| drop(stream.append(&heard(second)).unwrap()));
+        for second in 1..=5 {
+            stream.append(&heard(second)).unwrap();
+        }
         stream.forget(at(4)).unwrap();
         assert_eq!(sequences(&stream, 0), [4, 5]);
         stream.forget(at(9)).unwrap();

@@ -106,6 +106,10 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection, OpenError> {
         return Err(OpenError::Missing(path.to_owned()));
     }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    // Its appender was killed, or is just now, between making the file and what is in it.
+    if is_empty(&connection).map_err(|source| OpenError::sqlite(path, source))? {
+        return Err(OpenError::Missing(path.to_owned()));
+    }
     check_format(path, &connection)?;
     Ok(connection)
 }
