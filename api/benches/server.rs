@@ -1,5 +1,6 @@
 //! Figures of a whole server in this process: durable registers over HTTP, and the relay against a publisher that is
 //! in this process too. Prints a table; every figure is of this run only.
+#![allow(clippy::disallowed_methods, reason = "what a test starts ends with its runtime")]
 #![expect(clippy::expect_used, reason = "a bench that cannot run ends with the reason")]
 
 use clap::Parser;

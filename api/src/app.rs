@@ -1,6 +1,8 @@
 //! What every request handler works with.
 
-use crate::{clock::Clock, config::Config, follower::Progress, leases::Leases, relay::Relay, writer::Writer};
+use crate::{
+    clock::Clock, config::Config, follower::Progress, leases::Leases, relay::Relay, upstream::Upstream, writer::Writer,
+};
 use mcpctl_events::{heartbeat::HeartbeatStream, log::EventLog, replica::Replica, state::State};
 use mcpctl_projector::{Tables, store::work::WorkStore};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -41,7 +43,7 @@ pub struct App {
     /// Threads and messages.
     pub work: WorkStore,
     /// For public Llms.
-    pub upstream: reqwest::Client,
+    pub upstream: Upstream,
     /// How often each session opened a stream.
     pub stream_opens: crate::routes::stream::Opens,
     /// Every task that a request leaves behind.

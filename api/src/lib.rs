@@ -25,5 +25,6 @@ mod request;
 pub mod routes;
 pub mod server;
 mod snapshots;
+mod upstream;
 mod vital;
 mod writer;

@@ -4,7 +4,6 @@ use crate::app::App;
 use mcpctl_events::{
     definition::{AgentDefinition, LlmDefinition},
     event::row::Kind,
-    name::SessionId,
     state::{Agent, Connection, Llm, Row, State},
     time::LogTime,
     wire,
@@ -18,37 +17,43 @@ struct Overlay {
     last_heartbeat_at: Option<LogTime>,
 }
 
-/// Answers merge what the tables, or the fold, say of a row with its session's live lease.
-fn overlay<D>(app: &App, row: &Row<D>, connection: Option<&Connection>, heard: Option<LogTime>) -> Overlay {
-    let lease = row.session.as_ref().and_then(|session| app.leases.get(session)).map(|lease| lease.heard_at());
-    let connected = row.kind == Kind::Public || connection.is_some_and(|bound| bound.boot_id == app.boot_id);
-    Overlay { connected, last_heartbeat_at: row.last_heartbeat_at.max(heard).max(lease) }
+/// Answers merge what the tables say of a row with its session's live lease.
+fn live<D>(app: &App, stored: &StoredRow<D>) -> Overlay {
+    let session = stored.row.session.as_ref();
+    let lease = session.and_then(|session| app.leases.get(session)).map(|lease| lease.heard_at());
+    let connected = is_connected(app, &stored.row, stored.connection.as_ref());
+    Overlay { connected, last_heartbeat_at: stored.last_heartbeat_at().max(lease) }
 }
 
-fn connection<'a>(state: &'a State, session: Option<&SessionId>) -> Option<&'a Connection> {
-    state.sessions.get(session?)?.connection.as_ref()
+/// What a write left is shown as the log has it, so that a repeat of the write is shown the same.
+fn left<D>(app: &App, state: &State, row: &Row<D>) -> Overlay {
+    let session = row.session.as_ref().and_then(|session| state.sessions.get(session));
+    let connection = session.and_then(|session| session.connection.as_ref());
+    Overlay { connected: is_connected(app, row, connection), last_heartbeat_at: row.last_heartbeat_at }
+}
+
+fn is_connected<D>(app: &App, row: &Row<D>, connection: Option<&Connection>) -> bool {
+    row.kind == Kind::Public || connection.is_some_and(|bound| bound.boot_id == app.boot_id)
 }
 
 /// An Llm of the tables.
 pub fn stored_llm(app: &App, stored: &StoredRow<LlmDefinition>) -> wire::rows::Llm {
-    let overlay = overlay(app, &stored.row, stored.connection.as_ref(), stored.session_heartbeat_at);
-    llm_row(&stored.row, &overlay)
+    llm_row(&stored.row, &live(app, stored))
 }
 
 /// An agent of the tables.
 pub fn stored_agent(app: &App, stored: &StoredRow<AgentDefinition>) -> wire::rows::Agent {
-    let overlay = overlay(app, &stored.row, stored.connection.as_ref(), stored.session_heartbeat_at);
-    agent_row(&stored.row, &overlay)
+    agent_row(&stored.row, &live(app, stored))
 }
 
-/// An Llm of the fold.
+/// An Llm as a write left it.
 pub fn llm(app: &App, state: &State, row: &Llm) -> wire::rows::Llm {
-    llm_row(row, &overlay(app, row, connection(state, row.session.as_ref()), None))
+    llm_row(row, &left(app, state, row))
 }
 
-/// An agent of the fold.
+/// An agent as a write left it.
 pub fn agent(app: &App, state: &State, row: &Agent) -> wire::rows::Agent {
-    agent_row(row, &overlay(app, row, connection(state, row.session.as_ref()), None))
+    agent_row(row, &left(app, state, row))
 }
 
 fn llm_row(row: &Llm, overlay: &Overlay) -> wire::rows::Llm {

@@ -66,6 +66,7 @@ impl Server {
     ///
     /// # Errors
     /// A vital part of the server died.
+    #[expect(clippy::disallowed_methods, reason = "`stop` waits for the task by its handle")]
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self { parts, background, listener, url, .. } = self;
         tracing::info!(%url, "listening");

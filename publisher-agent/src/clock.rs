@@ -1,12 +1,18 @@
 //! Notices that the machine slept: the wall clock went on while the steady one stood still.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::time::sleep;
 use tracing::info;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A smaller difference is a clock being set right.
 const SLEPT_AT_LEAST: Duration = Duration::from_secs(10);
+
+/// Wall time, in whole seconds since the Unix epoch.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
 
 /// Both clocks at one moment.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +22,7 @@ struct Moment {
 }
 
 impl Moment {
+    #[expect(clippy::disallowed_methods, reason = "this is the place")]
     fn now() -> Self {
         Self { wall: SystemTime::now(), steady: Instant::now() }
     }

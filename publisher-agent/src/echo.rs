@@ -1,6 +1,7 @@
 //! The built-in model: says the last user message back, in the shapes of OpenAI's API.
 
 use crate::{
+    clock,
     config::Provider,
     json::{answer_line, chunk_line},
     lines::Answer,
@@ -12,7 +13,7 @@ use std::{
     collections::VecDeque,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 use tokio::time::{Sleep, sleep};
 use uuid::Uuid;
@@ -77,7 +78,7 @@ pub fn answer(provider: &Provider, path: &str, streaming: bool, request: &[u8]) 
         text: reply.unwrap_or(asked),
         model: ask.model.unwrap_or_else(|| provider.model.clone()),
         id: format!("{}-{}", if chat { "chatcmpl" } else { "cmpl" }, Uuid::new_v4().simple()),
-        created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        created: clock::unix_seconds(),
     };
     if streaming {
         let usage = ask.stream_options.is_some_and(|options| options.include_usage);

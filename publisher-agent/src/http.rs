@@ -243,6 +243,7 @@ mod tests {
     }
 
     /// Asks twice, and says how many connections that took.
+    #[expect(clippy::disallowed_methods, reason = "what a test starts ends with its runtime")]
     async fn connections(between: impl FnOnce(&Client)) -> usize {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let url = format!("http://{}/", listener.local_addr().expect("an address"));

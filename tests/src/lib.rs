@@ -3,6 +3,7 @@
 //!
 //! It knows the programs from outside only: flags, files, HTTP. Nothing here sleeps for a state; it polls with a
 //! deadline. It fails by panicking, and a failing test prints the ends of its programs' logs.
+#![allow(clippy::disallowed_methods, reason = "what a test starts ends with its runtime")]
 #![expect(clippy::missing_panics_doc, reason = "a harness fails by panicking")]
 
 pub mod client;
@@ -15,6 +16,7 @@ pub mod port;
 pub mod program;
 pub mod publisher;
 pub mod random;
+pub mod raw;
 pub mod samples;
 pub mod sse;
 pub mod wait;
@@ -25,4 +27,5 @@ pub use mcpd::Mcpd;
 pub use mcplocal::Mcplocal;
 pub use model::{Model, Reply};
 pub use publisher::Publisher;
+pub use raw::Raw;
 pub use wait::{eventually, within};

@@ -27,7 +27,8 @@ pub(super) async fn call(app: &App, llm: &Llm, path: &'static str, request: &Mod
         return Err(ApiError::new(StatusCode::BAD_GATEWAY, "NO_URL", message));
     };
     let url = endpoint(base, path);
-    let mut post = app.upstream.post(&url).header("content-type", "application/json");
+    let client = app.upstream.client().await.map_err(ApiError::internal)?;
+    let mut post = client.post(&url).header("content-type", "application/json");
     if let Some(key) = key(definition.api_key_ref.as_ref()).await? {
         post = post.bearer_auth(key.expose_secret());
     }

@@ -37,13 +37,13 @@ pub async fn index(
     OriginalUri(uri): OriginalUri,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, ApiError> {
-    query.settle(&app).await?;
     let filter = AgentFilter {
         rows: query.filter(&[])?,
         llm: query.llm.clone(),
         pool: query.pool.clone(),
         project: query.project.clone(),
     };
+    query.settle(&app).await?;
     let page = app.tables.agents(&filter).await.map_err(ApiError::internal)?;
     let rows = page.items.iter().map(|stored| present::stored_agent(&app, stored));
     let rows: Vec<Agent> = rows.filter(|row| query.wants(is_callable(&app, row))).collect();

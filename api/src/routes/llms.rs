@@ -40,11 +40,11 @@ pub async fn index(
     OriginalUri(uri): OriginalUri,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, ApiError> {
-    query.settle(&app).await?;
     let filter = LlmFilter {
         rows: query.filter(&[("llm", query.llm.as_deref()), ("project", query.project.as_deref())])?,
         pool: query.pool.clone(),
     };
+    query.settle(&app).await?;
     let page = app.tables.llms(&filter).await.map_err(ApiError::internal)?;
     let rows = page.items.iter().map(|stored| present::stored_llm(&app, stored));
     let rows: Vec<Llm> = rows.filter(|row| query.wants(is_callable(row))).collect();

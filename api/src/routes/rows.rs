@@ -30,8 +30,8 @@ pub struct ListQuery {
     q: Option<String>,
     limit: Option<String>,
     cursor: Option<String>,
-    callable: Option<bool>,
-    min_sequence: Option<u64>,
+    callable: Option<String>,
+    min_sequence: Option<String>,
     /// Agents: pinned to this Llm or pool.
     pub llm: Option<String>,
     /// Agents: in this project.
@@ -68,17 +68,19 @@ impl ListQuery {
             after: self.cursor.clone(),
             limit: read(&problems, "limit", self.limit.as_deref(), "is a whole number from 1", limit),
         };
+        read(&problems, "callable", self.callable.as_deref(), "is `true` or `false`", flag);
+        read(&problems, "minSequence", self.min_sequence.as_deref(), "is a sequence", sequence);
         problems.check(Some(filter))
     }
 
     /// Only what can be called, if asked so.
     pub fn wants(&self, callable: bool) -> bool {
-        self.callable.is_none_or(|wanted| wanted == callable)
+        self.callable.as_deref().and_then(flag).is_none_or(|wanted| wanted == callable)
     }
 
     /// Waits for the sequence that the caller has seen elsewhere.
     pub async fn settle(&self, app: &App) -> Result<(), ApiError> {
-        let Some(sequence) = self.min_sequence else { return Ok(()) };
+        let Some(sequence) = self.min_sequence.as_deref().and_then(sequence) else { return Ok(()) };
         if tables_reach(app.projected.clone(), sequence, TABLES_WAIT).await {
             return Ok(());
         }
@@ -107,6 +109,14 @@ fn kind(text: &str) -> Option<Kind> {
 
 fn status(text: &str) -> Option<Status> {
     [Status::Active, Status::Inactive, Status::Hibernating].into_iter().find(|status| status.as_str() == text)
+}
+
+fn flag(text: &str) -> Option<bool> {
+    text.parse().ok()
+}
+
+fn sequence(text: &str) -> Option<u64> {
+    text.parse().ok()
 }
 
 fn limit(text: &str) -> Option<u32> {

@@ -50,10 +50,10 @@ pub async fn delete(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Response, ApiError> {
     let thread = own(&app, &caller, &id).await?;
     app.work.delete_thread(thread.id, caller.user.id).await.map_err(ApiError::internal)?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(numbered(&app, StatusCode::NO_CONTENT))
 }
 
 /// Lists a thread's messages.
@@ -77,9 +77,13 @@ pub async fn messages(
     Ok(list(&app, messages.into_iter().map(present).collect::<Vec<_>>()))
 }
 
-/// Threads are on no log; the header says what every list says, how far the registry's tables are.
 fn list(app: &App, items: impl Serialize) -> Response {
-    let mut response = Json(items).into_response();
+    numbered(app, Json(items))
+}
+
+/// Threads are on no log; the header says what it says everywhere, how far the registry's tables are.
+fn numbered(app: &App, response: impl IntoResponse) -> Response {
+    let mut response = response.into_response();
     set_sequence(&mut response, SEQUENCE_HEADER, *app.projected.borrow());
     response
 }

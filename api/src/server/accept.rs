@@ -7,7 +7,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -21,11 +21,11 @@ pub(super) async fn serve(listener: TcpListener, router: Router, app: Arc<App>) 
     let _vital = Vital::new("listener", &app.died);
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener) => accepted,
             () = app.stopping.cancelled() => return,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 app.tasks.spawn(connection(stream, router.clone(), app.stopping.clone(), app.cut.clone()));
             }
             Err(error) => {
@@ -36,12 +36,14 @@ pub(super) async fn serve(listener: TcpListener, router: Router, app: Arc<App>) 
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, stopping: CancellationToken, cut: CancellationToken) {
+async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    let (stream, _) = listener.accept().await?;
     // Without it every small chunk of a stream waits up to 40 ms for the peer's acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection was gone before it began");
-        return;
-    }
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn connection(stream: TcpStream, router: Router, stopping: CancellationToken, cut: CancellationToken) {
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -59,5 +61,17 @@ async fn connection(stream: TcpStream, router: Router, stopping: CancellationTok
     };
     if let Err(error) = outcome {
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn accepted_sockets_do_not_wait_for_acknowledgements() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (_peer, accepted) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), accept(&listener));
+        assert!(accepted.unwrap().nodelay().unwrap());
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     relay::Relay,
     routes::stream::Opens,
     snapshots::Snapshots,
+    upstream::Upstream,
     vital::Vital,
     writer::{Desk, SweepTimes, WriterThread},
 };
@@ -29,7 +30,6 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, RwLock},
     thread::JoinHandle,
-    time::Duration,
 };
 use tokio::{sync::watch, task::JoinHandle as Task};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -62,6 +62,7 @@ pub(super) struct Parts {
     pub snapshots: Snapshots,
 }
 
+#[expect(clippy::disallowed_methods, reason = "`stop` waits for the tasks by their handles")]
 pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> anyhow::Result<Parts> {
     let DbTarget::Sqlite(db) = &config.db;
     make_dir(db)?;
@@ -144,7 +145,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         relay,
         tables,
         work,
-        upstream: upstream()?,
+        upstream: Upstream::default(),
         stream_opens: Opens::default(),
         tasks: TaskTracker::new(),
         stopping: CancellationToken::new(),
@@ -179,15 +180,4 @@ fn open_heartbeats(config: &Config) -> anyhow::Result<Arc<dyn HeartbeatStream>> 
 fn make_dir(dir: &Path) -> anyhow::Result<()> {
     Ok(fs::create_dir_all(dir)
         .map_err(|error| Refused::io(format!("--data-dir: cannot make {}", dir.display()), error))?)
-}
-
-/// The client for public Llms. It follows no redirect: another host never gets the key.
-fn upstream() -> anyhow::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(10))
-        .tcp_nodelay(true)
-        .no_proxy()
-        .build()
-        .context("the HTTP client cannot be made")
 }

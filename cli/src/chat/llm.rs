@@ -4,7 +4,7 @@ use super::options::{LlmOptions, Settings};
 use super::render::Renderer;
 use super::{Events, is_stream, reasoning};
 use crate::client::Client;
-use crate::client::failure::{self, Failure};
+use crate::client::failure;
 use crate::client::route::Route;
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -90,7 +90,12 @@ async fn follow<O: Write, E: Write>(mut events: Events<'_>, renderer: &mut Rende
         if data.trim() == "[DONE]" {
             return Ok(reply.end(renderer)?);
         }
-        let chunk: Value = serde_json::from_str(&data).map_err(|e| Failure::Malformed { reason: e.to_string() })?;
+        let chunk: Value = match serde_json::from_str(&data) {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                return Err(events.failed(format!("the model server sent a chunk that cannot be read: {error}")));
+            }
+        };
         if let Some(error) = chunk.get("error").filter(|e| !e.is_null()) {
             return Err(events.failed(failure::sentence(error).map_or_else(|| error.to_string(), str::to_owned)));
         }

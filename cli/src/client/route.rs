@@ -42,6 +42,11 @@ impl Route {
         self.segments.len() == 1
     }
 
+    /// Whether a model server's own answer may come back, with its status.
+    pub fn is_infer(&self) -> bool {
+        self.segments.last().is_some_and(|last| last == "infer")
+    }
+
     /// The resource that the route is about.
     pub fn subject(&self) -> Option<Subject> {
         match self.segments.as_slice() {

@@ -138,6 +138,7 @@ async fn check(log: &SharedLog, db: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
+#[expect(clippy::disallowed_methods, reason = "waiting for signals ends with the runtime")]
 fn stop_on_signals() -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -1,4 +1,5 @@
 //! The projector against real SQLite files.
+#![allow(clippy::disallowed_methods, reason = "what a test starts ends with its runtime")]
 #![allow(clippy::unwrap_used, reason = "a test that fails should panic")]
 
 mod binary;

@@ -1,4 +1,5 @@
 //! The publisher between a small registry and a small model server.
+#![allow(clippy::disallowed_methods, reason = "what a test starts ends with its runtime")]
 
 mod busy;
 mod model;

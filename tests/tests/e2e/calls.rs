@@ -6,8 +6,12 @@ mod deadlines;
 mod fidelity;
 #[path = "calls/flow.rs"]
 mod flow;
+#[path = "calls/offline.rs"]
+mod offline;
 #[path = "calls/public.rs"]
 mod public;
+#[path = "calls/unread.rs"]
+mod unread;
 
 use mcpctl_tests::{Answer, Mcpd, Publisher, publisher::FEATURES, samples, sse::Sse, within};
 use reqwest::Method;
@@ -56,6 +60,6 @@ impl Setting {
 }
 
 /// The stream of a call that has begun.
-async fn begun(call: JoinHandle<Sse>) -> Sse {
+pub async fn begun(call: JoinHandle<Sse>) -> Sse {
     within("the answer begins", SOON, call).await.expect("no panic")
 }

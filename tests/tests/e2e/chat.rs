@@ -1,5 +1,7 @@
 //! Chatting with agents: threads, what the model is sent, what counts as the reply.
 
+#[path = "chat/params.rs"]
+mod params;
 #[path = "chat/replies.rs"]
 mod replies;
 #[path = "chat/threads.rs"]
@@ -9,13 +11,13 @@ use mcpctl_tests::{Answer, Client, Mcpd, Publisher, samples};
 use serde_json::{Value, json};
 
 /// A server, and a publisher that has Llm `llm` with agent `agent` there.
-struct Setting {
-    mcpd: Mcpd,
-    publisher: Publisher,
+pub struct Setting {
+    pub mcpd: Mcpd,
+    pub publisher: Publisher,
 }
 
 impl Setting {
-    async fn new(flags: &[&str]) -> Self {
+    pub async fn new(flags: &[&str]) -> Self {
         let mcpd = Mcpd::start(flags).await;
         let mut publisher = mcpd.publisher("one");
         let agents = json!([samples::agent("agent", "llm")]);
@@ -26,7 +28,7 @@ impl Setting {
 
     /// Says something to the agent; the model answers with these result objects. Returns what it was sent, and the
     /// answer.
-    async fn turn(&mut self, body: Value, results: &[Value]) -> (Value, Answer) {
+    pub async fn turn(&mut self, body: Value, results: &[Value]) -> (Value, Answer) {
         let client = self.mcpd.client();
         let call = tokio::spawn(async move { client.post("/agents/agent/chat", &body).await });
         let frame: Value = serde_json::from_str(&self.publisher.frame("infer").await).expect("a frame is JSON");

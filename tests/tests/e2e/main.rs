@@ -1,10 +1,17 @@
 //! End-to-end tests of the real programs, one module a topic.
+#![allow(clippy::disallowed_methods, reason = "what a test starts ends with its runtime")]
 
 mod calls;
 mod chat;
 mod durability;
+mod editing;
+mod first_start;
 mod input;
+mod lists;
 mod nodelay;
 mod operations;
 mod publisher;
 mod publishing;
+mod repeats;
+mod sequences;
+mod shutdown;

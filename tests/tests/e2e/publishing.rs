@@ -1,13 +1,19 @@
 //! The publisher's side of the protocol, spoken by hand.
 
+#[path = "publishing/forgotten.rs"]
+mod forgotten;
 #[path = "publishing/polling.rs"]
 mod polling;
+#[path = "publishing/refusals.rs"]
+mod refusals;
 #[path = "publishing/register.rs"]
 mod register;
 #[path = "publishing/results.rs"]
 mod results;
 #[path = "publishing/streams.rs"]
 mod streams;
+#[path = "publishing/sweep.rs"]
+mod sweep;
 
 use mcpctl_tests::{Client, Publisher, eventually, samples};
 use serde_json::{Value, json};

@@ -33,6 +33,33 @@ async fn a_request_arrives_token_for_token_but_for_its_model() {
 }
 
 #[tokio::test]
+async fn a_null_model_is_replaced_and_not_doubled() {
+    let mut setting = Setting::new(&[]).await;
+    for (body, arrives) in [
+        (r#"{"model":null,"messages":[]}"#, r#"{"model":"Qwen/Qwen2.5","messages":[]}"#),
+        (
+            r#"{"a":1e400, "model": null ,"m":{"model":null}}"#,
+            r#"{"a":1e400, "model": "Qwen/Qwen2.5" ,"m":{"model":null}}"#,
+        ),
+    ] {
+        let (call, frame) = setting.call(body.to_owned()).await;
+        assert_eq!(member(&frame, "request"), arrives);
+        let _ = setting.publisher.result(&task_id(&frame), &samples::completion("x")).await.expect(202);
+        let _ = call.await.expect("no panic").expect(200);
+    }
+}
+
+#[tokio::test]
+async fn an_array_is_no_request() {
+    let setting = Setting::new(&[]).await;
+    let client = setting.mcpd.client();
+    for body in [r#"["m",true]"#, "[null,true]", "[]", " [{}]"] {
+        let answer = within("the refusal", super::SOON, client.post_text("/llms/llm/infer", body)).await;
+        answer.refused(400, "INVALID", "is no JSON object");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_comes_back_byte_for_byte() {
     let mut setting = Setting::new(&[]).await;
     for status in [200, 418] {

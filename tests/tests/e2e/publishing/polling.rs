@@ -63,7 +63,23 @@ async fn polls_and_streams_supersede_each_other() {
     let (epoch, _) = publisher.connect("").await;
     assert_eq!(epoch, 3);
     let ended = within("the poll ends", super::SOON, polling).await.expect("no panic");
-    assert_eq!(ended.status, 410, "{}", ended.text);
+    ended.refused(410, "SUPERSEDED", "took over");
+}
+
+#[tokio::test]
+async fn a_poll_ends_with_the_server() {
+    let mut mcpd = Mcpd::start(&[]).await;
+    let (client, publisher) = (mcpd.client(), mcpd.publisher("one"));
+    publish(&publisher).await;
+    let polling = poll(&publisher, 50);
+    connected(&client).await;
+    mcpd.process.signal(nix::sys::signal::Signal::SIGTERM);
+    let ended = within("the poll ends", super::SOON, polling).await.expect("no panic");
+    ended.refused(410, "SHUTDOWN", "the server stops");
+    assert_eq!(mcpd.process.exit(mcpctl_tests::program::STOP).await.code(), Some(0));
+    mcpd.start_again().await;
+    let row = client.row("/llms", "llm").await.expect("a row");
+    assert_eq!(row["status"], "active", "its end is no disconnect");
 }
 
 #[tokio::test]

@@ -1,0 +1,37 @@
+//! A sweep by hand, and what it tells.
+
+use super::SOON;
+use mcpctl_tests::{Mcpd, eventually, samples};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn a_sweep_says_what_it_marked_deleted_and_kept() {
+    let flags = ["--heartbeat-timeout", "400ms", "--inactive-retention", "400ms", "--gc-interval", "1h"];
+    let mcpd = Mcpd::start(&flags).await;
+    let (client, publisher) = (mcpd.client(), mcpd.publisher("one"));
+    let llms = json!([samples::llm("kept"), samples::llm("lost")]);
+    let _ = publisher.register(llms, json!([samples::agent("agent", "lost")])).await.expect(201);
+    let _ = client.post("/agents", &json!({"name": "reviewer", "llm": "kept"})).await.expect(201);
+    let nothing = json!({"markedInactive": 0, "deleted": 0, "retained": []});
+    let sweep =
+        async || Some(client.post("/gc", &json!({})).await.expect(200).json()).filter(|swept| *swept != nothing);
+    let marked: Value = eventually("its lease ends", SOON, sweep).await;
+    assert_eq!(marked, json!({"markedInactive": 3, "deleted": 0, "retained": []}), "both Llms and the agent");
+    for (list, name) in [("/llms", "kept"), ("/llms", "lost"), ("/agents", "agent")] {
+        assert_eq!(client.row(list, name).await.expect("it is kept for a while")["status"], "inactive");
+    }
+
+    let swept: Value = eventually("its rows are kept no longer", SOON, sweep).await;
+    assert_eq!((&swept["markedInactive"], &swept["deleted"]), (&json!(0), &json!(2)), "{swept}");
+    assert_eq!(swept["retained"].as_array().map(Vec::len), Some(1), "{swept}");
+    assert_eq!(swept["retained"][0]["name"], "kept");
+    let reason = swept["retained"][0]["reason"].as_str().expect("a reason");
+    assert!(reason.contains("'reviewer'"), "{reason}");
+    assert!(client.row("/llms", "lost").await.is_none() && client.row("/agents", "agent").await.is_none());
+    assert_eq!(client.row("/llms", "kept").await.expect("it stays")["status"], "inactive");
+
+    let _ = client.delete("/agents/reviewer").await.expect(204);
+    let last = sweep().await.expect("it goes with the next sweep");
+    assert_eq!(last, json!({"markedInactive": 0, "deleted": 1, "retained": []}));
+    assert_eq!(client.with_token(None).post("/gc", &json!({})).await.status, 401);
+}
