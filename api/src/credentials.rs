@@ -17,9 +17,9 @@ use mcpctl_events::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::Write,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
 };
 use uuid::Uuid;
@@ -54,7 +54,11 @@ impl Credentials {
     /// Writes the file, only for its owner, and has it on the disk when it returns.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         let dir = path.parent().context("the credentials file has no folder")?;
-        fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .with_context(|| format!("cannot make {}", dir.display()))?;
         let draft = path.with_extension("new");
         let write = || -> std::io::Result<()> {
             let _ = fs::remove_file(&draft);

@@ -14,7 +14,7 @@ use crate::{
 };
 use mcpctl_events::{
     admission::{Rejected, Verdict},
-    leadership::{Leadership, Observation, Stamp},
+    leadership::{Leadership, Observation, Stamp, StepDown},
     log::EventLog,
     replica::{Decoded, Replica, Stopped},
 };
@@ -163,6 +163,10 @@ impl Follower {
                 if let Err(error) = self.log.append(&[resignation]) {
                     tracing::warn!(%error, "could not resign from a late term");
                 }
+                false
+            }
+            Observation::SteppedDown(StepDown::Resigned) => {
+                tracing::debug!("resigned as the writer of the log");
                 false
             }
             Observation::SteppedDown(why) => {

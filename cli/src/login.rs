@@ -42,7 +42,10 @@ fn saved_server() -> String {
 fn ask(server: &str) -> anyhow::Result<String> {
     let unreadable = |e| Stuck::new(format!("cannot read the token: {e}"), "give it with --token or MCPCTL_TOKEN");
     if std::io::stdin().is_terminal() {
-        return Ok(rpassword::prompt_password(format!("token for {server}: ")).map_err(unreadable)?);
+        return Ok(rpassword::prompt_password(format!(
+            "token for {server} (on its machine, the admin's is in ~/.mcpctl/credentials): "
+        ))
+        .map_err(unreadable)?);
     }
     let mut line = String::new();
     std::io::stdin().lock().take(LONGEST).read_line(&mut line).map_err(unreadable)?;

@@ -217,9 +217,8 @@ impl Config {
     /// Every problem, each with its file and JSON pointer.
     pub fn load(file: &Path) -> Result<Self, Invalid> {
         let invalid = |problems| Invalid { file: file.to_owned(), problems };
-        let text = fs::read_to_string(file).map_err(|error| {
-            invalid(vec![Problem { pointer: String::new(), reason: format!("cannot be read: {error}") }])
-        })?;
+        let text = fs::read_to_string(file)
+            .map_err(|error| invalid(vec![Problem { pointer: String::new(), reason: unread(&error) }]))?;
         let mut config = Self::parse(&text).map_err(invalid)?;
         config.warnings.extend(config.unset_keys());
         Ok(config)
@@ -247,4 +246,10 @@ impl Config {
     pub fn published(&self) -> impl Iterator<Item = &Provider> {
         self.providers.iter().filter(|provider| provider.publish)
     }
+}
+fn unread(error: &std::io::Error) -> String {
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return format!("cannot be read: {error}");
+    }
+    r#"is not there; it says what to publish, for example {"llm": {"providers": [{"name": "qwen", "type": "ollama", "model": "qwen2.5:7b", "publish": true}]}}"#.to_owned()
 }

@@ -38,7 +38,12 @@ fn create(file: &Path) -> anyhow::Result<String> {
 /// A reader sees the whole id or no file, also after a crash: written beside, synced, renamed.
 fn store(file: &Path, id: &str) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    // It is where credentials are kept, too.
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
     let beside = file.with_extension(format!("{}.tmp", std::process::id()));
     let mut out = File::create(&beside)?;
     out.write_all(id.as_bytes())?;

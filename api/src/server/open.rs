@@ -26,7 +26,8 @@ use mcpctl_events::{
 };
 use mcpctl_projector::{Tables, follow, store::work::WorkStore};
 use std::{
-    fs,
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
     path::Path,
     sync::{Arc, Mutex, RwLock},
     thread::JoinHandle,
@@ -177,7 +178,11 @@ fn open_heartbeats(config: &Config) -> anyhow::Result<Arc<dyn HeartbeatStream>> 
     Ok(Arc::new(heartbeats.map_err(|error| Refused::new(error.to_string()))?))
 }
 
+/// Chats are in it: nobody else on the machine may read them.
+fn make_private(dir: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
 fn make_dir(dir: &Path) -> anyhow::Result<()> {
-    Ok(fs::create_dir_all(dir)
-        .map_err(|error| Refused::io(format!("--data-dir: cannot make {}", dir.display()), error))?)
+    Ok(make_private(dir).map_err(|error| Refused::io(format!("--data-dir: cannot make {}", dir.display()), error))?)
 }

@@ -89,22 +89,23 @@ impl Desk {
             let _ = job.answer.send(Err(self.no_writer()));
             return;
         }
-        let answer = self.stage(&job.command, &job.actor, job.idempotency, clock);
+        let now = self.log_time(clock);
+        let answer = self.stage(&job.command, &job.actor, job.idempotency, now, clock);
         if answer.is_ok() {
-            renew(&job.command, clock, leases);
+            renew(&job.command, clock.uptime(), now, leases);
         }
         self.answer_later(Waiting::Command(job.answer, answer));
     }
 
-    /// Decides and stages; the answer must be held back by the caller.
+    /// Decides and stages, at log time `now`; the answer must be held back by the caller.
     pub(super) fn stage(
         &mut self,
         command: &Command,
         actor: &Actor,
         idempotency: Option<Idempotency>,
+        now: LogTime,
         clock: &Clock,
     ) -> Answer {
-        let now = self.log_time(clock);
         if let Some(key) = &idempotency {
             match self.staged.keys.look_up(key, now) {
                 Ok(KeyUse::Fresh) => {}
@@ -251,12 +252,12 @@ impl Desk {
 }
 
 /// Whoever is heard has a new lease, from the moment of the decision.
-fn renew(command: &Command, clock: &Clock, leases: &Leases) {
+fn renew(command: &Command, uptime: Duration, now: LogTime, leases: &Leases) {
     let session = match command {
         Command::Register(register) => &register.session,
         Command::Connect(connect) => &connect.session,
         Command::Revive(revive) => &revive.session,
         _ => return,
     };
-    leases.renew(session, clock.uptime(), clock.now());
+    leases.renew(session, uptime, now);
 }

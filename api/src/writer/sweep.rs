@@ -155,7 +155,11 @@ impl WriterThread {
 
     /// Stages a command of the sweep and counts what it does; false if nothing had to change, or it was refused.
     fn stage_own(&mut self, command: &Command, report: &mut SweepReport) -> bool {
-        let answer = self.desk().stage(command, &system("sweep"), None, &self.clock);
+        let answer = {
+            let mut desk = self.desk();
+            let now = desk.log_time(&self.clock);
+            desk.stage(command, &system("sweep"), None, now, &self.clock)
+        };
         match answer {
             Ok(done) => {
                 for event in done.events.iter() {

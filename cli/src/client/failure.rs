@@ -60,6 +60,8 @@ pub struct Refusal {
     pub subject: Option<Subject>,
     /// The server's `Retry-After`.
     pub retry_after: Option<String>,
+    /// It was the model server behind the registry that said no.
+    pub by_model: bool,
 }
 
 impl Failure {
@@ -102,9 +104,12 @@ pub async fn refused(response: Response, route: &Route) -> Failure {
     let text = response.text().await.unwrap_or_default();
     let body = match location.filter(|_| status.is_redirection()) {
         Some(to) => plain(format!("the server sends requests on to {to}")),
-        None => of_whom(route, status, &text),
+        None => body(status, &text),
     };
-    Failure::Refused(Box::new(Refusal { status, body, subject: route.subject(), retry_after }))
+    // What the registry says of itself has a code.
+    let by_model = route.is_infer() && body.code.is_empty();
+    let body = if by_model { said_by_model(status, &body) } else { body };
+    Failure::Refused(Box::new(Refusal { status, body, subject: route.subject(), retry_after, by_model }))
 }
 
 /// The sentence in an error of any shape: the server's own, OpenAI's, or a bare string.
@@ -112,16 +117,11 @@ pub fn sentence(error: &Value) -> Option<&str> {
     error.as_str().or_else(|| error.get("message")?.as_str())
 }
 
-/// What the model server says of itself is told apart from what the registry says of it, which has a code.
-fn of_whom(route: &Route, status: StatusCode, text: &str) -> ErrorBody {
-    let mut body = body(status, text);
-    if route.is_infer() && body.code.is_empty() {
-        let said = body.error.strip_prefix(&format!("the server answered {status}"));
-        let said = said.map_or(&*body.error, |rest| rest.trim_start_matches(": "));
-        let colon = if said.is_empty() { "" } else { ": " };
-        body.error = format!("the model server answered {status}{colon}{said}");
-    }
-    body
+fn said_by_model(status: StatusCode, body: &ErrorBody) -> ErrorBody {
+    let said = body.error.strip_prefix(&format!("the server answered {status}"));
+    let said = said.map_or(body.error.as_str(), |rest| rest.trim_start_matches(": "));
+    let colon = if said.is_empty() { "" } else { ": " };
+    plain(format!("the model server answered {status}{colon}{said}"))
 }
 
 fn body(status: StatusCode, text: &str) -> ErrorBody {
@@ -165,13 +165,10 @@ mod tests {
 
     #[test]
     fn a_model_servers_words_are_its_own() {
-        let (infer, status) = (Route::api(["llms", "x", "infer"]), StatusCode::BAD_REQUEST);
-        let said = |text: &str| of_whom(&infer, status, text).error;
+        let status = StatusCode::BAD_REQUEST;
+        let said = |text: &str| said_by_model(status, &body(status, text)).error;
         assert_eq!(said(r#"{"error":{"message":"no db"}}"#), "the model server answered 400 Bad Request: no db");
         assert_eq!(said("<html>"), "the model server answered 400 Bad Request: <html>");
         assert_eq!(said(""), "the model server answered 400 Bad Request");
-        assert_eq!(said(r#"{"error":"is no JSON","code":"INVALID"}"#), "is no JSON", "the registry's");
-        let other = of_whom(&Route::api(["llms"]), status, r#"{"error":"bare"}"#);
-        assert_eq!(other.error, "bare");
     }
 }

@@ -12,8 +12,9 @@ use std::fmt::Write;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Longest wait for the publisher to connect what is planned.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// Longest wait for the publisher to connect anything, and for the rest of what is planned once something is there.
+const DEADLINE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(50);
 /// How many rows are shown; `get` has them all.
 const ROWS: usize = 20;
@@ -29,11 +30,12 @@ struct Callable {
 ///
 /// `flags` goes behind every command shown, to make it reach this server.
 pub async fn greet(screen: Screen, client: &Client, expected: &BTreeSet<String>, flags: &str) -> anyhow::Result<()> {
-    let deadline = Instant::now() + DEADLINE;
+    let began = Instant::now();
     let mut callable = loop {
-        let late = Instant::now() >= deadline;
+        let late = began.elapsed() >= DEADLINE;
         match Callable::read(client).await {
             Ok(callable) if late || callable.has_all(expected) => break callable,
+            Ok(callable) if began.elapsed() >= PATIENCE && !callable.is_empty() => break callable,
             Err(error) if late || is_final(&error) => return Err(error),
             _ => sleep(POLL).await,
         }
@@ -60,6 +62,10 @@ impl Callable {
         let reached = |name: &str| llms.iter().any(|l| l.name == name || l.pool_name.as_deref() == Some(name));
         agents.retain(|a| a.connected && !a.disabled && a.status != "inactive" && reached(&a.llm.name));
         Ok(Callable { agents, llms })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.agents.is_empty() && self.llms.is_empty()
     }
 
     /// What this start published comes before what was there already.

@@ -106,6 +106,11 @@ fn explained(error: &anyhow::Error, listen: &str) -> anyhow::Error {
         let next = "`mcpctl status` says whether it is an mcpd; --listen 127.0.0.1:PORT takes another address";
         return Stuck::new(format!("another program listens at {listen} already"), next).into();
     }
-    let next = "if another mcpd uses this data directory, stop it, or give --data-dir another folder";
-    Stuck::new(format!("the server did not start: {error:#}"), next).into()
+    let message = format!("{error:#}");
+    let next = if message.contains("already being written") {
+        "stop that process, or give --data-dir another folder; `mcpctl status` shows what runs there"
+    } else {
+        "correct what the message names; --data-dir and --listen take other places"
+    };
+    Stuck::new(format!("the server did not start: {message}"), next).into()
 }

@@ -40,7 +40,8 @@ fn a_missing_configuration_is_exit_2() {
     let home = tempfile::tempdir().expect("a folder");
     let output = program(&home, &json!({})).args(["--config", "/nowhere/config.json"]).output().expect("ran");
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("/nowhere/config.json: cannot be read"), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.contains("/nowhere/config.json: is not there") && said.contains("\"providers\""), "{said}");
 }
 
 #[test]

@@ -26,6 +26,11 @@ fn after_stream(subject: Option<&Subject>) -> String {
 }
 
 fn after_refusal(refusal: &Refusal) -> Vec<String> {
+    if refusal.by_model {
+        let name = refusal.subject.as_ref().map_or("NAME", |subject| &subject.name);
+        let step = "is about the model server itself, its key or what was sent to it, and not about this registry";
+        return vec![format!("this {step}; `mcpctl describe llm {name}` says which it is")];
+    }
     let wait = refusal.retry_after.as_ref().map(|s| format!("try again in {s} s"));
     let steps: Vec<String> = about_subject(refusal).into_iter().chain(wait).collect();
     if steps.is_empty() { vec![by_status(refusal.status).to_owned()] } else { steps }
@@ -86,6 +91,7 @@ mod tests {
             body,
             subject: list.map(|list| Subject { list: list.to_owned(), name: "x".to_owned() }),
             retry_after: retry_after.map(str::to_owned),
+            by_model: false,
         })))
     }
 

@@ -87,6 +87,7 @@ fn connect(path: &Path) -> rusqlite::Result<Option<Connection>> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    connection.pragma_update(None, "cache_size", -256)?;
     if is_new {
         connection
             .execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA}; PRAGMA application_id = {APPLICATION_ID}; COMMIT;"))?;
