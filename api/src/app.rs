@@ -50,6 +50,8 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Cancelled when the server begins to stop.
     pub stopping: CancellationToken,
+    /// Cancelled when calls that are still under way fail, because the server stops.
+    pub failing: CancellationToken,
     /// Cancelled when connections that are still open are cut.
     pub cut: CancellationToken,
     /// Cancelled when a vital part died.

@@ -117,6 +117,11 @@ pub fn sse_response(body: Body) -> Response {
     response
 }
 
+/// 503 for a call that the end of the server cut off.
+pub fn stopping() -> ApiError {
+    ApiError::unavailable("SHUTDOWN", "the server stops before the answer is complete; try again in a moment", 5)
+}
+
 /// The event that ends a stream that failed after its first byte: no `[DONE]` follows.
 pub fn error_event(error: &ApiError) -> bytes::Bytes {
     let json = serde_json::to_string(&error.body()).unwrap_or_default();

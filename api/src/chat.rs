@@ -48,7 +48,7 @@ pub async fn turn(app: &Arc<App>, caller: &Caller, name: &str, turn: Turn) -> Re
     }
     let llm = callable(app, &agent).await?;
     let open = begin(app, caller, &agent, &turn).await?;
-    let history = app.work.messages_for_model(open.thread, open.user_index).await.map_err(ApiError::internal)?;
+    let history = app.work.messages_for_model(open.thread, open.user_index).await?;
     let request = request::build(&agent.definition, &turn, &history)?;
     if turn.stream {
         let app = app.clone();
@@ -98,15 +98,15 @@ async fn begin(app: &Arc<App>, caller: &Caller, agent: &Agent, turn: &Turn) -> R
         None => TurnThread::New(NewThread { id: thread, owner, agent: agent.id, title: title() }),
     };
     let begin = BeginTurn { thread: place, message: turn.message.clone(), at: app.clock.now() };
-    let begun = app.work.begin_turn(begin).await.map_err(ApiError::internal)?;
-    let begun = begun.ok_or_else(|| ApiError::not_found(format!("Thread not found: {thread}")))?;
-    Ok(OpenTurn {
-        app: app.clone(),
-        thread,
-        user_index: begun.user_index,
-        assistant_index: begun.assistant_index,
-        open: true,
-    })
+    let (app, tasks) = (app.clone(), app.tasks.clone());
+    // On a task of its own: once its rows are stored, a turn is ended properly, whether or not its caller is still there.
+    let begun = tasks.spawn(async move {
+        let begun = app.work.begin_turn(begin).await.map_err(ApiError::from)?;
+        let begun = begun.ok_or_else(|| ApiError::not_found(format!("Thread not found: {thread}")))?;
+        let (user_index, assistant_index) = (begun.user_index, begun.assistant_index);
+        Ok(OpenTurn { app, thread, user_index, assistant_index, open: true })
+    });
+    begun.await.map_err(ApiError::internal)?
 }
 
 /// A turn whose reply is pending. Dropped, it has failed: nothing stays pending.
@@ -132,7 +132,7 @@ impl OpenTurn {
 
     async fn finish(&mut self, content: Option<String>, calls: Option<RawJson>, failed: bool) -> Result<(), ApiError> {
         let finish = self.finish_turn(content, calls, failed);
-        self.app.work.finish_turn(finish).await.map_err(ApiError::internal)?;
+        self.app.work.finish_turn(finish).await?;
         self.open = false;
         Ok(())
     }

@@ -10,6 +10,7 @@ use mcpctl_events::{
     rejection::Rejection,
     wire::error::{ErrorBody, Problem},
 };
+use mcpctl_projector::store::StoreError;
 
 /// An error for the caller: status, code, one clear sentence, and every problem found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +81,15 @@ impl IntoResponse for ApiError {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::DiskFull { .. } => Self::unavailable("DISK_FULL", error.to_string(), 30),
+            other => Self::internal(other),
+        }
     }
 }
 

@@ -6,13 +6,15 @@ mod strings;
 
 pub use fields::{Fields, Problems};
 pub use keys::each_key;
-pub use strings::check_strings;
+pub use strings::{check_depth, check_strings};
 
 use crate::error::ApiError;
 use axum::{body::Body, http::StatusCode};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::Deserialize;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// Reads a text that is one object. A derived `Deserialize` would also take an array of the members' values.
 pub fn object<'de, T: Deserialize<'de>>(text: &'de [u8]) -> serde_json::Result<T> {
@@ -22,6 +24,8 @@ pub fn object<'de, T: Deserialize<'de>>(text: &'de [u8]) -> serde_json::Result<T
     }
 }
 
+/// Longest silence within a body that is read whole.
+const SILENCE: Duration = Duration::from_secs(30);
 /// Bytes beyond the limit that are read and dropped, so that a client that is still sending gets to read the answer.
 const DRAINED: usize = 32 << 20;
 
@@ -47,13 +51,18 @@ pub async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, ApiError> 
 }
 
 async fn next(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = timeout(SILENCE, body.frame()).await.map_err(|_| stalled())? {
         let frame = frame.map_err(|error| ApiError::invalid("", format!("the body could not be read: {error}")))?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }
     }
     Ok(None)
+}
+
+fn stalled() -> ApiError {
+    let message = format!("the body did not go on for {} s", SILENCE.as_secs());
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, "BODY_STALLED", message)
 }
 
 async fn drain(body: &mut Body) {

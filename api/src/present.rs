@@ -21,7 +21,10 @@ struct Overlay {
 fn live<D>(app: &App, stored: &StoredRow<D>) -> Overlay {
     let session = stored.row.session.as_ref();
     let lease = session.and_then(|session| app.leases.get(session)).map(|lease| lease.heard_at());
-    let connected = is_connected(app, &stored.row, stored.connection.as_ref());
+    // The log may be behind, for example while the disk is full.
+    let bound = |session| app.relay.bound(session).is_some();
+    let connected = is_connected(app, &stored.row, stored.connection.as_ref())
+        && (stored.row.kind == Kind::Public || session.is_some_and(bound));
     Overlay { connected, last_heartbeat_at: stored.last_heartbeat_at().max(lease) }
 }
 

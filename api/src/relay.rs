@@ -149,10 +149,13 @@ impl Relay {
         }
     }
 
-    /// Fails every call that is still under way.
+    /// Fails every call that is still under way, because the server stops.
     pub fn fail_all(&self) {
         let open: Vec<_> = self.inner().tasks.values().cloned().collect();
-        self.fail(open);
+        for task in open {
+            self.finish(&task, Finish::Dropped);
+            task.stopping();
+        }
     }
 
     /// Adds a call.
@@ -195,11 +198,7 @@ impl Relay {
             let of_binding = |task: &&Arc<Task>| task.session == binding.session && task.epoch == binding.epoch;
             inner.tasks.values().filter(of_binding).cloned().collect()
         };
-        self.fail(lost);
-    }
-
-    fn fail(&self, tasks: Vec<Arc<Task>>) {
-        for task in tasks {
+        for task in lost {
             self.finish(&task, Finish::Dropped);
             task.disconnected();
         }

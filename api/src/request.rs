@@ -31,6 +31,9 @@ fn with_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de R
 impl ModelRequest {
     /// Reads a body.
     pub fn parse(body: Bytes) -> Result<Self, ApiError> {
+        if std::str::from_utf8(&body).is_err() {
+            return Err(ApiError::invalid("", "the body is no UTF-8"));
+        }
         let seen: Seen<'_> = crate::json::object(&body)
             .map_err(|error| ApiError::invalid("", format!("the body is no JSON object: {error}")))?;
         crate::json::check_strings(&body)?;
@@ -117,5 +120,7 @@ mod tests {
         ] {
             assert!(streaming(bad).is_err(), "{bad}");
         }
+        let latin = Bytes::from_static(b"{\"messages\":[{\"content\":\"\xc3\x28\"}]}");
+        assert!(ModelRequest::parse(latin).is_err());
     }
 }

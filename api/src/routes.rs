@@ -35,8 +35,8 @@ use std::sync::Arc;
 pub fn router(app: &Arc<App>) -> Router {
     let api = Router::new()
         .route("/llms/_provider-register", post(register::register))
-        .route("/llms/_provider-stream", get(stream::stream))
-        .route("/llms/_provider-tasks", get(poll::poll))
+        .route("/llms/_provider-stream", get(stream::stream).head(no_method))
+        .route("/llms/_provider-tasks", get(poll::poll).head(no_method))
         .route("/llms/_provider-heartbeat", post(heartbeat::heartbeat))
         .route("/llms/_provider-task/{id}/result", post(result::result))
         .route("/llms", get(llms::index).post(llms::create))

@@ -3,6 +3,7 @@
 mod accept;
 mod background;
 mod open;
+mod stall;
 mod stop;
 
 use self::{background::Background, open::Parts};

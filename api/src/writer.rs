@@ -169,6 +169,7 @@ impl WriterThread {
 
     fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         let mut batch = Vec::with_capacity(BATCH);
+        self.watch_clocks();
         self.claim();
         while messages.blocking_recv_many(&mut batch, BATCH) > 0 {
             for message in batch.drain(..) {

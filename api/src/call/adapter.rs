@@ -1,6 +1,6 @@
 //! Public Llms: the server calls the model's own URL. Bodies pass as they came.
 
-use super::{Reply, boundary::Boundary, error_event};
+use super::{Reply, boundary::Boundary, error_event, stopping};
 use crate::{app::App, error::ApiError, relay::object::Whole, request::ModelRequest};
 use axum::{body::Body, http::StatusCode};
 use bytes::Bytes;
@@ -33,7 +33,10 @@ pub(super) async fn call(app: &App, llm: &Llm, path: &'static str, request: &Mod
         post = post.bearer_auth(key.expose_secret());
     }
     let send = post.body(request.with_model(&definition.model)).send();
-    let response = tokio::time::timeout(app.config.args.first_byte_timeout, send).await;
+    let response = tokio::select! {
+        response = tokio::time::timeout(app.config.args.first_byte_timeout, send) => response,
+        () = app.failing.cancelled() => return Err(stopping()),
+    };
     let response = response.map_err(|_| gateway_timeout(llm))?.map_err(|error| unreachable_upstream(llm, &error))?;
     let status = response.status().as_u16();
     let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
@@ -49,11 +52,16 @@ pub(super) async fn call(app: &App, llm: &Llm, path: &'static str, request: &Mod
 /// A stream that says so when it breaks, falls silent, or takes too long.
 fn stream(app: &App, llm: &Llm, response: reqwest::Response) -> Body {
     let (idle, total) = (app.config.args.idle_timeout, Instant::now() + app.config.args.task_timeout);
+    let failing = app.failing.clone();
     let reading = Some((Box::pin(response.bytes_stream()), llm.name.clone(), Boundary::default()));
-    Body::from_stream(stream::unfold(reading, move |reading| async move {
+    Body::from_stream(stream::unfold((reading, failing), move |(reading, failing)| async move {
         let (mut pieces, name, mut boundary) = reading?;
         let deadline = (Instant::now() + idle).min(total);
-        let (piece, rest) = match timeout_at(deadline, pieces.next()).await {
+        let next = tokio::select! {
+            next = timeout_at(deadline, pieces.next()) => next,
+            () = failing.cancelled() => return Some((Ok(last_event(boundary, &stopping())), (None, failing))),
+        };
+        let (piece, rest) = match next {
             Ok(None) => return None,
             Ok(Some(Ok(piece))) => {
                 boundary.see(&piece);
@@ -62,7 +70,7 @@ fn stream(app: &App, llm: &Llm, response: reqwest::Response) -> Body {
             Ok(Some(Err(error))) => (last_event(boundary, &broken(&name, error)), None),
             Err(_) => (last_event(boundary, &silent(&name)), None),
         };
-        Some((Ok::<_, Infallible>(piece), rest))
+        Some((Ok::<_, Infallible>(piece), (rest, failing)))
     }))
 }
 

@@ -1,6 +1,6 @@
 //! A call that goes through a publisher's stream.
 
-use super::{Reply, error_event, offline};
+use super::{Reply, error_event, offline, stopping};
 use crate::{
     app::App,
     error::ApiError,
@@ -219,6 +219,7 @@ fn failure(ended: &Ended) -> ApiError {
     match ended {
         Ended::Failed(reason) => bad_gateway(reason.clone()),
         Ended::Disconnected => disconnected(),
+        Ended::Stopping => stopping(),
         Ended::Abandoned | Ended::Complete => bad_gateway("the publisher ended the answer before it began".into()),
     }
 }

@@ -2,6 +2,9 @@
 
 use crate::error::ApiError;
 
+/// Deepest nesting of what is kept; usual parsers give up at 128.
+const MAX_DEPTH: usize = 100;
+
 /// Refuses `\u0000` and lone surrogates in the strings of valid JSON.
 pub fn check_strings(json: &[u8]) -> Result<(), ApiError> {
     let mut at = 0;
@@ -36,6 +39,25 @@ fn unit(json: &[u8], at: usize) -> Option<u16> {
     u16::from_str_radix(std::str::from_utf8(&escape[2..]).ok()?, 16).ok()
 }
 
+/// Refuses valid JSON that is nested deeper than readers of it take: what is kept has to be read again by everyone.
+pub fn check_depth(json: &[u8]) -> Result<(), ApiError> {
+    let (mut depth, mut in_string, mut at) = (0_usize, false, 0);
+    while at < json.len() {
+        match json[at] {
+            b'\\' if in_string => at += 1,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(ApiError::invalid("", format!("the body is nested deeper than {MAX_DEPTH} levels")));
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +67,9 @@ mod tests {
         for bad in [r#"{"a":"\u0000"}"#, r#"["\ud83d"]"#, r#"["\ude00\ud83d"]"#, r#"["\ud83dx\ude00"]"#] {
             assert!(check_strings(bad.as_bytes()).is_err(), "{bad}");
         }
+        let nested = |levels: usize| format!("{}\"[{{\\\"[\"{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(check_depth(nested(MAX_DEPTH).as_bytes()).is_ok());
+        assert!(check_depth(nested(MAX_DEPTH + 1).as_bytes()).is_err());
         for good in [r#"["\ud83d\ude00"]"#, r#"["\\u0000"]"#, r#"["\n\u0001"]"#, "[]"] {
             assert!(check_strings(good.as_bytes()).is_ok(), "{good}");
         }

@@ -39,6 +39,7 @@ pub struct Task {
 #[derive(Debug, Default)]
 struct State {
     heard: bool,
+    streamed: bool,
     whole: Option<Whole>,
     buffer: BytesMut,
     end: Option<Ended>,
@@ -55,6 +56,8 @@ pub enum Ended {
     Failed(String),
     /// The publisher's stream ended.
     Disconnected,
+    /// The server stops.
+    Stopping,
     /// Nobody wants it any more.
     Abandoned,
 }
@@ -131,7 +134,12 @@ impl Task {
         self.end(Ended::Disconnected);
     }
 
-    /// The upload broke off, or cannot be understood.
+    /// The server stops.
+    pub fn stopping(&self) {
+        self.end(Ended::Stopping);
+    }
+
+    /// The upload cannot be understood.
     pub fn fail(&self, reason: String) {
         self.end(Ended::Failed(reason));
     }
@@ -172,8 +180,12 @@ impl State {
         match object {
             Object::Accepted => return Pushed::Open,
             Object::Error(reason) => self.end = Some(Ended::Failed(reason)),
+            Object::Whole(_) if self.streamed => {
+                self.end = Some(Ended::Failed("the publisher sent a whole answer after pieces of one".to_owned()));
+            }
             Object::Whole(whole) => self.whole = Some(whole),
             Object::Chunk { event, done } => {
+                self.streamed = true;
                 self.buffer.extend_from_slice(&event);
                 if !done {
                     return Pushed::Open;

@@ -98,7 +98,7 @@ impl Upload {
     async fn stream(&self, mut body: Body) -> Result<(), ApiError> {
         let (mut lines, mut acked) = (Lines::new(self.app.config.args.max_body), false);
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| self.broken(format!("the publisher's upload broke off: {error}")))?;
+            let frame = frame.map_err(|error| self.lost(&error))?;
             let Ok(bytes) = frame.into_data() else { continue };
             let mut outcome = Ok(true);
             let fed = lines.feed(bytes, |line| {
@@ -156,6 +156,14 @@ impl Upload {
             return Err(over(self.task.id, Finish::Dropped));
         }
         Ok(())
+    }
+
+    /// The connection of the upload is gone: most often the publisher is.
+    fn lost(&self, error: &axum::Error) -> ApiError {
+        if self.app.relay.finish(&self.task, Finish::Dropped) {
+            self.task.disconnected();
+        }
+        ApiError::invalid("", format!("the upload broke off: {error}"))
     }
 
     fn broken(&self, reason: String) -> ApiError {

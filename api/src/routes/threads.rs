@@ -28,7 +28,7 @@ pub async fn of_agent(
 ) -> Result<Response, ApiError> {
     let agent = app.look(|state| state.agents.get(&name).map(|agent| agent.id));
     let agent = agent.ok_or_else(|| ApiError::not_found(format!("Agent not found: {}", name.escape_default())))?;
-    let threads = app.work.threads(agent, caller.user.id).await.map_err(ApiError::internal)?;
+    let threads = app.work.threads(agent, caller.user.id).await?;
     Ok(list(&app, threads.iter().map(present).collect::<Vec<_>>()))
 }
 
@@ -52,7 +52,7 @@ pub async fn delete(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let thread = own(&app, &caller, &id).await?;
-    app.work.delete_thread(thread.id, caller.user.id).await.map_err(ApiError::internal)?;
+    app.work.delete_thread(thread.id, caller.user.id).await?;
     Ok(numbered(&app, StatusCode::NO_CONTENT))
 }
 
@@ -65,7 +65,7 @@ pub async fn messages(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let thread = own(&app, &caller, &id).await?;
-    let messages = app.work.messages(thread.id).await.map_err(ApiError::internal)?;
+    let messages = app.work.messages(thread.id).await?;
     let present = |message: work::Message| Message {
         turn_index: message.turn_index,
         role: message.role,
@@ -92,7 +92,7 @@ fn numbered(app: &App, response: impl IntoResponse) -> Response {
 pub async fn own(app: &App, caller: &Caller, id: &str) -> Result<work::Thread, ApiError> {
     let not_found = || ApiError::not_found(format!("Thread not found: {}", id.escape_default()));
     let uuid = Uuid::parse_str(id).map_err(|_| not_found())?;
-    let thread = app.work.thread(uuid, caller.user.id).await.map_err(ApiError::internal)?;
+    let thread = app.work.thread(uuid, caller.user.id).await?;
     thread.ok_or_else(not_found)
 }
 

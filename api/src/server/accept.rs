@@ -1,5 +1,6 @@
 //! Accepting connections and serving them.
 
+use super::stall::Stall;
 use crate::{app::App, vital::Vital};
 use axum::Router;
 use hyper::server::conn::http1;
@@ -9,10 +10,11 @@ use hyper_util::{
 };
 use std::{io, pin::pin, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Largest head of a request, and most that is read ahead of a body.
+const MAX_HEAD: usize = 64 << 10;
 /// Pause after an accept that failed, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -26,7 +28,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, app: Arc<App>) 
         };
         match accepted {
             Ok(stream) => {
-                app.tasks.spawn(connection(stream, router.clone(), app.stopping.clone(), app.cut.clone()));
+                app.tasks.spawn(connection(stream, router.clone(), app.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -43,19 +45,21 @@ async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-async fn connection(stream: TcpStream, router: Router, stopping: CancellationToken, cut: CancellationToken) {
+async fn connection(stream: TcpStream, router: Router, app: Arc<App>) {
+    let io = Stall::new(TokioIo::new(stream), app.config.args.idle_timeout);
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(io, TowerToHyperService::new(router));
     let mut serving = pin!(serving);
     let outcome = tokio::select! {
         outcome = &mut serving => outcome,
-        () = stopping.cancelled() => {
+        () = app.stopping.cancelled() => {
             serving.as_mut().graceful_shutdown();
             tokio::select! {
                 outcome = &mut serving => outcome,
-                () = cut.cancelled() => return,
+                () = app.cut.cancelled() => return,
             }
         }
     };

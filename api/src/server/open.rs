@@ -24,7 +24,10 @@ use mcpctl_events::{
         sqlite::{SqliteHeartbeats, SqliteLog},
     },
 };
-use mcpctl_projector::{Tables, follow, store::work::WorkStore};
+use mcpctl_projector::{
+    Tables, follow,
+    store::{StoreError, work::WorkStore},
+};
 use std::{
     fs::DirBuilder,
     os::unix::fs::DirBuilderExt,
@@ -67,8 +70,11 @@ pub(super) struct Parts {
 pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> anyhow::Result<Parts> {
     let DbTarget::Sqlite(db) = &config.db;
     make_dir(db)?;
-    let tables =
-        Tables::open(db).await.map_err(|error| Refused::new(format!("--db sqlite:{}: {error}", db.display())))?;
+    let refused = |error: StoreError| {
+        let way_out = if error.is_retryable() { "" } else { "; `mcpd-projector rebuild` makes the read tables anew" };
+        Refused::new(format!("--db sqlite:{}: {error}{way_out}", db.display()))
+    };
+    let tables = Tables::open(db).await.map_err(refused)?;
     let (work, work_writer) = WorkStore::open(db).await.context("the work store cannot be opened")?;
     let (last, died) = (CancellationToken::new(), CancellationToken::new());
     let vital = Vital::new("work store", &died);
@@ -150,6 +156,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         stream_opens: Opens::default(),
         tasks: TaskTracker::new(),
         stopping: CancellationToken::new(),
+        failing: CancellationToken::new(),
         cut: CancellationToken::new(),
         died,
         config,

@@ -43,6 +43,7 @@ async fn end_connections(app: &App, answered: Instant) {
         return;
     }
     app.relay.fail_all();
+    app.failing.cancel();
     if timeout_at(answered + LAST_WORDS, app.tasks.wait()).await.is_ok() {
         return;
     }

@@ -9,6 +9,8 @@ const MASS_SILENCE: usize = 10;
 /// A wall clock that moved this much against the monotonic one was set.
 const CLOCK_STEP: Duration = Duration::from_mins(1);
 
+const CLOCK: &str = "clock_step";
+
 /// What a sweep found.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found<'a> {
@@ -43,12 +45,18 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
+    /// Takes note of the clocks at the start.
+    pub(super) fn begin(&mut self, uptime: Duration, now: LogTime) {
+        self.wall_offset_ms = Some(offset(uptime, now));
+    }
+
     /// Judges a sweep. A suspension lasts for `timeout`, and what is still silent when it ends is believed.
     pub(super) fn judge(&mut self, found: Found<'_>, timeout: Duration) -> Judgment {
         let reason = self.reason(found);
         match (self.suspended_until, reason) {
             (Some(until), _) if found.uptime < until => Judgment::Wait,
-            (None, Some(reason)) => {
+            // What was still silent is believed when the suspension ends; that the clock was set again is another thing.
+            (None, Some(reason)) | (Some(_), Some(reason @ CLOCK)) => {
                 self.suspended_until = Some(found.uptime + timeout);
                 Judgment::Suspend(reason)
             }
@@ -62,14 +70,17 @@ impl Breaker {
     fn reason(&mut self, found: Found<'_>) -> Option<&'static str> {
         let newly = found.stale.iter().filter(|session| !self.known_stale.contains(*session)).count();
         self.known_stale = found.stale.iter().cloned().collect();
-        let uptime_ms = i64::try_from(found.uptime.as_millis()).unwrap_or(i64::MAX);
-        let offset = found.now.as_millis().saturating_sub(uptime_ms);
+        let offset = offset(found.uptime, found.now);
         let before = self.wall_offset_ms.replace(offset).unwrap_or(offset);
         if u128::from(offset.abs_diff(before)) > CLOCK_STEP.as_millis() {
-            return Some("clock_step");
+            return Some(CLOCK);
         }
         (newly >= MASS_SILENCE && newly * 2 > found.live).then_some("mass_silence")
     }
+}
+
+fn offset(uptime: Duration, now: LogTime) -> i64 {
+    now.as_millis().saturating_sub(i64::try_from(uptime.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -108,6 +119,15 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_before_the_first_sweep_is_noticed() {
+        let mut breaker = Breaker::default();
+        breaker.begin(Duration::ZERO, LogTime::from_millis(1_800_000_000_000));
+        let now = LogTime::from_millis(1_800_000_000_000).plus(Duration::from_hours(5));
+        let found = Found { uptime: SWEEP, now, stale: &[], live: 1 };
+        assert_eq!(breaker.judge(found, TIMEOUT), Judgment::Suspend("clock_step"));
+    }
+
+    #[test]
     fn mass_silence_suspends_once_and_then_is_believed() {
         let mut sweeps = Sweeps::begin();
         assert_eq!(sweeps.next(0..51, 100), Judgment::Suspend("mass_silence"));
@@ -131,6 +151,12 @@ mod tests {
             assert_eq!(sweeps.next(0..1, 100), Judgment::Wait);
             assert_eq!(sweeps.next(0..1, 100), Judgment::Expire);
         }
+        let mut sweeps = Sweeps::begin();
+        sweeps.clock_set_by = Duration::from_hours(1);
+        assert_eq!(sweeps.next(0..0, 100), Judgment::Suspend("clock_step"));
+        assert_eq!(sweeps.next(0..0, 100), Judgment::Wait);
+        sweeps.clock_set_by = Duration::from_hours(2);
+        assert_eq!(sweeps.next(0..0, 100), Judgment::Suspend("clock_step"), "set again, as the suspension ends");
         let mut sweeps = Sweeps::begin();
         sweeps.clock_set_by = Duration::from_secs(59);
         assert_eq!(sweeps.next(0..1, 100), Judgment::Expire, "clocks drift");

@@ -69,8 +69,8 @@ impl WriterThread {
             for session in &silence.stale {
                 self.expire(session, sweep_id, &mut report);
             }
+            self.delete_overdue(sweep_id, &mut report);
         }
-        self.delete_overdue(sweep_id, &mut report);
         self.leases.retain(|session| self.desk().staged.sessions.contains_key(session));
         if let Some(answer) = answer {
             self.desk().answer_later(Waiting::Sweep(answer, report));
@@ -94,7 +94,12 @@ impl WriterThread {
         silence
     }
 
-    /// Whether silence is to be believed; says so on the log when expiry is suspended, and when it goes on.
+    /// Takes note of the clocks at the start.
+    pub(super) fn watch_clocks(&mut self) {
+        self.sweep.breaker.begin(self.clock.uptime(), self.clock.now());
+    }
+
+    /// Whether silence, and the clock, are to be believed; says so on the log when expiry is suspended, and when it goes on.
     fn may_expire(&mut self, sweep_id: Uuid, silence: &Silence) -> bool {
         let (uptime, now) = (self.clock.uptime(), self.clock.now());
         let found = Found { uptime, now, stale: &silence.stale, live: silence.live };

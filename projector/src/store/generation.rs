@@ -67,7 +67,8 @@ impl Generation {
 
     /// Makes empty tables that are not live yet.
     fn create(dir: &Path) -> Result<Self, StoreError> {
-        let number = numbers(dir)?.into_iter().chain(live_number(dir)?).max().unwrap_or(0) + 1;
+        let live = live_number(dir).unwrap_or_default();
+        let number = numbers(dir)?.into_iter().chain(live).max().unwrap_or(0) + 1;
         let file = file_of(dir, number);
         let conn = sqlite::connect(&file, Durability::Fold, Access::Create)?;
         sqlite::run_schema(&conn, &file, mcpctl_migrations::sqlite::TABLES)?;
@@ -140,7 +141,12 @@ impl Rebuilding {
     pub(crate) fn stop_live(&self) -> Result<Option<Stopped>, StoreError> {
         let (dir, new) = (self.tables.dir(), self.tables.live().number);
         loop {
-            let Some(number) = live_number(dir)? else { return Ok(None) };
+            // What cannot be read is not worth keeping: that is what a rebuild is for.
+            let number = match live_number(dir) {
+                Err(StoreError::Damaged { .. }) => return Ok(None),
+                number => number?,
+            };
+            let Some(number) = number else { return Ok(None) };
             if number > new {
                 return Err(StoreError::Overtaken { dir: dir.to_owned() });
             }
@@ -148,8 +154,11 @@ impl Rebuilding {
             if !file.exists() {
                 return Ok(None);
             }
-            let writer = Writer::open(&file, Durability::Fold)?;
-            writer.begin()?;
+            let opened = Writer::open(&file, Durability::Fold).and_then(|writer| writer.begin().map(|()| writer));
+            let writer = match opened {
+                Err(StoreError::Sql { transient: false, .. }) => return Ok(None),
+                writer => writer?,
+            };
             // Tables of another version, or damaged ones, may have no such columns.
             let found = writer.fetch(&checkpoint::select(), checkpoint::decode).unwrap_or_default().pop();
             match found {
@@ -246,7 +255,8 @@ fn file_of(dir: &Path, number: u64) -> PathBuf {
 fn numbers(dir: &Path) -> Result<Vec<u64>, StoreError> {
     let entries = fs::read_dir(dir).map_err(|source| StoreError::File { file: dir.to_owned(), source })?;
     let number = |entry: fs::DirEntry| {
-        entry.file_name().to_str()?.strip_prefix("tables-")?.strip_suffix(".db")?.parse::<u64>().ok()
+        // With what SQLite leaves beside a file when its process is killed.
+        entry.file_name().to_str()?.strip_prefix("tables-")?.split_once(".db")?.0.parse::<u64>().ok()
     };
     Ok(entries.filter_map(|entry| number(entry.ok()?)).collect())
 }

@@ -94,7 +94,7 @@ pub(crate) fn migrate(conn: &Connection, file: &Path, steps: &[&str]) -> Result<
 
 /// Removes a database file and what SQLite keeps beside it. Connections that are open go on with what they have.
 pub(crate) fn remove(file: &Path) -> std::io::Result<()> {
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
         let mut path = file.as_os_str().to_owned();
         path.push(suffix);
         match std::fs::remove_file(&path) {

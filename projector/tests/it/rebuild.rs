@@ -177,3 +177,23 @@ async fn a_rebuild_killed_within_its_switch_has_switched() {
     assert_eq!(rebuild(&life.shared(), dir.path()).await.unwrap().generation, 3);
     assert!(!dir.files().iter().any(|file| file.starts_with("tables-1") || file.starts_with("tables-2")));
 }
+
+#[tokio::test]
+async fn what_is_damaged_is_made_anew() {
+    let damages: [fn(&std::path::Path); 3] = [
+        |dir| std::fs::write(dir.join("tables-1.db"), "no database").unwrap(),
+        |dir| {
+            std::fs::write(dir.join("tables-1.db"), &std::fs::read(dir.join("tables-1.db")).unwrap()[..5000]).unwrap()
+        },
+        |dir| std::fs::write(dir.join("tables.generation"), "one").unwrap(),
+    ];
+    for (number, damage) in damages.into_iter().enumerate() {
+        let (mut life, dir) = (Life::new(), Dir::new());
+        many(&mut life, 30);
+        drop(projected(&life, &dir).await);
+        damage(dir.path());
+        rebuild(&life.shared(), dir.path()).await.unwrap_or_else(|error| panic!("damage {number}: {error}"));
+        let tables = Tables::open(dir.path()).await.unwrap();
+        assert_eq!(verify(&life.shared(), &tables).await.unwrap().differences, [], "damage {number}");
+    }
+}

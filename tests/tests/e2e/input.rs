@@ -199,3 +199,17 @@ async fn who_has_no_good_token_gets_401_before_anything_else() {
         assert_eq!(stranger.post_text("/llms", "{bad").await.status, 401);
     }
 }
+
+#[tokio::test]
+async fn what_others_could_not_read_again_is_not_kept() {
+    let mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    let llm = |levels| {
+        format!(r#"{{"name":"a","type":"openai","model":"m","url":"http://h","extraConfig":{{"x":{}}}}}"#, deep(levels))
+    };
+    client.post_text("/llms", llm(200)).await.refused(400, "INVALID", "nested deeper than 100 levels");
+    let _ = client.post_text("/llms", llm(90)).await.expect(201);
+    let latin = b"{\"messages\":[{\"role\":\"user\",\"content\":\"\xc3\x28\"}]}".to_vec();
+    client.post_text("/llms/a/infer", latin).await.refused(400, "INVALID", "UTF-8");
+}

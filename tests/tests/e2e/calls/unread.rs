@@ -1,7 +1,8 @@
 //! Callers that do not read their answer.
 
 use super::{SOON, Setting};
-use mcpctl_tests::{Raw, publisher::task_id, samples, within};
+use mcpctl_tests::{Mcpd, Model, Raw, Reply, eventually, publisher::task_id, samples, within};
+use std::time::Duration;
 
 /// More than fits between the server and a caller that does not read; with its quotes, less than a line may have.
 const ANSWER: usize = 15 << 20;
@@ -25,4 +26,16 @@ async fn the_place_of_a_finished_call_is_free_before_its_caller_has_read() {
 
     let bytes = unread.read_until("data: [DONE]").await;
     assert!(bytes > ANSWER, "{bytes} bytes: what was taken is delivered all the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_nothing_is_hung_up_on_and_the_model_is_let_go() {
+    let mcpd = Mcpd::start(&["--idle-timeout", "1s"]).await;
+    let model = Model::start(Reply::Endless("x".repeat(64 << 10), Duration::ZERO)).await;
+    let _ = mcpd.client().post("/llms", &samples::public("llm", &model.url)).await.expect(201);
+    let ask = samples::ask(true).to_string();
+    let mut unread = Raw::post(&mcpd, "/llms/llm/infer", ask.len(), "").await;
+    unread.send(&ask).await;
+    eventually("the model is called", SOON, async || (model.open() == 1).then_some(())).await;
+    eventually("the model is let go", SOON, async || (model.open() == 0).then_some(())).await;
 }

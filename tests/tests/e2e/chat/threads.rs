@@ -1,7 +1,7 @@
 //! Threads: what is kept, also when a turn fails or the server is killed.
 
 use super::{Setting, events, messages, said};
-use mcpctl_tests::{Model, Reply, eventually, samples};
+use mcpctl_tests::{Mcpd, Model, Raw, Reply, eventually, samples};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -146,4 +146,30 @@ async fn an_agent_on_a_public_model_and_a_published_one_on_it() {
     let events = events(&chat);
     assert_eq!(events[0], json!({"type": "text", "delta": "streamed "}));
     assert_eq!(events[1]["type"], "final");
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_at_once_leaves_no_turn_pending() {
+    let mcpd = Mcpd::start(&[]).await;
+    let (client, model) = (mcpd.client(), Model::start(Reply::Never).await);
+    let _ = client.post("/llms", &samples::public("llm", &model.url)).await.expect(201);
+    let _ = client.post("/agents", &json!({"name": "agent", "llm": "llm"})).await.expect(201);
+    let message = json!({"message": "hello"}).to_string();
+    for _ in 0..20 {
+        let mut caller = Raw::post(&mcpd, "/agents/agent/chat", message.len(), "").await;
+        caller.send(&message).await;
+    }
+    eventually("all turns have ended", SOON, async || {
+        let threads = client.get("/agents/agent/threads").await.expect(200).json();
+        let threads: Vec<Value> = threads.as_array().cloned().unwrap_or_default();
+        for thread in &threads {
+            let path = format!("/threads/{}/messages", thread["id"].as_str().expect("an id"));
+            let messages = client.get(&path).await.expect(200).json();
+            if messages.as_array().into_iter().flatten().any(|message| message["status"] == "pending") {
+                return None;
+            }
+        }
+        (!threads.is_empty()).then_some(())
+    })
+    .await;
 }

@@ -153,5 +153,5 @@ async fn an_upload_that_breaks_off_ends_the_answer_without_done() {
     upload.break_off();
     let rest = within("the end", Duration::from_secs(5), answer.rest()).await;
     assert_eq!(rest.len(), 1, "{rest:?}");
-    assert!(rest[0].contains(r#""code":"PUBLISHER_ERROR""#), "{rest:?}");
+    assert!(rest[0].contains(r#""code":"PUBLISHER_DISCONNECTED""#), "{rest:?}");
 }

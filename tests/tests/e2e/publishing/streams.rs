@@ -2,6 +2,7 @@
 
 use super::{SOON, event, lifecycle, publish, status};
 use mcpctl_tests::{Client, Mcpd, eventually, publisher::FEATURES, samples, within};
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -185,4 +186,17 @@ async fn an_older_publisher_need_not_accept() {
     tokio::time::sleep(Duration::from_millis(400)).await;
     let _ = publisher.result(&task, &samples::completion("late but fine")).await.expect(202);
     let _ = waiting.await.expect("no panic").expect(200);
+}
+
+#[tokio::test]
+async fn a_look_at_the_head_opens_no_stream() {
+    let mcpd = Mcpd::start(&[]).await;
+    let mut publisher = mcpd.publisher("one");
+    let _ = publisher.register(json!([samples::llm("llm")]), json!([])).await.expect(201);
+    let (epoch, _) = publisher.connect("").await;
+    for path in ["/llms/_provider-stream", "/llms/_provider-tasks"] {
+        assert_eq!(Client::send(publisher.request(Method::HEAD, path)).await.status, 405, "{path}");
+    }
+    let again = publisher.register(json!([samples::llm("llm")]), json!([])).await.expect(201).json();
+    assert_eq!(again["epoch"], epoch, "the stream is still the same");
 }

@@ -1,0 +1,107 @@
+//! A peer that takes nothing: its connection is given up after a while.
+//!
+//! Without it a caller that does not read its answer, or a publisher that is frozen, holds a call, and the model behind
+//! it, for as long as its socket lives: the deadlines of a call are looked at only when more of it can be written.
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Sleep, sleep};
+
+/// Fails a write that makes no progress for `patience`.
+pub(super) struct Stall<T> {
+    io: T,
+    patience: Duration,
+    /// Runs while a write is waiting.
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl<T> Stall<T> {
+    pub(super) fn new(io: T, patience: Duration) -> Self {
+        Self { io, patience, waiting: None }
+    }
+
+    fn judge<R>(&mut self, written: Poll<io::Result<R>>, context: &mut Context<'_>) -> Poll<io::Result<R>> {
+        if written.is_ready() {
+            self.waiting = None;
+            return written;
+        }
+        let patience = self.patience;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
+        if waiting.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes nothing")));
+        }
+        Poll::Pending
+    }
+}
+
+impl<T: Read + Unpin> Read for Stall<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(context, buffer)
+    }
+}
+
+impl<T: Write + Unpin> Write for Stall<T> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.judge(written, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write_vectored(context, pieces);
+        self.judge(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper_util::rt::TokioIo;
+    use std::future::poll_fn;
+    use tokio::{io::AsyncReadExt, time::Instant};
+
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    async fn write(io: &mut (impl Write + Unpin), bytes: &[u8]) -> io::Result<usize> {
+        poll_fn(|context| Pin::new(&mut *io).poll_write(context, bytes)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_makes_no_progress_fails_in_time_and_one_that_does_never() {
+        let (near, mut far) = tokio::io::duplex(4);
+        let mut stall = Stall::new(TokioIo::new(near), PATIENCE);
+        for _ in 0..3 {
+            assert_eq!(write(&mut stall, b"abcd").await.unwrap(), 4);
+            tokio::time::sleep(PATIENCE * 2).await;
+            far.read_exact(&mut [0; 4]).await.unwrap();
+        }
+        assert_eq!(write(&mut stall, b"abcd").await.unwrap(), 4, "the buffer is full now");
+        let began = Instant::now();
+        assert_eq!(write(&mut stall, b"e").await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
+    }
+}
