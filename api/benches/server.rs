@@ -4,15 +4,27 @@
 #![expect(clippy::expect_used, reason = "a bench that cannot run ends with the reason")]
 
 use clap::Parser;
+use mcpctl_events::{
+    command::{AgentEntry, Command, Provider, Register, User},
+    event::row::Status,
+    name::{Name, SessionId},
+    record::Actor,
+};
 use mcpd::{
     config::{Args, Config},
     server::Server,
+    writer::Writer,
 };
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// What the programs run with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const RUN: Duration = Duration::from_secs(3);
 
@@ -76,6 +88,68 @@ async fn load(
     (all, start.elapsed())
 }
 
+/// The same change without HTTP, from so many callers that batches form.
+async fn through_the_writer(writer: &Writer, callers: usize) -> (Vec<Duration>, Duration) {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let start = Instant::now();
+    let loops: Vec<_> = (0..callers)
+        .map(|_| {
+            let writer = writer.clone();
+            tokio::spawn(async move {
+                let mut latencies = Vec::new();
+                while start.elapsed() < RUN {
+                    let (command, actor) = command(NEXT.fetch_add(1, Ordering::Relaxed));
+                    let began = Instant::now();
+                    writer.write(command, actor, None).await.expect("history");
+                    latencies.push(began.elapsed());
+                }
+                latencies
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for latencies in loops {
+        all.extend(latencies.await.expect("a loop"));
+    }
+    all.sort_unstable();
+    (all, start.elapsed())
+}
+
+fn command(number: u64) -> (Command, Actor) {
+    let name = |text: String| Name::parse(&text).expect("a name");
+    let id = |kind: u128| Uuid::from_u128(0x019b_5a00_0000_7000_8000_0000_0000_0000 | kind << 40 | u128::from(number));
+    let user = name("admin".to_owned());
+    let provider = Provider {
+        id: id(1),
+        name: name(format!("direct-llm-{number}")),
+        type_: "openai".to_owned(),
+        model: "m".to_owned(),
+        tier: None,
+        description: None,
+        pool_name: None,
+        extra_config: None,
+        initial_status: Status::Active,
+        max_concurrent: None,
+        max_wait_seconds: None,
+        labels: None,
+    };
+    let agent = AgentEntry {
+        id: id(2),
+        name: name(format!("direct-agent-{number}")),
+        llm_name: provider.name.clone(),
+        description: None,
+        system_prompt: Some("You are terse.".to_owned()),
+        project: None,
+        default_params: None,
+        extras: None,
+        labels: None,
+    };
+    let session = SessionId::parse(&format!("direct-{number}")).expect("a session");
+    let owner = User { id: Uuid::from_u128(7), name: user.clone() };
+    let register = Register { session, user: owner, providers: vec![provider], agents: vec![agent] };
+    (Command::Register(register), Actor::User(user))
+}
+
 fn line(what: &str, (latencies, took): &(Vec<Duration>, Duration)) {
     let at = |part: f64| {
         #[expect(
@@ -89,7 +163,7 @@ fn line(what: &str, (latencies, took): &(Vec<Duration>, Duration)) {
     };
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let rate = latencies.len() as f64 / took.as_secs_f64();
-    println!("{what:44} {rate:>10.0} {:>9.3} {:>9.3}", at(0.5), at(0.99));
+    println!("{what:50} {rate:>10.0} {:>9.3} {:>9.3}", at(0.5), at(0.99));
 }
 
 async fn publish(caller: &Caller, home: &std::path::Path, stop: &CancellationToken) {
@@ -126,8 +200,9 @@ fn main() {
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         let caller = Caller { http, url: server.url().to_owned(), token: "a-token-for-the-bench".to_owned() };
         let stop = CancellationToken::new();
+        let writer = server.writer();
         let serving = tokio::spawn(server.run(stop.clone()));
-        println!("{:44} {:>10} {:>9} {:>9}", "", "per s", "p50 ms", "p99 ms");
+        println!("{:50} {:>10} {:>9} {:>9}", "", "per s", "p50 ms", "p99 ms");
         line(
             "durable registers over HTTP, 1 caller",
             &load(&caller, 1, "/api/v1/llms/_provider-register", register).await,
@@ -136,6 +211,7 @@ fn main() {
             "durable registers over HTTP, 64 callers",
             &load(&caller, 64, "/api/v1/llms/_provider-register", register).await,
         );
+        line("durable registers through the writer, 512 callers", &through_the_writer(&writer, 512).await);
         publish(&caller, home.path(), &stop).await;
         let ask = |_| r#"{"messages":[{"role":"user","content":"hello"}]}"#.to_owned();
         line("relayed calls to the echo model, 1 caller", &load(&caller, 1, "/api/v1/llms/echo/infer", ask).await);

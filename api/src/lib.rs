@@ -27,4 +27,4 @@ pub mod server;
 mod snapshots;
 mod upstream;
 mod vital;
-mod writer;
+pub mod writer;

@@ -7,7 +7,12 @@ mod stall;
 mod stop;
 
 use self::{background::Background, open::Parts};
-use crate::{app::App, config::Config, credentials, routes, writer::WriteError};
+use crate::{
+    app::App,
+    config::Config,
+    credentials, routes,
+    writer::{WriteError, Writer},
+};
 use anyhow::{Context, bail, ensure};
 use mcpctl_events::command::{CloseBoots, Command};
 use std::{
@@ -55,6 +60,11 @@ impl Server {
     /// Where it listens.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The way to the writer, for whoever runs a server in the same process.
+    pub fn writer(&self) -> Writer {
+        self.parts.app.writer.clone()
     }
 
     /// The admin's token, where the user's credentials file or the flags have it.

@@ -183,7 +183,7 @@ async fn what_is_damaged_is_made_anew() {
     let damages: [fn(&std::path::Path); 3] = [
         |dir| std::fs::write(dir.join("tables-1.db"), "no database").unwrap(),
         |dir| {
-            std::fs::write(dir.join("tables-1.db"), &std::fs::read(dir.join("tables-1.db")).unwrap()[..5000]).unwrap()
+            std::fs::write(dir.join("tables-1.db"), &std::fs::read(dir.join("tables-1.db")).unwrap()[..5000]).unwrap();
         },
         |dir| std::fs::write(dir.join("tables.generation"), "one").unwrap(),
     ];
