@@ -27,6 +27,7 @@ use uuid::Uuid;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const RUN: Duration = Duration::from_secs(3);
+const ASK: &str = r#"{"messages":[{"role":"user","content":"hello"}]}"#;
 
 #[derive(Parser)]
 struct Flags {
@@ -42,14 +43,12 @@ struct Caller {
 }
 
 impl Caller {
-    async fn post(&self, path: &str, body: String) -> Duration {
-        let start = Instant::now();
+    async fn post(self, path: &str, body: String) {
         let post = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.token);
         let answer = post.header("content-type", "application/json").body(body).send().await.expect("an answer");
         let status = answer.status();
         let body = answer.bytes().await.expect("a body");
         assert!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
-        start.elapsed()
     }
 }
 
@@ -59,48 +58,21 @@ fn register(session: u64) -> String {
     )
 }
 
-/// Runs `callers` loops for a while; returns all latencies, and how long it took.
-async fn load(
-    caller: &Caller,
-    callers: usize,
-    path: &'static str,
-    body: impl Fn(u64) -> String + Clone + Send + 'static,
-) -> (Vec<Duration>, Duration) {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let start = Instant::now();
-    let loops: Vec<_> = (0..callers)
-        .map(|_| {
-            let (caller, body) = (caller.clone(), body.clone());
-            tokio::spawn(async move {
-                let mut latencies = Vec::new();
-                while start.elapsed() < RUN {
-                    latencies.push(caller.post(path, body(NEXT.fetch_add(1, Ordering::Relaxed))).await);
-                }
-                latencies
-            })
-        })
-        .collect();
-    let mut all = Vec::new();
-    for latencies in loops {
-        all.extend(latencies.await.expect("a loop"));
-    }
-    all.sort_unstable();
-    (all, start.elapsed())
-}
-
-/// The same change without HTTP, from so many callers that batches form.
-async fn through_the_writer(writer: &Writer, callers: usize) -> (Vec<Duration>, Duration) {
+/// Runs `callers` loops of `call`, each with a number of its own, for a while; returns all latencies, and how long it took.
+async fn load<F>(callers: usize, call: impl Fn(u64) -> F + Clone + Send + 'static) -> (Vec<Duration>, Duration)
+where
+    F: Future<Output = ()> + Send,
+{
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let start = Instant::now();
     let loops: Vec<_> = (0..callers)
         .map(|_| {
-            let writer = writer.clone();
+            let call = call.clone();
             tokio::spawn(async move {
                 let mut latencies = Vec::new();
                 while start.elapsed() < RUN {
-                    let (command, actor) = command(NEXT.fetch_add(1, Ordering::Relaxed));
                     let began = Instant::now();
-                    writer.write(command, actor, None).await.expect("history");
+                    call(NEXT.fetch_add(1, Ordering::Relaxed)).await;
                     latencies.push(began.elapsed());
                 }
                 latencies
@@ -113,6 +85,12 @@ async fn through_the_writer(writer: &Writer, callers: usize) -> (Vec<Duration>, 
     }
     all.sort_unstable();
     (all, start.elapsed())
+}
+
+/// The same change as over HTTP, without it.
+async fn write(writer: Writer, number: u64) {
+    let (command, actor) = command(number);
+    writer.write(command, actor, None).await.expect("history");
 }
 
 fn command(number: u64) -> (Command, Actor) {
@@ -203,19 +181,18 @@ fn main() {
         let writer = server.writer();
         let serving = tokio::spawn(server.run(stop.clone()));
         println!("{:50} {:>10} {:>9} {:>9}", "", "per s", "p50 ms", "p99 ms");
-        line(
-            "durable registers over HTTP, 1 caller",
-            &load(&caller, 1, "/api/v1/llms/_provider-register", register).await,
-        );
-        line(
-            "durable registers over HTTP, 64 callers",
-            &load(&caller, 64, "/api/v1/llms/_provider-register", register).await,
-        );
-        line("durable registers through the writer, 512 callers", &through_the_writer(&writer, 512).await);
+        let over_http = {
+            let caller = caller.clone();
+            move |number| caller.clone().post("/api/v1/llms/_provider-register", register(number))
+        };
+        line("durable registers over HTTP, 1 caller", &load(1, over_http.clone()).await);
+        line("durable registers over HTTP, 64 callers", &load(64, over_http).await);
+        let direct = move |number| write(writer.clone(), number);
+        line("durable registers through the writer, 512 callers", &load(512, direct).await);
         publish(&caller, home.path(), &stop).await;
-        let ask = |_| r#"{"messages":[{"role":"user","content":"hello"}]}"#.to_owned();
-        line("relayed calls to the echo model, 1 caller", &load(&caller, 1, "/api/v1/llms/echo/infer", ask).await);
-        line("relayed calls to the echo model, 64 callers", &load(&caller, 64, "/api/v1/llms/echo/infer", ask).await);
+        let ask = move |_| caller.clone().post("/api/v1/llms/echo/infer", ASK.to_owned());
+        line("relayed calls to the echo model, 1 caller", &load(1, ask.clone()).await);
+        line("relayed calls to the echo model, 64 callers", &load(64, ask).await);
         stop.cancel();
         let _ = serving.await;
     });

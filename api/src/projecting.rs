@@ -3,10 +3,10 @@
 //! A write waits for it a little, but never fails because of it; its lag is a metric.
 
 use crate::vital::Vital;
-use mcpctl_projector::{Batch, Tables};
+use mcpctl_projector::{Batch, Tables, store::StoreError};
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::sync::{Notify, watch};
@@ -16,22 +16,41 @@ use tokio_util::sync::CancellationToken;
 const RETRY: Duration = Duration::from_millis(500);
 
 /// Batches that wait for the projector.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pending {
-    batches: Mutex<VecDeque<Batch>>,
+    /// `None` once nobody takes them any more.
+    batches: Mutex<Option<VecDeque<Batch>>>,
     added: Notify,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self { batches: Mutex::new(Some(VecDeque::new())), added: Notify::new() }
+    }
 }
 
 impl Pending {
     /// Adds what was just admitted.
     pub fn push(&self, batch: Batch) {
-        self.batches.lock().unwrap_or_else(PoisonError::into_inner).push_back(batch);
-        self.added.notify_one();
+        if let Some(batches) = &mut *self.batches() {
+            batches.push_back(batch);
+            self.added.notify_one();
+        }
+    }
+
+    fn batches(&self) -> MutexGuard<'_, Option<VecDeque<Batch>>> {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops what waits, and what comes later.
+    fn close(&self) {
+        *self.batches() = None;
     }
 
     async fn next(&self) -> Batch {
         loop {
-            if let Some(batch) = self.batches.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
+            let batch = self.batches().as_mut().and_then(VecDeque::pop_front);
+            if let Some(batch) = batch {
                 return batch;
             }
             self.added.notified().await;
@@ -39,11 +58,12 @@ impl Pending {
     }
 
     fn is_empty(&self) -> bool {
-        self.batches.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.batches().as_ref().is_none_or(VecDeque::is_empty)
     }
 }
 
-/// Writes batches until shutdown, and then what is still pending.
+/// Writes batches until shutdown, and then what is still pending; or until there is one that can never be written: the
+/// server goes on without, and whoever would wait for the tables is told at once how far they are.
 pub async fn run(
     tables: Tables,
     pending: Arc<Pending>,
@@ -57,17 +77,24 @@ pub async fn run(
             () = shutdown.cancelled(), if pending.is_empty() => return,
         };
         if !write(&tables, &batch, &shutdown).await {
+            pending.close();
             return;
         }
         projected.send_replace(batch.sequence());
     }
 }
 
-/// Writes a batch, as often as it takes; false if the server stops first. Where another projector was faster, what it
-/// has not written yet goes on top: the process that leads does not wait for others.
+/// Writes a batch, as often as it takes; false if the server stops first, or if it never can. Where another projector
+/// was faster, what it has not written yet goes on top: the process that leads does not wait for others.
 async fn write(tables: &Tables, batch: &Batch, shutdown: &CancellationToken) -> bool {
     while let Err(error) = tables.apply_rest(batch).await {
-        tracing::error!(%error, sequence = batch.sequence(), "the read tables could not be written; trying again");
+        let sequence = batch.sequence();
+        // A checkpoint that moved is one that another projector works on.
+        if !error.is_retryable() && !matches!(error, StoreError::CheckpointMoved { .. }) {
+            tracing::error!(%error, sequence, "the read tables go no further; lists stay as they are");
+            return false;
+        }
+        tracing::error!(%error, sequence, "the read tables could not be written; trying again");
         if shutdown.is_cancelled() {
             return false;
         }

@@ -11,8 +11,9 @@ use hyper_util::{
 use std::{io, pin::pin, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 
-/// How long a client may take to send the head of a request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take to send the head of a request, and how long a connection may wait for one: longer than a
+/// publisher's heartbeats are apart, so that they share a connection.
+const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
 /// Largest head of a request, and most that is read ahead of a body.
 const MAX_HEAD: usize = 64 << 10;
 /// Pause after an accept that failed, for example for want of file descriptors.
