@@ -1,9 +1,15 @@
 //! The inline projector: writes what the follower read into the read tables, behind everyone's back.
 //!
-//! A write waits for it a little, but never fails because of it; its lag is a metric.
+//! A write waits for it a little, but never fails because of it; its lag is a metric. What it cannot keep up with, or
+//! cannot write at all, it leaves, and reads from the log later.
 
 use crate::vital::Vital;
-use mcpctl_projector::{Batch, Tables, store::StoreError};
+use mcpctl_events::replica::Replica;
+use mcpctl_projector::{
+    Batch, Tables,
+    follow::{self, FollowError, SharedLog},
+    store::StoreError,
+};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,13 +18,15 @@ use std::{
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Pause after a batch that could not be written.
+/// Pause after a batch that could not be written, and between two looks whether tables were made anew.
 const RETRY: Duration = Duration::from_millis(500);
+/// Most batches that wait in memory, of 512 records at most each.
+const MOST: usize = 1024;
 
 /// Batches that wait for the projector.
 #[derive(Debug)]
 pub struct Pending {
-    /// `None` once nobody takes them any more.
+    /// `None` while they are dropped: the log has them.
     batches: Mutex<Option<VecDeque<Batch>>>,
     added: Notify,
 }
@@ -32,26 +40,34 @@ impl Default for Pending {
 impl Pending {
     /// Adds what was just admitted.
     pub fn push(&self, batch: Batch) {
-        if let Some(batches) = &mut *self.batches() {
-            batches.push_back(batch);
-            self.added.notify_one();
+        let mut batches = self.batches();
+        match &mut *batches {
+            Some(waiting) if waiting.len() < MOST => waiting.push_back(batch),
+            _ => *batches = None,
         }
+        drop(batches);
+        self.added.notify_one();
     }
 
     fn batches(&self) -> MutexGuard<'_, Option<VecDeque<Batch>>> {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Drops what waits, and what comes later.
-    fn close(&self) {
-        *self.batches() = None;
+    /// Drops what waits and what comes, or begins to keep it again.
+    fn keep(&self, keep: bool) {
+        *self.batches() = keep.then(VecDeque::new);
     }
 
-    async fn next(&self) -> Batch {
+    /// The next batch; `None` if some were dropped.
+    async fn next(&self) -> Option<Batch> {
         loop {
-            let batch = self.batches().as_mut().and_then(VecDeque::pop_front);
-            if let Some(batch) = batch {
-                return batch;
+            match &mut *self.batches() {
+                None => return None,
+                Some(waiting) => {
+                    if let Some(batch) = waiting.pop_front() {
+                        return Some(batch);
+                    }
+                }
             }
             self.added.notified().await;
         }
@@ -62,43 +78,106 @@ impl Pending {
     }
 }
 
-/// Writes batches until shutdown, and then what is still pending; or until there is one that can never be written: the
-/// server goes on without, and whoever would wait for the tables is told at once how far they are.
-pub async fn run(
-    tables: Tables,
-    pending: Arc<Pending>,
-    projected: watch::Sender<u64>,
-    shutdown: CancellationToken,
-    _vital: Vital,
-) {
-    loop {
-        let batch = tokio::select! {
-            batch = pending.next() => batch,
-            () = shutdown.cancelled(), if pending.is_empty() => return,
-        };
-        if !write(&tables, &batch, &shutdown).await {
-            pending.close();
-            return;
-        }
-        projected.send_replace(batch.sequence());
-    }
+/// What became of a batch.
+enum Outcome {
+    Written,
+    /// It can never be written to these tables.
+    Refused,
+    Stopping,
 }
 
-/// Writes a batch, as often as it takes; false if the server stops first, or if it never can. Where another projector
-/// was faster, what it has not written yet goes on top: the process that leads does not wait for others.
-async fn write(tables: &Tables, batch: &Batch, shutdown: &CancellationToken) -> bool {
-    while let Err(error) = tables.apply_rest(batch).await {
-        let sequence = batch.sequence();
-        // A checkpoint that moved is one that another projector works on.
-        if !error.is_retryable() && !matches!(error, StoreError::CheckpointMoved { .. }) {
-            tracing::error!(%error, sequence, "the read tables go no further; lists stay as they are");
-            return false;
+/// The inline projector.
+pub struct Projector {
+    /// The log, for what was not kept in memory.
+    pub log: SharedLog,
+    /// The read tables.
+    pub tables: Tables,
+    /// What the follower adds.
+    pub pending: Arc<Pending>,
+    /// Tells how far the tables are.
+    pub projected: watch::Sender<u64>,
+    /// Ends it, once nothing is pending.
+    pub shutdown: CancellationToken,
+}
+
+impl Projector {
+    /// Writes batches until shutdown, and then what is still pending.
+    pub async fn run(self, _vital: Vital) {
+        loop {
+            let batch = tokio::select! {
+                batch = self.pending.next() => batch,
+                () = self.shutdown.cancelled(), if self.pending.is_empty() => return,
+            };
+            let goes_on = match batch {
+                Some(batch) => match self.write(&batch).await {
+                    Outcome::Written => {
+                        self.projected.send_replace(batch.sequence());
+                        true
+                    }
+                    Outcome::Refused => self.rebuilt().await && self.catch_up().await,
+                    Outcome::Stopping => false,
+                },
+                None => self.catch_up().await,
+            };
+            if !goes_on {
+                return;
+            }
         }
-        tracing::error!(%error, sequence, "the read tables could not be written; trying again");
-        if shutdown.is_cancelled() {
-            return false;
-        }
-        tokio::time::sleep(RETRY).await;
     }
-    true
+
+    /// Writes a batch, as often as it takes. Where another projector was faster, what it has not written yet goes on
+    /// top: the process that leads does not wait for others.
+    async fn write(&self, batch: &Batch) -> Outcome {
+        while let Err(error) = self.tables.apply_rest(batch).await {
+            let sequence = batch.sequence();
+            // A checkpoint that moved is one that another projector works on.
+            if !error.is_retryable() && !matches!(error, StoreError::CheckpointMoved { .. }) {
+                tracing::error!(%error, sequence, "the read tables go no further; lists stay as they are");
+                return Outcome::Refused;
+            }
+            tracing::error!(%error, sequence, "the read tables could not be written; trying again");
+            if !self.pause().await {
+                return Outcome::Stopping;
+            }
+        }
+        Outcome::Written
+    }
+
+    /// Waits until the tables were made anew; false if the server stops first.
+    async fn rebuilt(&self) -> bool {
+        self.pending.keep(false);
+        while !self.tables.refresh().await.unwrap_or(false) {
+            if !self.pause().await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Brings the tables to where the log is now, and keeps what comes from now on; false if the server stops first.
+    async fn catch_up(&self) -> bool {
+        tracing::warn!("the read tables fell behind: catching up from the log");
+        self.pending.keep(true);
+        while let Err(error) = self.project().await {
+            tracing::error!(%error, "the read tables could not catch up; trying again");
+            if !self.pause().await {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn project(&self) -> Result<(), FollowError> {
+        let projection = follow::start(&self.log, &self.tables, Replica::default()).await?;
+        let projection = follow::project(&self.log, &self.tables, projection).await?;
+        self.projected.send_replace(projection.replica().admission.last_sequence);
+        Ok(())
+    }
+
+    async fn pause(&self) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(RETRY) => true,
+            () = self.shutdown.cancelled() => false,
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::{
     follower::{Follower, Progress},
     heartbeats,
     leases::Leases,
-    projecting::{self, Pending},
+    projecting::{Pending, Projector},
     relay::Relay,
     routes::stream::Opens,
     snapshots::Snapshots,
@@ -95,12 +95,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let stopped = replica.stopped().map(ToString::to_string);
     let clock = Clock::start();
     let replica = Arc::new(RwLock::new(replica));
-    let mut desk = Desk::default();
-    if let Some(reason) = &stopped {
-        // Before the writer's first claim: what can't be folded is not written to.
-        desk.bar(reason);
-    }
-    let desk = Arc::new(Mutex::new(desk));
+    let desk = Arc::new(Mutex::new(desk(stopped.as_deref())));
     let leases = Arc::new(Leases::default());
     let heartbeats = open_heartbeats(&config)?;
     let oldest = clock.now().minus(config.args.inactive_retention);
@@ -136,7 +131,14 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     }
     .spawn(Vital::new("follower", &died))?;
     let vital = Vital::new("projector", &died);
-    let projector = tokio::spawn(projecting::run(tables.clone(), pending, projected_sender, last.clone(), vital));
+    let projector = Projector {
+        log: log.clone(),
+        tables: tables.clone(),
+        pending,
+        projected: projected_sender,
+        shutdown: last.clone(),
+    };
+    let projector = tokio::spawn(projector.run(vital));
     let app = Arc::new(App {
         boot_id: clock.id(),
         clock,
@@ -162,6 +164,15 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         config,
     });
     Ok(Parts { app, threads: vec![writer_thread, follower], projector, work: work_task, last, snapshots })
+}
+
+/// Barred before the writer's first claim where the history cannot be folded: then it is not written to.
+fn desk(stopped: Option<&str>) -> Desk {
+    let mut desk = Desk::default();
+    if let Some(reason) = stopped {
+        desk.bar(reason);
+    }
+    desk
 }
 
 /// Takes the log for this process alone, before anything else is opened or made.

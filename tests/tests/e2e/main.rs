@@ -15,3 +15,4 @@ mod publishing;
 mod repeats;
 mod sequences;
 mod shutdown;
+mod tables;
