@@ -172,7 +172,9 @@ fn main() {
     let credentials = credentials.display().to_string();
     let flags = ["bench", "--listen", "127.0.0.1:0", "--data-dir", &data, "--admin-token-file", &credentials];
     let config = Config::from_args(Flags::parse_from(flags).args).expect("a configuration");
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    // As many workers as the program takes on two cores.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let server = Server::start(config).await.expect("a server");
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -188,6 +190,7 @@ fn main() {
         line("durable registers over HTTP, 1 caller", &load(1, over_http.clone()).await);
         line("durable registers over HTTP, 64 callers", &load(64, over_http).await);
         let direct = move |number| write(writer.clone(), number);
+        line("durable registers through the writer, 1 caller", &load(1, direct.clone()).await);
         line("durable registers through the writer, 512 callers", &load(512, direct).await);
         publish(&caller, home.path(), &stop).await;
         let ask = move |_| caller.clone().post("/api/v1/llms/echo/infer", ASK.to_owned());
