@@ -63,6 +63,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(openapi::document))
+        .method_not_allowed_fallback(no_method)
         .fallback_service(unknown.with_state(()))
         .with_state(app.clone())
 }

@@ -74,6 +74,8 @@ async fn the_operators_pages_need_no_token() {
     for path in ["/api/v1/llms", "/api/v1/llms/_provider-register", "/api/v1/agents/{name}/chat", "/api/v1/events"] {
         assert!(document["paths"][path].is_object(), "{path} is documented");
     }
+    let wrong = mcpctl_tests::Client::send(stranger.at_root(reqwest::Method::POST, "/healthz")).await;
+    wrong.refused(405, "METHOD_NOT_ALLOWED", "/healthz");
 }
 
 #[tokio::test]
