@@ -10,11 +10,7 @@ use mcpctl_events::{
     time::LogTime,
 };
 use mcpctl_projector::Tables;
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::task::spawn_blocking;
 
 /// How often a record is written, if anything was heard.
@@ -67,7 +63,7 @@ fn read_since(stream: &dyn HeartbeatStream, since: LogTime) -> anyhow::Result<He
 /// Writes until it is dropped.
 pub async fn run(app: Arc<App>) {
     let (mut heard_until, mut waiting, mut unnoted) = (Duration::ZERO, Heard::new(), Heard::new());
-    let (mut records, mut forgotten) = (0_u32, None::<Instant>);
+    let (mut records, mut forgotten) = (0_u32, None);
     loop {
         tokio::time::sleep(EVERY).await;
         let now = app.clock.uptime();
@@ -81,8 +77,8 @@ pub async fn run(app: Arc<App>) {
         if records.is_multiple_of(RECORDS_A_NOTE) {
             note(&app, std::mem::take(&mut unnoted)).await;
         }
-        if forgotten.is_none_or(|at| at.elapsed() >= FORGET) {
-            forgotten = Some(Instant::now());
+        if forgotten.is_none_or(|at| now.saturating_sub(at) >= FORGET) {
+            forgotten = Some(now);
             forget(&app).await;
         }
     }

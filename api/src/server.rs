@@ -28,6 +28,10 @@ pub use open::Refused;
 
 /// How long a start waits for its own election before it serves what can be read.
 const ELECTION: Duration = Duration::from_secs(5);
+/// Pauses between two looks whether there is a writer: usually there is one within milliseconds, on a full disk for long
+/// there is none.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
+const LAST_LOOK: Duration = Duration::from_millis(500);
 /// How long the first start waits, which has nothing to serve.
 const FIRST_ELECTION: Duration = Duration::from_secs(30);
 
@@ -130,11 +134,13 @@ async fn first_steps(app: &Arc<App>, url: &str) -> anyhow::Result<Option<String>
 /// Asks until there is a writer.
 async fn close_earlier_boots(app: Arc<App>) -> Result<(), WriteError> {
     let close = Command::CloseBoots(CloseBoots { node: None, living_boot: app.boot_id });
+    let mut pause = FIRST_LOOK;
     loop {
         match app.writer.write_all(close.clone(), "setup").await {
             Err(WriteError::NoWriter(reason)) => {
                 tracing::debug!(reason, "not elected yet");
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LAST_LOOK);
             }
             done => return done,
         }

@@ -209,7 +209,10 @@ async fn leave(app: &App, binding: &Binding) {
 async fn write_in_the_end(app: &App, command: Command) {
     let mut pause = FIRST_PAUSE;
     while let Err(error) = app.writer.write_all(command.clone(), "relay").await {
-        tracing::warn!(%error, "the end of a stream could not be written; trying again");
+        // Once, and not every few seconds for each of many streams: on a full disk it may take long.
+        if pause == FIRST_PAUSE {
+            tracing::warn!(%error, "the end of a stream could not be written yet; trying until it is");
+        }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

@@ -123,7 +123,9 @@ impl HeartbeatStream for SqliteHeartbeats {
     }
 
     fn before(&self, time: LogTime) -> Result<u64, ReadError> {
-        const QUERY: &str = "SELECT coalesce(max(sequence), 0) FROM heartbeats WHERE at < ?1";
+        // Records are in the order of time: a scan from the end stops at the first that is old enough.
+        const QUERY: &str = "SELECT coalesce(
+            (SELECT sequence FROM heartbeats WHERE at < ?1 ORDER BY sequence DESC LIMIT 1), 0)";
         let found = self.connection().query_row(QUERY, [time.as_millis()], |row| row.get::<_, i64>(0));
         found.map(i64::unsigned_abs).map_err(|error| self.not_read(error))
     }
