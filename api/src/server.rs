@@ -1,9 +1,11 @@
 //! A server from start to stop.
 
 mod accept;
+mod activity;
 mod background;
+mod connection;
 mod open;
-mod stall;
+mod socket;
 mod stop;
 
 use self::{background::Background, open::Parts};

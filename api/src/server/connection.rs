@@ -1,0 +1,312 @@
+//! One connection, from request to request.
+//!
+//! Every publisher keeps a connection open from one heartbeat to the next. HTTP's two buffers would be most of what a
+//! publisher costs, so a connection on which nothing is asked is its socket alone, and gets buffers with its next
+//! request.
+
+use super::{
+    activity::{Activity, Rest},
+    socket::Socket,
+};
+use crate::{app::App, clock::Clock};
+use axum::{Router, body::Body, http::Request};
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How long a client may take to send the head of a request, and how long a connection may wait for one: longer than a
+/// publisher's heartbeats are apart, so that they share a connection.
+const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long nothing may be asked before a connection rests: most callers ask again sooner, or not at all.
+const REST_AFTER: Duration = Duration::from_secs(4);
+/// Largest head of a request, and most that is read ahead of a body.
+const MAX_HEAD: usize = 64 << 10;
+
+/// How connections are served.
+#[derive(Clone)]
+pub(super) struct Connections {
+    clock: Clock,
+    router: Router,
+    /// How long a peer may take nothing.
+    patience: Duration,
+    header_timeout: Duration,
+    rest_after: Duration,
+    stopping: CancellationToken,
+    cut: CancellationToken,
+}
+
+impl Connections {
+    pub(super) fn new(router: Router, app: &App) -> Self {
+        Self {
+            clock: app.clock,
+            router,
+            patience: app.config.args.idle_timeout,
+            header_timeout: HEADER_TIMEOUT,
+            rest_after: REST_AFTER,
+            stopping: app.stopping.clone(),
+            cut: app.cut.clone(),
+        }
+    }
+
+    /// Serves requests until the client hangs up or the server stops.
+    pub(super) async fn serve(self, stream: TcpStream) {
+        let mut idle = Idle { stream, unread: Bytes::new() };
+        loop {
+            tokio::select! {
+                asked = idle.asked(self.header_timeout) => if !asked { return },
+                () = self.stopping.cancelled() => return,
+            }
+            // In a box of its own: what waits for a request is as small as it can be.
+            match Box::pin(self.exchange(idle)).await {
+                Some(next) => idle = next,
+                None => return,
+            }
+        }
+    }
+
+    /// Answers requests until there are none for a while; `None` if the connection is over.
+    async fn exchange(&self, idle: Idle) -> Option<Idle> {
+        let activity = Arc::new(Activity::default());
+        let socket = Socket::new(TokioIo::new(idle.stream), idle.unread, self.patience, activity.clone());
+        let (routes, noted) = (TowerToHyperService::new(self.router.clone()), activity.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answering = Answering::begin(&noted);
+            let response = routes.call(request);
+            async move { response.await.map(|response| response.map(|body| Answer { body, _answering: answering })) }
+        });
+        let mut serving = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.header_timeout)
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(socket, service);
+        let mut rest = Rest::new(self.clock, self.rest_after);
+        let ended = tokio::select! {
+            ended = poll_fn(|context| match Pin::new(&mut serving).poll(context) {
+                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                Poll::Pending => rest.poll(&activity, context).map(|()| None),
+            }) => ended,
+            () = self.stopping.cancelled() => {
+                Pin::new(&mut serving).graceful_shutdown();
+                tokio::select! {
+                    outcome = &mut serving => Some(outcome),
+                    () = self.cut.cancelled() => return None,
+                }
+            }
+        };
+        match ended {
+            None => {
+                // Nothing is under way and nothing waits to be written, so nothing is lost with the rest of it.
+                let parts = serving.into_parts();
+                // Even an empty rest keeps the buffer that it was a part of.
+                let unread = if parts.read_buf.is_empty() { Bytes::new() } else { parts.read_buf };
+                Some(Idle { stream: parts.io.into_inner().into_inner(), unread })
+            }
+            Some(outcome) => {
+                if let Err(error) = outcome {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                None
+            }
+        }
+    }
+}
+
+/// A connection between two requests.
+struct Idle {
+    stream: TcpStream,
+    /// What came of the next request already.
+    unread: Bytes,
+}
+
+impl Idle {
+    /// Waits for a request; false if none comes.
+    async fn asked(&self, within: Duration) -> bool {
+        !self.unread.is_empty() || matches!(timeout(within, self.stream.readable()).await, Ok(Ok(())))
+    }
+}
+
+/// Held from a request's head to the end of its answer.
+struct Answering(Arc<Activity>);
+
+impl Answering {
+    fn begin(activity: &Arc<Activity>) -> Self {
+        activity.answer_begins();
+        Self(activity.clone())
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.answer_ends();
+    }
+}
+
+/// The body of an answer, as it is.
+struct Answer {
+    body: Body,
+    _answering: Answering,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::post;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        task::JoinHandle,
+        time::sleep,
+    };
+
+    const REST: Duration = Duration::from_millis(5);
+    /// A connection on which nothing is asked for so long has begun to rest.
+    const PAUSE: Duration = Duration::from_millis(40);
+    const SHORT: Duration = Duration::from_millis(300);
+    const LONG: Duration = Duration::from_secs(20);
+
+    struct Served {
+        client: TcpStream,
+        task: JoinHandle<()>,
+        stopping: CancellationToken,
+    }
+
+    impl Served {
+        async fn new(header_timeout: Duration) -> Self {
+            let slow = post(|body: String| async move {
+                sleep(PAUSE).await;
+                body
+            });
+            let router = Router::new().route("/echo", post(|body: String| async { body })).route("/slow", slow);
+            let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
+            let stop = stopping.clone();
+            let (clock, rest_after, patience) = (Clock::start(), REST, LONG);
+            let connections = Connections { clock, router, patience, header_timeout, rest_after, stopping: stop, cut };
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let dialled = TcpStream::connect(listener.local_addr().unwrap());
+            let (client, accepted) = tokio::join!(dialled, listener.accept());
+            #[expect(clippy::disallowed_methods, reason = "what a test starts ends with its runtime")]
+            let task = tokio::spawn(connections.serve(accepted.unwrap().0));
+            Self { client: client.unwrap(), task, stopping }
+        }
+
+        async fn send(&mut self, text: &str) {
+            self.client.write_all(text.as_bytes()).await.unwrap();
+        }
+
+        /// Reads an answer whose body ends in `mark`.
+        async fn read(&mut self, mark: &str) {
+            let mut read = String::new();
+            while !read.ends_with(mark) {
+                read.push(char::from(self.client.read_u8().await.expect("the connection is kept")));
+            }
+            assert!(read.starts_with("HTTP/1.1 200 OK\r\n"), "{read}");
+            assert!(!read.to_lowercase().contains("connection: close"), "{read}");
+        }
+
+        async fn ends(mut self) {
+            let mut rest = Vec::new();
+            timeout(LONG, self.client.read_to_end(&mut rest)).await.expect("the connection is closed").unwrap();
+            assert_eq!(String::from_utf8_lossy(&rest), "");
+            self.task.await.unwrap();
+        }
+    }
+
+    fn request(path: &str, body: &str) -> String {
+        format!("POST {path} HTTP/1.1\r\nhost: here\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    }
+
+    #[tokio::test]
+    async fn a_connection_goes_on_after_every_rest() {
+        let mut served = Served::new(LONG).await;
+        for body in ["one", "two", "three"] {
+            sleep(PAUSE).await;
+            served.send(&request("/echo", body)).await;
+            served.read(body).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_in_pieces_and_two_at_once_are_answered_across_rests() {
+        let mut served = Served::new(LONG).await;
+        let whole = request("/echo", "pieces");
+        for (from, to) in [(0, 9), (9, 30), (30, whole.len() - 3), (whole.len() - 3, whole.len())] {
+            sleep(PAUSE).await;
+            served.send(&whole[from..to]).await;
+        }
+        served.read("pieces").await;
+        let (next, head) = (request("/slow", "later"), &whole[..20]);
+        served.send(&[request("/slow", "first"), next, head.to_owned()].concat()).await;
+        served.read("first").await;
+        served.read("later").await;
+        sleep(PAUSE).await;
+        served.send(&whole[20..]).await;
+        served.read("pieces").await;
+    }
+
+    #[tokio::test]
+    async fn half_a_head_is_not_waited_for_for_ever() {
+        for first in [None, Some("one")] {
+            let mut served = Served::new(SHORT).await;
+            let before = first.map(|body| request("/echo", body)).unwrap_or_default();
+            served.send(&format!("{before}POST /ec")).await;
+            if let Some(body) = first {
+                served.read(body).await;
+            }
+            served.ends().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_asks_nothing_is_closed_in_the_end_and_by_a_stop() {
+        let mut served = Served::new(SHORT).await;
+        sleep(PAUSE).await;
+        served.send(&request("/echo", "one")).await;
+        served.read("one").await;
+        served.ends().await;
+        for rest in [Duration::ZERO, PAUSE] {
+            let mut served = Served::new(LONG * 2).await;
+            served.send(&request("/echo", "one")).await;
+            served.read("one").await;
+            sleep(rest).await;
+            served.stopping.cancel();
+            served.ends().await;
+        }
+    }
+}
