@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Runs everything that has to hold: format, lints, dependencies, tests. Installs what the tests need where it can:
-# cargo-nextest from crates.io, and nginx from Debian's packages (that takes root; without root it says what is missing).
+# cargo-nextest, cargo-deny and cargo-machete from crates.io, and nginx from Debian's packages (that takes root; without
+# root it says what is missing).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 say() { printf '\n== %s\n' "$*"; }
 
-need_nextest() {
-  command -v cargo-nextest >/dev/null && return
-  say "installing cargo-nextest"
-  cargo install --locked cargo-nextest
+need_cargo() {
+  command -v "$1" >/dev/null && return
+  say "installing $1"
+  cargo install --locked "$1"
 }
 
 need_nginx() {
@@ -19,15 +20,19 @@ need_nginx() {
     exit 1
   fi
   say "installing nginx (Debian's nginx-light)"
-  apt-get update -qq
-  # Only the program is wanted: the package must not start a service.
-  printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d.mcpctl && chmod +x /usr/sbin/policy-rc.d.mcpctl
-  [[ -e /usr/sbin/policy-rc.d ]] || { mv /usr/sbin/policy-rc.d.mcpctl /usr/sbin/policy-rc.d; trap 'rm -f /usr/sbin/policy-rc.d' EXIT; }
-  rm -f /usr/sbin/policy-rc.d.mcpctl
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null
+  (
+    # Only the program is wanted: the package must not start a service.
+    if [[ ! -e /usr/sbin/policy-rc.d ]]; then
+      trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+      printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+      chmod +x /usr/sbin/policy-rc.d
+    fi
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null
+  )
 }
 
-need_nextest
+for tool in cargo-nextest cargo-deny cargo-machete; do need_cargo $tool; done
 need_nginx
 
 # One feature set for all steps, so that nothing is compiled twice: it adds the conformance suite of the log adapters.
@@ -39,14 +44,10 @@ cargo fmt --all --check
 say "lints"
 cargo clippy --workspace --all-targets --locked "${features[@]}" -- -D warnings
 
-if command -v cargo-deny >/dev/null; then
-  say "dependencies: licenses, sources, duplicates"
-  cargo deny --log-level error check bans licenses sources
-fi
-if command -v cargo-machete >/dev/null; then
-  say "dependencies: unused"
-  cargo machete
-fi
+# Advisories are left to whoever has their database at hand: `cargo deny check advisories` fetches it.
+say "dependencies: licenses, sources, duplicates, and whether all are used"
+cargo deny --log-level error check bans licenses sources
+cargo machete
 
 say "programs"
 cargo build --workspace --bins --locked "${features[@]}"
