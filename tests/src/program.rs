@@ -115,6 +115,15 @@ impl Program {
         self.exit(STOP).await
     }
 
+    /// User and system time of all its threads so far, to the hundredth of a second: fields 14 and 15 of
+    /// `/proc/<pid>/stat`.
+    pub fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("a running process");
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let ticks = after_name.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().expect("a number"));
+        Duration::from_millis(10 * ticks.sum::<u64>())
+    }
+
     /// Resident memory in bytes.
     pub fn resident(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a running process");

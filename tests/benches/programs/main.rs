@@ -1,0 +1,30 @@
+//! Figures of the real programs, as processes of their own: how fast the server starts, what publishers at rest cost
+//! it, and what a relayed call costs server and publisher together.
+//!
+//! `cargo build --release --bins && cargo bench -p mcpctl-tests`, with `start`, `rest` or `relay` behind it for one of
+//! the three alone. Takes about four minutes; every figure is of this run only.
+#![allow(clippy::disallowed_methods, reason = "what a bench starts ends with its runtime")]
+
+mod relay;
+mod rest;
+mod start;
+
+fn line(what: &str, figure: &str) {
+    println!("  {what:<72} {figure:>12}");
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
+async fn main() {
+    // Cargo itself adds `--bench`.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|arg| arg == name);
+    if is_wanted("start") {
+        start::run().await;
+    }
+    if is_wanted("rest") {
+        rest::run().await;
+    }
+    if is_wanted("relay") {
+        relay::run().await;
+    }
+}
