@@ -3,12 +3,17 @@
 use crate::{app::App, config::Auth, error::ApiError};
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    http::{
+        HeaderMap, StatusCode,
+        header::{AUTHORIZATION, WWW_AUTHENTICATE},
+    },
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use mcpctl_events::{command::User, event::token::Role, hash::Hash, name::Name, record::Actor};
 use std::sync::Arc;
+
+const BEARER: &[u8] = b"Bearer ";
 
 /// Who calls, and what they may do.
 #[derive(Debug, Clone)]
@@ -42,7 +47,7 @@ pub async fn require(State(app): State<Arc<App>>, mut request: Request, next: Ne
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(error) => error.into_response(),
+        Err(error) => ([(WWW_AUTHENTICATE, "Bearer")], error).into_response(),
     }
 }
 
@@ -54,7 +59,7 @@ fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
             Ok(Caller { user: User { id, name }, role: Role::Admin })
         });
     }
-    let token = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    let token = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
     let token = token.ok_or_else(|| unauthorized("send a token: `Authorization: Bearer <token>`"))?;
     let now = app.clock.now();
     app.look(|state| {
@@ -63,6 +68,12 @@ fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
         let known = known.ok_or_else(|| unauthorized("the token is not known or no longer valid"))?;
         Ok(Caller { user: User { id: known.user_id, name: known.user.clone() }, role: known.role })
     })
+}
+
+/// The token of `Bearer <token>`; the scheme may be written in any case (RFC 9110, section 11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(BEARER.len())?;
+    scheme.eq_ignore_ascii_case(BEARER).then_some(token)
 }
 
 fn unauthorized(message: &str) -> ApiError {

@@ -12,6 +12,9 @@ use std::{
     time::Duration,
 };
 
+/// Most calls that a flag may allow at once.
+const MAX_CALLS: usize = 1_000_000;
+
 /// The flags of `mcpd`; each is also an environment variable `MCPD_<FLAG>`.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Args {
@@ -67,10 +70,10 @@ pub struct Args {
     #[arg(long, env = "MCPD_MAX_BODY", default_value = "16MiB", value_parser = duration::parse_size)]
     pub max_body: usize,
     /// Calls that may be open on one publisher session at once
-    #[arg(long, env = "MCPD_MAX_INFLIGHT_PER_SESSION", default_value_t = 64)]
+    #[arg(long, env = "MCPD_MAX_INFLIGHT_PER_SESSION", default_value = "64", value_parser = count::<1>)]
     pub max_inflight_per_session: usize,
     /// Calls that may wait for a busy publisher session
-    #[arg(long, env = "MCPD_QUEUE_DEPTH", default_value_t = 256)]
+    #[arg(long, env = "MCPD_QUEUE_DEPTH", default_value = "256", value_parser = count::<0>)]
     pub queue_depth: usize,
     /// Format of the log lines on stderr
     #[arg(long, env = "MCPD_LOG_FORMAT", default_value = "text")]
@@ -81,6 +84,12 @@ pub struct Args {
     /// File with the token of user `admin`, for the first start
     #[arg(long, env = "MCPD_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
+}
+
+/// Reads a number of calls.
+fn count<const LEAST: usize>(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (LEAST..=MAX_CALLS).contains(count));
+    count.ok_or_else(|| format!("is a whole number from {LEAST} to {MAX_CALLS}"))
 }
 
 /// Who may call.

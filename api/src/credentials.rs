@@ -6,6 +6,7 @@
 use crate::{
     clock::Clock,
     config::Config,
+    server::Refused,
     writer::{Writer, system},
 };
 use anyhow::{Context, ensure};
@@ -23,6 +24,9 @@ use std::{
     path::Path,
 };
 use uuid::Uuid;
+
+/// Fewest characters of a token that is not made here.
+const MIN_TOKEN: usize = 16;
 
 /// The user's `credentials` file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,20 +57,37 @@ impl Credentials {
 
     /// Writes the file, only for its owner, and has it on the disk when it returns.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
+        self.put(path, |draft, path| fs::rename(draft, path))
+    }
+
+    /// The same where there is no such file yet. Another server may be making it right now: then theirs is returned.
+    fn create(self, path: &Path) -> anyhow::Result<Self> {
+        let created = self.put(path, |draft, path| {
+            let linked = fs::hard_link(draft, path);
+            fs::remove_file(draft)?;
+            linked
+        });
+        match created {
+            Err(error) => Self::read(path)?.ok_or(error),
+            Ok(()) => Ok(self),
+        }
+    }
+
+    fn put(&self, path: &Path, place: impl Fn(&Path, &Path) -> std::io::Result<()>) -> anyhow::Result<()> {
         let dir = path.parent().context("the credentials file has no folder")?;
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(dir)
             .with_context(|| format!("cannot make {}", dir.display()))?;
-        let draft = path.with_extension("new");
+        let draft = path.with_extension(format!("new-{}", std::process::id()));
         let write = || -> std::io::Result<()> {
             let _ = fs::remove_file(&draft);
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
             file.write_all(serde_json::to_string(self)?.as_bytes())?;
             file.write_all(b"\n")?;
             file.sync_all()?;
-            fs::rename(&draft, path)?;
+            place(&draft, path)?;
             File::open(dir)?.sync_all()
         };
         write().with_context(|| format!("cannot write {}", path.display()))
@@ -93,19 +114,24 @@ pub async fn first_start(
     };
     if has_users {
         let Some(found) = found.filter(|found| knows(&Hash::of(found.token.as_bytes()))) else { return Ok(None) };
-        if found.mcpd_url != url {
-            Credentials { mcpd_url: url.to_owned(), token: found.token.clone() }.write(&path)?;
+        // An address that is not of this machine alone was put there by somebody.
+        if found.mcpd_url != url && is_loopback(&found.mcpd_url) {
+            let moved = Credentials { mcpd_url: url.to_owned(), token: found.token.clone() }.write(&path);
+            if let Err(error) = moved {
+                tracing::warn!("mcpctl will look for this server at {}: {error:#}", found.mcpd_url);
+            }
         }
         return Ok(Some(found.token));
     }
-    let token = match &config.args.admin_token_file {
-        Some(file) => from_file(file)?,
-        None => found.as_ref().map_or_else(random, |found| found.token.clone()),
-    };
-    if config.args.admin_token_file.is_none() && found.is_none() {
-        Credentials { mcpd_url: url.to_owned(), token: token.clone() }.write(&path)?;
+    let token = if let Some(file) = &config.args.admin_token_file {
+        from_file(file).map_err(refused)?
+    } else if let Some(found) = found {
+        usable(&found.token).with_context(|| path.display().to_string()).map_err(refused)?.to_owned()
+    } else {
+        let made = Credentials { mcpd_url: url.to_owned(), token: random() }.create(&path)?;
         tracing::info!(file = %path.display(), "made user admin; its token is in the credentials file");
-    }
+        made.token
+    };
     let issue = IssueToken {
         id: clock.id(),
         name: admin(),
@@ -122,9 +148,38 @@ pub async fn first_start(
 /// Reads the token of `--admin-token-file`.
 pub fn from_file(file: &Path) -> anyhow::Result<String> {
     let text = fs::read_to_string(file).with_context(|| format!("--admin-token-file {}", file.display()))?;
-    let token = text.trim().to_owned();
-    ensure!(token.len() >= 16, "--admin-token-file {}: the token has fewer than 16 characters", file.display());
+    Ok(usable(text.trim()).with_context(|| format!("--admin-token-file {}", file.display()))?.to_owned())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped with")]
+fn refused(error: anyhow::Error) -> Refused {
+    Refused::new(format!("{error:#}"))
+}
+
+/// What of the files that name the admin's token can't work, found before a new registry is made.
+///
+/// # Errors
+/// Which file, and what is wrong with it.
+pub fn check(config: &Config) -> Result<(), Refused> {
+    if let Some(file) = &config.args.admin_token_file {
+        return from_file(file).map(drop).map_err(refused);
+    }
+    let path = config.credentials_file();
+    let Some(found) = Credentials::read(&path).map_err(refused)? else { return Ok(()) };
+    usable(&found.token).with_context(|| path.display().to_string()).map(drop).map_err(refused)
+}
+
+/// A token that can be sent in a header, and is none that anybody guesses.
+fn usable(token: &str) -> anyhow::Result<&str> {
+    ensure!(
+        token.len() >= MIN_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic()),
+        "the token is at least {MIN_TOKEN} visible ASCII characters without a space"
+    );
     Ok(token)
+}
+
+fn is_loopback(url: &str) -> bool {
+    ["http://127.", "http://localhost:", "http://[::1]:"].iter().any(|local| url.starts_with(local))
 }
 
 /// 244 random bits from the system, in two version 4 UUIDs.

@@ -35,11 +35,12 @@ impl ApiError {
 
     /// 400 with one problem.
     pub fn invalid(pointer: &str, reason: impl Into<String>) -> Self {
-        Self::problems(vec![Problem { pointer: pointer.to_owned(), reason: reason.into() }])
+        Self::problems(vec![Problem { pointer: pointer.to_owned(), reason: reason.into() }], false)
     }
 
-    /// 400 with every problem found; the sentence is the first reason.
-    pub fn problems(details: Vec<Problem>) -> Self {
+    /// 400 with every problem found; the sentence is the first reason, with its pointer unless it `says_enough` alone.
+    pub fn problems(details: Vec<Problem>, says_enough: bool) -> Self {
+        let sentence = |first: &Problem| if says_enough { first.reason.clone() } else { sentence(first) };
         let message = match details.split_first() {
             Some((first, [])) => sentence(first),
             Some((first, rest)) => format!("{} (and {} more, see details)", sentence(first), rest.len()),

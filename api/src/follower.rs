@@ -15,7 +15,7 @@ use crate::{
 use mcpctl_events::{
     admission::{Rejected, Verdict},
     leadership::{Leadership, Observation, Stamp, StepDown},
-    log::EventLog,
+    log::{EventLog, ReadError},
     replica::{Decoded, Replica, Stopped},
 };
 use mcpctl_projector::Batch;
@@ -39,6 +39,8 @@ pub struct Progress {
     pub sequence: u64,
     /// Why the replica goes no further.
     pub stopped: Option<String>,
+    /// Why the log could not be read the last time.
+    pub unreadable: Option<String>,
 }
 
 /// What the follower's thread works with.
@@ -90,7 +92,11 @@ impl Follower {
 
     fn step(&self) -> Result<(), Stopped> {
         let after = self.replica.read().unwrap_or_else(PoisonError::into_inner).position;
-        match self.log.read(after, PAGE) {
+        let read = self.log.read(after, PAGE);
+        if read.is_ok() {
+            self.readable(None);
+        }
+        match read {
             Ok(page) if page.entries.is_empty() => {
                 if let Err(error) = self.log.wait(after, WAIT) {
                     tracing::warn!(%error, "waiting for the log failed");
@@ -100,11 +106,25 @@ impl Follower {
             }
             Ok(page) => self.take(&page.entries.iter().map(Decoded::new).collect::<Vec<_>>()),
             Err(error) => {
-                tracing::warn!(%error, "reading the log failed");
+                self.readable(Some(&error));
                 thread::park_timeout(WAIT);
                 Ok(())
             }
         }
+    }
+
+    /// Says so when the log can no longer be read, or can be again: once, and not at every try.
+    fn readable(&self, error: Option<&ReadError>) {
+        if self.progress.borrow().unreadable.is_some() == error.is_some() {
+            return;
+        }
+        if let Some(error) = error {
+            tracing::error!(%error, "the log cannot be read: trying on");
+        } else {
+            tracing::info!("the log can be read again");
+        }
+        let reason = error.map(|error| format!("the log cannot be read: {error}"));
+        self.progress.send_modify(|progress| progress.unreadable = reason);
     }
 
     fn take(&self, page: &[Decoded]) -> Result<(), Stopped> {

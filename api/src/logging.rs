@@ -10,7 +10,10 @@ pub fn init(format: LogFormat, level: &str) {
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let outcome = match format {
         LogFormat::Text => {
-            registry.with(lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))).try_init()
+            // https://no-color.org
+            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let coloured = !plain && std::io::IsTerminal::is_terminal(&std::io::stderr());
+            registry.with(lines.with_ansi(coloured)).try_init()
         }
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
     };

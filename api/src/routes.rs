@@ -31,6 +31,9 @@ use axum::{
 };
 use std::sync::Arc;
 
+/// Most of the framework's own words in an error.
+const MAX_REASON: usize = 1000;
+
 /// All routes. Everything under `/api` asks for a token first, also what does not exist.
 pub fn router(app: &Arc<App>) -> Router {
     let api = Router::new()
@@ -77,15 +80,21 @@ async fn no_method(request: Request) -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message)
 }
 
-/// Gives the framework's own plain refusals (a bad query, a bad path) the shape of every other error.
+/// Refuses NUL in a query, as everywhere, and gives the framework's own plain refusals (a bad query, a bad path) the shape
+/// of every other error.
 async fn explain(request: Request, next: Next) -> Response {
+    if request.uri().query().is_some_and(|query| query.contains("%00")) {
+        return ApiError::invalid("", "the query holds the character \\u0000").into_response();
+    }
     let response = next.run(request).await;
     let plain = response.headers().get(CONTENT_TYPE) == Some(&HeaderValue::from_static("text/plain; charset=utf-8"));
     if !(response.status() == StatusCode::BAD_REQUEST && plain) {
         return response;
     }
-    let reason = axum::body::to_bytes(response.into_body(), 4096).await.unwrap_or_default();
-    ApiError::invalid("", String::from_utf8_lossy(&reason).into_owned()).into_response()
+    // It quotes what was sent, which may be long.
+    let reason = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap_or_default();
+    let reason: String = String::from_utf8_lossy(&reason).chars().take(MAX_REASON).collect();
+    ApiError::invalid("", reason).into_response()
 }
 
 /// The verb at the end of a path as the state of the pause.

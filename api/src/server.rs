@@ -117,8 +117,8 @@ fn reachable(local: SocketAddr) -> SocketAddr {
 async fn first_steps(app: &Arc<App>, url: &str) -> anyhow::Result<Option<String>> {
     let has_users = app.look(|state| !state.users.is_empty());
     if has_users && app.progress.borrow().stopped.is_some() {
-        // The reason is on /readyz.
-        tracing::error!("serving what was read so far; the way out is a new log from the good part of this one");
+        let reason = app.progress.borrow().stopped.clone().unwrap_or_default();
+        tracing::error!(reason, "serving what was read so far; nothing is written to this log");
         return Ok(None);
     }
     match timeout(if has_users { ELECTION } else { FIRST_ELECTION }, close_earlier_boots(app.clone())).await {

@@ -104,7 +104,7 @@ Examples:
   git diff | mcpctl chat reviewer -m -           the message comes from stdin
   mcpctl chat local-coder --thread ID -m 'more'  go on with a thread")]
     Chat(AgentOptions),
-    /// Talk to an Llm or a pool directly, without an agent or a thread
+    /// Talk to an Llm directly, without an agent or a thread
     #[command(
         name = "chat-llm",
         after_help = "\

@@ -63,6 +63,15 @@ impl Credentials {
     }
 }
 
+/// Settles the server alone, and the token if there is one: for what asks for none.
+pub fn resolve_open(server: Option<&str>, token: Option<&str>) -> anyhow::Result<(Target, bool)> {
+    match resolve(server, token) {
+        Ok(target) => Ok((target, true)),
+        Err(_) if server.is_some() => Ok((resolve(server, Some("none"))?, false)),
+        Err(error) => Err(error),
+    }
+}
+
 /// Settles server and token from the flags (or their environment variables) and the credentials file.
 pub fn resolve(server: Option<&str>, token: Option<&str>) -> anyhow::Result<Target> {
     if let (Some(server), Some(token)) = (server, token) {
@@ -123,8 +132,9 @@ fn shown_path() -> String {
     path().map_or_else(|_| "the credentials file".to_owned(), |p| p.display().to_string())
 }
 
-fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let beside = path.with_file_name(format!("credentials.{}.new", std::process::id()));
+/// Writes a file that only its user may read, whole or not at all.
+pub fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

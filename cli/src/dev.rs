@@ -3,6 +3,7 @@
 //! Composes the two libraries and has no registry logic of its own.
 
 mod greeting;
+mod kept;
 mod names;
 mod plan;
 mod probe;
@@ -13,7 +14,6 @@ use crate::exit::Usage;
 use crate::output::Format;
 use crate::shell::Shell;
 use mcpd::config::Config;
-use tracing_subscriber::EnvFilter;
 
 /// Flags of `dev`: the server's, and its own.
 #[derive(clap::Args)]
@@ -29,12 +29,7 @@ pub struct Dev {
 /// Runs the stack until Ctrl-C or SIGTERM.
 pub fn run(shell: &Shell, options: Dev) -> anyhow::Result<()> {
     shell.format(&[Format::Table], "dev")?;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(shell.screen.colour_err)
-        .init();
+    mcpd::logging::init(options.server.log_format, "warn");
     let config = Config::from_args(options.server).map_err(|e| Usage(e.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(stack::run(shell, config, !options.no_probe))

@@ -6,6 +6,7 @@ use crate::credentials::{self, Credentials, Target};
 use crate::exit::{Stuck, Usage};
 use crate::output::Format;
 use crate::shell::Shell;
+use serde::de::IgnoredAny;
 use std::io::{BufRead, IsTerminal, Read};
 
 /// Where a server listens unless it is told otherwise.
@@ -27,7 +28,13 @@ pub async fn run(shell: &Shell) -> anyhow::Result<()> {
         return Err(Usage("a token is one word of visible ASCII characters".to_owned()).into());
     }
     let client = Client::new(Target { server, token: token.clone() })?;
-    client.get(&Route::api(["agents"]).with("limit", Some(1))).await?;
+    let answer = client.get(&Route::api(["agents"]).with("limit", Some(1))).await?;
+    // Anything answers 200 these days: what is kept replaces what worked so far.
+    answer.read::<Vec<IgnoredAny>>()?;
+    if answer.sequence.is_none() {
+        let next = "check the address: nothing was changed";
+        return Err(Stuck::new(format!("what answers at {shown} is no mcpd"), next).into());
+    }
     let path = Credentials { server: Some(shown.clone()), token: Some(token) }.write()?;
     shell.screen.note(&format!("logged in to {shown}; kept in {}", path.display()));
     Ok(())

@@ -2,6 +2,7 @@
 
 use crate::client::route::Route;
 use crate::client::{Client, failure::Failure};
+use crate::credentials;
 use crate::exit::Stuck;
 use crate::output::document::Document;
 use crate::output::sheet::Sheet;
@@ -29,8 +30,9 @@ struct Row {
 /// Reports on the server; one that is not ready is a failure.
 pub async fn run(shell: &Shell) -> anyhow::Result<()> {
     let format = shell.format(&[Format::Table, Format::Json, Format::Yaml], "status")?;
-    let client = shell.client()?;
-    let report = look(&client).await?;
+    let (target, has_token) = credentials::resolve_open(shell.server(), shell.token())?;
+    // A check of its health needs no lists.
+    let report = look(&Client::new(target)?, has_token && !shell.screen.quiet).await?;
     let text = match format {
         Format::Json => json::pretty(&report.document()) + "\n",
         Format::Yaml => yaml::write(&report.document()),
@@ -46,7 +48,7 @@ pub async fn run(shell: &Shell) -> anyhow::Result<()> {
     }
 }
 
-async fn look(client: &Client) -> anyhow::Result<Report> {
+async fn look(client: &Client, counts: bool) -> anyhow::Result<Report> {
     client.get(&Route::root(["healthz"])).await?;
     let unready = match client.get(&Route::root(["readyz"])).await {
         Ok(_) => None,
@@ -57,7 +59,7 @@ async fn look(client: &Client) -> anyhow::Result<Report> {
     };
     let server = client.address().to_owned();
     let mut report = Report { server, unready, sequence: None, agents: BTreeMap::new(), llms: BTreeMap::new() };
-    if report.unready.is_none() {
+    if report.unready.is_none() && counts {
         let answer = client.get(&Route::api(["agents"])).await?;
         report.sequence = answer.sequence;
         report.agents = count(answer.read()?);
@@ -80,7 +82,7 @@ impl Report {
         sheet.line("Server", &self.server);
         sheet.line("Reachable", "yes");
         sheet.line("Ready", self.unready.as_ref().map_or_else(|| "yes".to_owned(), |r| format!("no: {r}")));
-        if self.unready.is_none() {
+        if self.sequence.is_some() {
             sheet.optional("Sequence", self.sequence.map(|s| s.to_string()));
             sheet.line("Agents", in_words(&self.agents));
             sheet.line("Llms", in_words(&self.llms));

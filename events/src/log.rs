@@ -94,4 +94,10 @@ pub trait EventLog: Send + Sync {
 
     /// Blocks until there may be a record after `after`, for `timeout` at most.
     fn wait(&self, after: Position, timeout: Duration) -> Result<(), ReadError>;
+
+    /// Whether one process at a time appends, and none but those of this log's format: then no writer leaves a record that
+    /// can't be read or is out of sequence, and one that is there means that the log was damaged.
+    fn has_one_appender(&self) -> bool {
+        false
+    }
 }

@@ -1,11 +1,11 @@
 //! What one process knows from the log: admission and fold, record by record.
 
 use crate::{
-    admission::{Admission, Fatal, Verdict},
+    admission::{Admission, Fatal, Rejected, Verdict},
     event::Event,
     evolve::evolve,
     hash::Hash,
-    log::{Entry, Position},
+    log::{Entry, EventLog, Position},
     record::{DecodeError, Header, Idempotency, Record},
     state::State,
     time::LogTime,
@@ -48,6 +48,15 @@ pub enum Stopped {
     /// A record that was admitted cannot be read: a newer version wrote it.
     #[error("{0}; run a newer version")]
     Unreadable(DecodeError),
+    /// A record is lost, in a log in which none can be.
+    #[error(
+        "the log is damaged after sequence {after}: a record there is missing or no record; restore the log from a \
+         backup, or go on with a new log made of what comes before"
+    )]
+    Damaged {
+        /// The last sequence that is whole.
+        after: u64,
+    },
 }
 
 /// Admission and state after the records so far.
@@ -63,9 +72,17 @@ pub struct Replica {
     pub state: State,
     #[serde(skip)]
     stopped: Option<Stopped>,
+    #[serde(skip)]
+    one_appender: bool,
 }
 
 impl Replica {
+    /// The same, going on with this log.
+    #[must_use]
+    pub fn on(self, log: &dyn EventLog) -> Self {
+        Self { one_appender: log.has_one_appender(), ..self }
+    }
+
     /// Takes the next record of the log. Once stopped, it stays where it is.
     ///
     /// # Errors
@@ -78,10 +95,15 @@ impl Replica {
         let mut admission = self.admission.clone();
         let verdict = admission.admit(entry.header(), entry.hash);
         match (verdict, &entry.record) {
+            (Verdict::Rejected(why), _) if self.one_appender && is_damage(why) => {
+                return Err(self.stop(Stopped::Damaged { after: self.admission.last_sequence }));
+            }
             (Verdict::Rejected(_), _) => {}
             (Verdict::Fatal(fatal), _) => return Err(self.stop(fatal.into())),
             (_, Err(unreadable)) => return Err(self.stop(Stopped::Unreadable(unreadable.clone()))),
-            (_, Ok(record)) => fold(&mut self.state, record),
+            (Verdict::Committed, Ok(record)) => fold(&mut self.state, record),
+            // What is not chained and has no sequence changes nothing, whatever it holds.
+            (_, Ok(_)) => {}
         }
         self.admission = admission;
         self.position = entry.position;
@@ -97,6 +119,14 @@ impl Replica {
     fn stop(&mut self, stopped: Stopped) -> Stopped {
         self.stopped = Some(stopped.clone());
         stopped
+    }
+}
+
+/// Whether no writer can have left such a record behind, on a log with one appender at a time.
+fn is_damage(why: Rejected) -> bool {
+    match why {
+        Rejected::NotAnEnvelope | Rejected::OtherLog | Rejected::UnknownTerm | Rejected::OutOfSequence => true,
+        Rejected::LostClaim | Rejected::NotTheHolder => false,
     }
 }
 
@@ -169,5 +199,21 @@ mod tests {
         let late = record(RecordKind::Noop, 1, Uuid::from_u128(9)).replace("\"v\":1", "\"v\":2");
         assert!(matches!(replica.apply(&entry(2, &late)), Ok(Verdict::Rejected(_))));
         assert_eq!(replica.position, Position(2));
+    }
+
+    #[test]
+    fn only_a_commit_changes_the_registry() {
+        let mut replica = Replica::default();
+        replica.apply(&entry(1, &record(RecordKind::Claim, 1, WRITER))).unwrap();
+        let before = replica.state.clone();
+        let event = r#"{"type":"mcpctl.session.registered.v1","subject":"session/s",
+            "data":{"userId":"019b5a00-0000-7000-8000-000000000009","user":"eve"}}"#;
+        let forged = record(RecordKind::Noop, 1, WRITER)
+            .replace("\"count\":0", "\"count\":1")
+            .replace("\"events\":[]", &format!("\"events\":[{event}]"));
+        let decoded = entry(2, &forged);
+        assert!(decoded.record.is_ok(), "it is read: {:?}", decoded.record);
+        replica.apply(&decoded).unwrap();
+        assert_eq!(replica.state, before, "it is in no sequence and in no table, and so in no fold");
     }
 }

@@ -209,6 +209,35 @@ impl State {
         }
     }
 
+    /// These rows with their sessions, and this session, as they stand, and nothing else.
+    #[must_use]
+    pub fn part<'a>(
+        &self,
+        llms: impl IntoIterator<Item = &'a Name>,
+        agents: impl IntoIterator<Item = &'a Name>,
+        session: Option<&SessionId>,
+    ) -> Self {
+        let mut part = Self { now: self.now, ..Self::default() };
+        part.add_session(self, session);
+        for row in llms.into_iter().filter_map(|name| self.llms.get(name)) {
+            part.add_session(self, row.session.as_ref());
+            part.llms.share(row.clone());
+        }
+        for row in agents.into_iter().filter_map(|name| self.agents.get(name)) {
+            part.add_session(self, row.session.as_ref());
+            part.agents.share(row.clone());
+        }
+        part
+    }
+
+    fn add_session(&mut self, whole: &Self, id: Option<&SessionId>) {
+        if let Some(id) = id.filter(|id| self.sessions.get(*id).is_none())
+            && let Some(session) = whole.sessions.get(id)
+        {
+            self.sessions.insert(id.clone(), session.clone());
+        }
+    }
+
     /// The token of this name.
     pub fn token(&self, name: &str) -> Option<&Token> {
         self.tokens.values().find(|token| token.name.as_str() == name)

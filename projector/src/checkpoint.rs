@@ -23,8 +23,9 @@ pub struct Checkpoint {
 pub enum Mismatch {
     /// The log ends before the checkpoint.
     #[error(
-        "the history on the log ends at sequence {log}, before the checkpoint {tables} of the read tables: restore the \
-         right log, or rebuild the tables (`mcpd-projector rebuild`), or point --db at a fresh place"
+        "the history on the log ends at sequence {log}, before the checkpoint {tables} of the read tables: the log was \
+         cut short, or an older copy is in its place; restore the right log. To go on without what is lost, move the \
+         read tables (tables-*.db and tables.generation) away, or point --db at a fresh place"
     )]
     Truncated {
         /// Last sequence of the log.
@@ -51,10 +52,10 @@ impl Checkpoint {
     /// # Errors
     /// How the log differs, and what to do.
     pub fn check(&self, known: &Admission) -> Result<(), Mismatch> {
-        if known.last_sequence < self.sequence {
+        let same_log = self.log_id.is_none_or(|id| known.log_id == Some(id));
+        if same_log && known.last_sequence < self.sequence {
             return Err(Mismatch::Truncated { log: known.last_sequence, tables: self.sequence });
         }
-        let same_log = self.log_id.is_none_or(|id| known.log_id == Some(id));
         if known.last_sequence != self.sequence || known.head != self.head || !same_log {
             return Err(Mismatch::OtherHistory { tables: self.sequence });
         }
@@ -88,7 +89,7 @@ mod tests {
     fn a_shorter_log_is_said_to_be_shorter() {
         let error = checkpoint().check(&known(5, Hash::of(b"five"), 1)).unwrap_err();
         assert_eq!(error, Mismatch::Truncated { log: 5, tables: 7 });
-        for word in ["checkpoint", "history", "--db", "rebuild", "restore"] {
+        for word in ["checkpoint", "history", "--db", "tables.generation", "restore"] {
             assert!(error.to_string().contains(word), "{error}");
         }
     }

@@ -91,7 +91,7 @@ async fn in_place(log: &SharedLog, checkpoint: &Checkpoint) -> Result<bool, Read
 
 async fn at(log: &SharedLog, checkpoint: &Checkpoint, replica: Replica) -> Result<Replica, ReadError> {
     let ahead = replica.admission.last_sequence > checkpoint.sequence;
-    let mut replica = if ahead { Replica::default() } else { replica };
+    let mut replica = if ahead { Replica::default() } else { replica }.on(&**log);
     let (log, sequence) = (log.clone(), checkpoint.sequence);
     blocking(move || match fold_to(&*log, &mut replica, workers(), sequence) {
         Ok(()) | Err(ReplayError::Stopped(_)) => Ok(replica),

@@ -35,13 +35,18 @@ pub async fn rebuild(log: &SharedLog, dir: &Path) -> Result<Rebuilt, FollowError
 
 fn fill(log: &dyn EventLog, dir: &Path) -> Result<Rebuilt, FollowError> {
     let rebuilding = Rebuilding::begin(dir)?;
-    let mut projection = Projection::new(Replica::default());
+    let mut projection = Projection::new(Replica::default().on(log));
     project_blocking(log, rebuilding.tables(), &mut projection, &CancellationToken::new())?;
     to_the_end(&projection)?;
     // From here on the live tables stand still: what they hold beyond the new ones is the last bit.
     let live = rebuilding.stop_live()?;
     if let Some(live) = &live {
         fold_up_to(log, &mut projection, live.checkpoint.sequence)?;
+        let admission = &projection.replica().admission;
+        // What only the live tables still know of this log would be gone with them, and nobody would be told.
+        if admission.last_sequence < live.checkpoint.sequence && admission.log_id == live.checkpoint.log_id {
+            live.checkpoint.check(admission)?;
+        }
         write(rebuilding.tables(), &mut projection)?;
     }
     let generation = rebuilding.switch(live)?;

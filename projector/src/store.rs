@@ -269,6 +269,8 @@ impl Tables {
         if heard.is_empty() {
             return Ok(());
         }
+        // Of tables that were superseded nobody reads what is noted there.
+        self.checkpoint_blocking()?;
         let script = sessions::note_heartbeats(heard);
         self.live().writer().transact(|writer| run(writer, &script))
     }
@@ -278,16 +280,17 @@ impl Tables {
         blocking(move || work(&tables)).await
     }
 
-    /// Runs a read on the live generation, and says at which sequence that was; once more if the generation was
-    /// replaced meanwhile.
+    /// Runs a read on the live generation, and says at which sequence that was; once more if another generation has
+    /// taken over.
     async fn fetch<T: Send + 'static>(
         &self,
         statement: Statement,
         read: fn(&mut Cells) -> Result<T, String>,
     ) -> Result<At<Vec<T>>, StoreError> {
         let work = move |tables: &Self| match tables.live().fetch(&statement, read) {
-            Err(_) if tables.refresh_blocking()? => tables.live().fetch(&statement, read),
-            result => result,
+            Ok((found, false)) => Ok(found),
+            first if !tables.refresh_blocking()? => first.map(|(found, _)| found),
+            _ => tables.live().fetch(&statement, read).map(|(found, _)| found),
         };
         self.on_thread(work).await
     }
@@ -298,12 +301,12 @@ impl Generation {
         &self,
         statement: &Statement,
         read: fn(&mut Cells) -> Result<T, String>,
-    ) -> Result<At<Vec<T>>, StoreError> {
+    ) -> Result<(At<Vec<T>>, bool), StoreError> {
         let sequence = checkpoint::sequence();
-        let both = self.readers.fetch_both((&sequence, checkpoint::decode_number), (statement, read));
+        let both = self.readers.fetch_both((&sequence, checkpoint::decode_sequence), (statement, read));
         let (sequence, value) = both?;
-        let sequence = sequence.first().ok_or_else(|| self.damaged("the checkpoint is missing"))?;
-        Ok(At { value, sequence: *sequence })
+        let (sequence, superseded) = *sequence.first().ok_or_else(|| self.damaged("the checkpoint is missing"))?;
+        Ok((At { value, sequence }, superseded))
     }
 
     fn apply(&self, batch: &Batch) -> Result<(), StoreError> {

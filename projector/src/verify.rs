@@ -134,7 +134,7 @@ fn fold_and_compare_index(
     checkpoint: &Checkpoint,
     report: &mut Report,
 ) -> Result<Replica, VerifyError> {
-    let mut replica = Replica::default();
+    let mut replica = Replica::default().on(log);
     if checkpoint.sequence > 0 {
         each_record(log, replica.position, workers(), |entry| {
             let before = replica.admission.last_sequence;

@@ -13,7 +13,7 @@ use crate::{
 use hyper::{
     Method, Request, Response, StatusCode, Uri,
     body::Incoming,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
 };
 use std::{
     env::{self, VarError},
@@ -72,7 +72,13 @@ impl Models {
             return Ok(Answer::Stream(Streamed::new(answer.into_body(), label(provider), self.tracker.clone())));
         }
         let content_type = content_type(&answer).to_owned();
+        if let Some(coding) = answer.headers().get(CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+            return Err(format!("answered in the encoding {coding:?}, which nobody asked for"));
+        }
         let body = read_all(answer.into_body(), LARGEST_ANSWER).await.map_err(|error| error.to_string())?;
+        if std::str::from_utf8(&body).is_err() {
+            return Err(format!("answered {status} with what is no text ({content_type:?}, {} bytes)", body.len()));
+        }
         Ok(Answer::Whole(answer_line(status.as_u16(), &body, &content_type)))
     }
 

@@ -27,7 +27,7 @@ pub fn binary(name: &str) -> PathBuf {
     let binary = folder.join(name);
     assert!(
         binary.is_file(),
-        "{} is not built: run `cargo build --workspace --bins` first (./test.sh does)",
+        "{} is not built: run `cargo build --workspace --bins` first (./test.sh does), for a bench with --release",
         binary.display()
     );
     binary

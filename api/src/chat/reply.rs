@@ -84,13 +84,15 @@ pub(super) fn read(whole: &Whole) -> Result<Answer, ApiError> {
     let completion: Completion = serde_json::from_slice(&whole.body)
         .map_err(|error| bad_answer(format!("the model server's answer is no chat completion: {error}")))?;
     let mut answer = Answer { usage: completion.usage.map(|usage| Json::new(&usage)), ..Answer::default() };
-    if let Some(choice) = completion.choices.into_iter().next() {
-        let mut message = choice.message.unwrap_or_default();
-        answer.reasoning = message.reasoning().unwrap_or_default();
-        answer.content = message.content.unwrap_or_default();
-        answer.tool_calls = message.tool_calls.map(|calls| Json::new(&calls));
-        answer.finish_reason = choice.finish_reason;
-    }
+    let Some(choice) = completion.choices.into_iter().next() else {
+        let said = error_message(&String::from_utf8_lossy(&whole.body));
+        return Err(bad_answer(said.unwrap_or_else(|| "the model server's answer has no `choices`".to_owned())));
+    };
+    let mut message = choice.message.unwrap_or_default();
+    answer.reasoning = message.reasoning().unwrap_or_default();
+    answer.content = message.content.unwrap_or_default();
+    answer.tool_calls = message.tool_calls.map(|calls| Json::new(&calls));
+    answer.finish_reason = choice.finish_reason;
     Ok(answer)
 }
 
@@ -122,7 +124,7 @@ fn refused(whole: &Whole) -> ApiError {
 fn code_of(data: &str) -> &'static str {
     let value: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
     let code = value.get("code").and_then(serde_json::Value::as_str).unwrap_or_default();
-    let ours = ["PUBLISHER_ERROR", "PUBLISHER_DISCONNECTED", "TIMED_OUT", "UPSTREAM_ERROR"];
+    let ours = ["PUBLISHER_ERROR", "PUBLISHER_DISCONNECTED", "TIMED_OUT", "UPSTREAM_ERROR", "SHUTDOWN"];
     ours.into_iter().find(|known| *known == code).unwrap_or("BAD_ANSWER")
 }
 
@@ -153,6 +155,17 @@ mod tests {
         );
         assert_eq!(text(r#"{"content":null}"#, "stop"), "");
         assert_eq!(text(r#"{"content":"cut"}"#, "length"), "cut");
+    }
+
+    #[test]
+    fn an_answer_without_a_choice_is_no_reply() {
+        let read = |body: &'static str| {
+            read(&Whole { status: 200, content_type: "application/json".into(), body: body.into() }).unwrap_err()
+        };
+        let said =
+            [r#"{"error":{"message":"out of memory"}}"#, r#"{"choices":[]}"#, "{}"].map(|body| read(body).message);
+        assert_eq!(said[0], "out of memory");
+        assert!(said[1..].iter().all(|message| message.contains("has no `choices`")), "{said:?}");
     }
 
     #[test]

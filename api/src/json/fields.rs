@@ -1,26 +1,53 @@
 //! One JSON object, field by field.
 
 use crate::error::ApiError;
-use mcpctl_events::{definition::Labels, json::Json, name::Name, wire::error::Problem};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use mcpctl_events::{
+    definition::Labels,
+    json::Json,
+    name::Name,
+    wire::error::{MAX_PROBLEMS, Problem},
+};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use std::{cell::RefCell, collections::BTreeMap, fmt};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    fmt,
+};
 
-/// What is wrong with a request, all of it.
+/// Most members that an object may have of which each is looked at, and most elements of such an array.
+const MAX_MEMBERS: usize = 100_000;
+
+/// What is wrong with a request, all of it, as far as an answer lists it.
 #[derive(Debug, Default)]
-pub struct Problems(RefCell<Vec<Problem>>);
+pub struct Problems(RefCell<Vec<Problem>>, Cell<bool>);
 
 impl Problems {
     /// Adds one.
     pub fn add(&self, pointer: impl Into<String>, reason: impl Into<String>) {
-        self.0.borrow_mut().push(Problem { pointer: pointer.into(), reason: reason.into() });
+        if !self.are_enough() {
+            self.0.borrow_mut().push(Problem { pointer: pointer.into(), reason: reason.into() });
+        }
+    }
+
+    /// Whether more of them would not be listed.
+    pub fn are_enough(&self) -> bool {
+        self.0.borrow().len() >= MAX_PROBLEMS
+    }
+
+    /// Adds one whose reason is a sentence that says enough without its pointer.
+    pub fn say(&self, pointer: impl Into<String>, sentence: &str) {
+        if self.0.borrow().is_empty() {
+            self.1.set(true);
+        }
+        self.add(pointer, sentence);
     }
 
     /// `value`, or every problem that was found.
     pub fn check<T>(self, value: Option<T>) -> Result<T, ApiError> {
         match (self.0.into_inner(), value) {
             (problems, Some(value)) if problems.is_empty() => Ok(value),
-            (problems, _) => Err(ApiError::problems(problems)),
+            (problems, _) => Err(ApiError::problems(problems, self.1.get())),
         }
     }
 }
@@ -32,6 +59,32 @@ pub struct Fields<'a> {
     members: BTreeMap<String, &'a RawValue>,
     problems: &'a Problems,
     null_is_absent: bool,
+}
+
+/// The elements of an array.
+struct Elements<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Elements<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Elements<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "an array of at most {MAX_MEMBERS} elements")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Elements<'de>, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = seq.next_element::<&'de RawValue>()? {
+                    if elements.len() >= MAX_MEMBERS {
+                        return Err(serde::de::Error::invalid_length(elements.len() + 1, &self));
+                    }
+                    elements.push(element);
+                }
+                Ok(Elements(elements))
+            }
+        }
+        deserializer.deserialize_seq(Read)
+    }
 }
 
 /// An object whose names are each there once.
@@ -48,6 +101,9 @@ impl<'de> Deserialize<'de> for Members<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut members = BTreeMap::new();
                 while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    if members.len() >= MAX_MEMBERS {
+                        return Err(serde::de::Error::custom(format_args!("it has more than {MAX_MEMBERS} members")));
+                    }
                     if members.contains_key(&name) {
                         return Err(serde::de::Error::custom(format_args!("`{name}` is there twice")));
                     }
@@ -85,6 +141,11 @@ impl<'a> Fields<'a> {
         Some(if self.null_is_absent { fields.null_is_absent() } else { fields })
     }
 
+    /// Pointer of the object.
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
     /// Pointer of a member.
     pub fn at(&self, name: &str) -> String {
         format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"))
@@ -98,6 +159,11 @@ impl<'a> Fields<'a> {
     /// Notes a problem anywhere in the body.
     pub fn problem_at(&self, pointer: &str, reason: impl Into<String>) {
         self.problems.add(pointer, reason);
+    }
+
+    /// All problems of the request so far.
+    pub fn problems(&self) -> &'a Problems {
+        self.problems
     }
 
     /// Takes a member as it is.
@@ -203,20 +269,19 @@ impl<'a> Fields<'a> {
         self.read(name, "is an object whose values are strings")
     }
 
-    /// The elements of an array with their pointers; `None` if it is left out.
-    pub fn array(&mut self, name: &str) -> Option<Vec<(String, &'a RawValue)>> {
+    /// The elements of an array; `None` if it is left out.
+    pub fn array(&mut self, name: &str) -> Option<Vec<&'a RawValue>> {
         let value = self.raw(name)?;
-        let Ok(elements) = serde_json::from_str::<Vec<&'a RawValue>>(value.get()) else {
-            self.problem(name, "is an array");
-            return None;
-        };
-        let at = self.at(name);
-        Some(elements.into_iter().enumerate().map(|(i, element)| (format!("{at}/{i}"), element)).collect())
+        let elements = serde_json::from_str::<Elements<'a>>(value.get());
+        if elements.is_err() {
+            self.problem(name, format!("is an array of at most {MAX_MEMBERS} elements"));
+        }
+        elements.ok().map(|elements| elements.0)
     }
 
     /// Refuses what nobody took.
     pub fn refuse_unknown(self) {
-        for name in self.members.keys() {
+        for name in self.members.keys().take(MAX_PROBLEMS) {
             self.problem(name, "is not a known field");
         }
     }

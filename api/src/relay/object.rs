@@ -112,9 +112,10 @@ fn render(chunk: &Chunk<'_>) -> Object {
     let done = chunk.done == Some(true) || data == "[DONE]";
     let mut event = BytesMut::with_capacity(data.len() + 24);
     if !data.is_empty() {
-        for line in data.split('\n') {
+        let lines = data.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
+        for line in lines {
             event.put_slice(b"data: ");
-            event.put_slice(line.strip_suffix('\r').unwrap_or(line).as_bytes());
+            event.put_slice(line.as_bytes());
             event.put_u8(b'\n');
         }
         event.put_u8(b'\n');
@@ -153,6 +154,7 @@ mod tests {
         assert_eq!(event(r#"{"chunk":{"data":"[DONE]","done":true}}"#), ("data: [DONE]\n\n".into(), true));
         assert_eq!(event(r#"{"chunk":{"data":"x","done":true}}"#), ("data: x\n\ndata: [DONE]\n\n".into(), true));
         assert_eq!(event(r#"{"chunk":{"data":"a\nb","done":null}}"#), ("data: a\ndata: b\n\n".into(), false));
+        assert_eq!(event(r#"{"chunk":{"data":"a\r\nb\rc"}}"#), ("data: a\ndata: b\ndata: c\n\n".into(), false));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `/api/v1/agents`: list, read, create, replace, delete, pause.
 
 use super::{
-    rows::{ListQuery, if_match, list, path_name},
-    written::{WriteQuery, Written, idempotency, show as show_written, write},
+    rows::{Gathered, ListQuery, if_match, list, path_name},
+    written::{WriteQuery, Written, idempotency, not_rebuilt, show as show_written, write},
 };
 use crate::{
     app::App,
@@ -27,7 +27,7 @@ use mcpctl_events::{
     wire::{error::ErrorBody, rows::Agent},
 };
 use mcpctl_projector::store::AgentFilter;
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 /// Lists agents.
 #[utoipa::path(get, path = "/api/v1/agents", tag = "registry",
@@ -37,17 +37,24 @@ pub async fn index(
     OriginalUri(uri): OriginalUri,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, ApiError> {
-    let filter = AgentFilter {
+    let mut filter = AgentFilter {
         rows: query.filter(&[])?,
         llm: query.llm.clone(),
         pool: query.pool.clone(),
         project: query.project.clone(),
     };
     query.settle(&app).await?;
-    let page = app.tables.agents(&filter).await.map_err(ApiError::internal)?;
-    let rows = page.items.iter().map(|stored| present::stored_agent(&app, stored));
-    let rows: Vec<Agent> = rows.filter(|row| query.wants(is_callable(&app, row))).collect();
-    Ok(list(&rows, page.next.as_deref(), page.sequence, &uri))
+    let mut gathered = Gathered::new(&filter.rows);
+    let page = loop {
+        let page = app.tables.agents(&filter).await.map_err(ApiError::internal)?;
+        let pick =
+            |stored: &_| Some(present::stored_agent(&app, stored)).filter(|row| query.wants(is_callable(&app, row)));
+        match gathered.take(&page, pick, |row| &row.name) {
+            ControlFlow::Break(page) => break page,
+            ControlFlow::Continue(after) => filter.rows.after = after,
+        }
+    };
+    Ok(list(&page.items, page.next.as_deref(), page.sequence, &uri))
 }
 
 /// An agent can be called only if what it is pinned to can.
@@ -99,8 +106,12 @@ pub async fn create(
 
 /// The row that a write left.
 async fn left(app: &Arc<App>, written: &mut Written, name: &Name) -> Result<Agent, ApiError> {
-    let find = |state: &mcpctl_events::state::State| state.agents.get(name).map(|row| present::agent(app, state, row));
-    show_written(app, written, &[Subject::Agent(name.clone())], find).await?.ok_or_else(|| not_found(name))
+    let find = |state: &Registry, subjects: &[Subject]| match subjects {
+        [Subject::Agent(name)] => state.agents.get(name).map(|row| present::agent(app, state, row)),
+        _ => None,
+    };
+    let row = show_written(app, written, &[Subject::Agent(name.clone())], find).await?;
+    row.ok_or_else(|| if written.is_repeat() { not_rebuilt() } else { not_found(name) })
 }
 
 /// Replaces an agent's definition; a field left out returns to its default.
@@ -114,9 +125,9 @@ pub async fn replace(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let name = path_name::<AgentDefinition>(&app, &name)?;
     let body = json::read_body(body, app.config.args.max_body).await?;
     let key = idempotency(&headers, &caller, &format!("PUT /agents/{name}"), &body)?;
+    let name = path_name::<AgentDefinition>(&app, &name)?;
     // A row that is not there has no name to be wrong about: that it is not there is what is said then.
     let there = app.look(|state| state.agents.get(&name).is_some());
     let definition = replacement(there.then_some(&name), &body)?;
@@ -196,9 +207,11 @@ pub async fn delete(
     Query(query): Query<WriteQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let name = path_name::<AgentDefinition>(&app, &name)?;
     let key = idempotency(&headers, &caller, &format!("DELETE /agents/{name}"), b"")?;
-    Ok(write(&app, &caller, Command::DeleteAgent(name), key, query).await?.empty())
+    let name = path_name::<AgentDefinition>(&app, &name)?;
+    let mut written = write(&app, &caller, Command::DeleteAgent(name), key, query).await?;
+    show_written(&app, &mut written, &[], |_, _| ()).await?;
+    Ok(written.empty())
 }
 
 /// Pauses an agent, or ends the pause.
@@ -212,10 +225,10 @@ pub async fn switch(
     Query(query): Query<WriteQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let key = idempotency(&headers, &caller, &format!("POST /agents/{name}/{switch}"), b"")?;
     let name = path_name::<AgentDefinition>(&app, &name)?;
     let disabled = super::disabled(&switch)?;
     let command = Command::SwitchAgent(Switch { name: name.clone(), disabled });
-    let key = idempotency(&headers, &caller, &format!("POST /agents/{name}/{switch}"), b"")?;
     let mut written = write(&app, &caller, command, key, query).await?;
     let row = left(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::OK, row))

@@ -1,13 +1,18 @@
 //! `GET /api/v1/events`: the history, as CloudEvents.
 
-use super::written::set_sequence;
-use crate::{app::App, auth::Caller, cloudevent::CloudEvent, error::ApiError};
+use super::{
+    rows::{read as read_parameter, sequence, short},
+    written::set_sequence,
+};
+use crate::{app::App, auth::Caller, cloudevent::CloudEvent, error::ApiError, json::Problems};
 use axum::{
     Extension,
+    body::{Body, Bytes},
     extract::{Query, State},
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
+use futures_util::{StreamExt, stream};
 use mcpctl_events::{
     log::{EventLog, Position},
     record::Record,
@@ -15,21 +20,48 @@ use mcpctl_events::{
 };
 use mcpctl_projector::store::{EventFilter, EventRef};
 use serde::Deserialize;
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 const DEFAULT_LIMIT: u32 = 1000;
 const MAX_LIMIT: u32 = 10_000;
+/// Bytes after which a piece of an answer is sent: an event may be large, and many are no reason to hold them all.
+const PIECE: usize = 256 << 10;
 
 /// Which events.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EventsQuery {
-    after: Option<u64>,
-    until: Option<u64>,
+    after: Option<String>,
+    until: Option<String>,
     #[serde(rename = "type")]
     type_: Option<String>,
     subject: Option<String>,
-    limit: Option<u32>,
+    limit: Option<String>,
+}
+
+impl EventsQuery {
+    fn filter(self) -> Result<EventFilter, ApiError> {
+        let problems = Problems::default();
+        let number =
+            |name, text: Option<String>| read_parameter(&problems, name, text.as_deref(), "is a sequence", sequence);
+        let most = format!("is a whole number from 1 to {MAX_LIMIT}");
+        let limit = |text: &str| text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+        let filter = EventFilter {
+            after: number("after", self.after).unwrap_or_default(),
+            until: number("until", self.until),
+            type_glob: read_parameter(
+                &problems,
+                "type",
+                self.type_.as_deref(),
+                "is at most 1000 characters long",
+                short,
+            ),
+            subject: self.subject,
+            limit: read_parameter(&problems, "limit", self.limit.as_deref(), &most, limit).unwrap_or(DEFAULT_LIMIT),
+            newest_first: false,
+        };
+        problems.check(Some(filter))
+    }
 }
 
 /// Lists events in log order.
@@ -45,49 +77,65 @@ pub async fn index(
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, ApiError> {
     caller.must_be_admin("audit", "the event log")?;
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(ApiError::invalid("limit", format!("is a whole number from 1 to {MAX_LIMIT}")));
-    }
-    let filter = EventFilter {
-        after: query.after.unwrap_or(0),
-        until: query.until,
-        type_glob: query.type_,
-        subject: query.subject,
-        limit,
-        newest_first: false,
-    };
-    let found = app.tables.events(&filter).await.map_err(ApiError::internal)?;
-    let log = app.log.clone();
-    let body = tokio::task::spawn_blocking(move || render(&*log, &found.value)).await.map_err(ApiError::internal)??;
+    let found = app.tables.events(&query.filter()?).await.map_err(ApiError::internal)?;
+    let mut rest = Rest { log: app.log.clone(), events: found.value, begun: false, ended: false };
+    // What cannot be read at all is an error of its own, and no answer that breaks off.
+    let (first, rest) = tokio::task::spawn_blocking(move || (rest.piece(), rest)).await.map_err(ApiError::internal)?;
+    let more = stream::try_unfold(rest, |mut rest| async {
+        let (piece, rest) =
+            tokio::task::spawn_blocking(move || (rest.piece(), rest)).await.map_err(io::Error::other)?;
+        let piece = piece.map_err(|error| io::Error::other(error.message))?;
+        Ok::<_, io::Error>((!piece.is_empty()).then_some((piece, rest)))
+    });
+    let first = first?;
+    let body = Body::from_stream(stream::once(async { Ok(first) }).chain(more));
     let mut response = ([(CONTENT_TYPE, "application/json")], body).into_response();
     set_sequence(&mut response, SEQUENCE_HEADER, found.sequence);
     Ok(response)
 }
 
-/// Reads the records from the log and writes their events down.
-fn render(log: &dyn EventLog, events: &[EventRef]) -> Result<Vec<u8>, ApiError> {
-    let mut body = vec![b'['];
-    let mut current: Option<(Position, Record)> = None;
-    for event in events {
-        if current.as_ref().is_none_or(|(position, _)| *position != event.position) {
-            current = Some((event.position, read(log, event.position)?));
+/// Events that are still to be written down.
+struct Rest {
+    log: Arc<dyn EventLog>,
+    events: Vec<EventRef>,
+    begun: bool,
+    ended: bool,
+}
+
+impl Rest {
+    /// The next piece of the array; empty at its end.
+    fn piece(&mut self) -> Result<Bytes, ApiError> {
+        let mut piece = Vec::new();
+        let mut current: Option<(Position, Record)> = None;
+        let mut taken = 0;
+        for event in &self.events {
+            if piece.len() >= PIECE {
+                break;
+            }
+            if current.as_ref().is_none_or(|(position, _)| *position != event.position) {
+                current = Some((event.position, read(&*self.log, event.position)?));
+            }
+            let Some(event) = current.as_ref().and_then(|(_, record)| CloudEvent::of(record, event.sequence)) else {
+                return Err(ApiError::internal(format!("event {} is not where the tables say", event.sequence)));
+            };
+            piece.push(if self.begun || taken > 0 { b',' } else { b'[' });
+            serde_json::to_writer(&mut piece, &event).map_err(ApiError::internal)?;
+            taken += 1;
         }
-        let Some(event) = current.as_ref().and_then(|(_, record)| CloudEvent::of(record, event.sequence)) else {
-            return Err(ApiError::internal(format!("event {} is not where the tables say", event.sequence)));
-        };
-        if body.len() > 1 {
-            body.push(b',');
+        self.events.drain(..taken);
+        self.begun |= taken > 0;
+        if self.events.is_empty() && !std::mem::replace(&mut self.ended, true) {
+            piece.extend_from_slice(if self.begun { b"]" } else { b"[]" });
         }
-        serde_json::to_writer(&mut body, &event).map_err(ApiError::internal)?;
+        Ok(piece.into())
     }
-    body.push(b']');
-    Ok(body)
 }
 
 /// The record at this place of the log.
 pub(super) fn read(log: &dyn EventLog, position: Position) -> Result<Record, ApiError> {
-    let page = log.read(Position(position.0.saturating_sub(1)), 1).map_err(ApiError::internal)?;
+    let page = log.read(Position(position.0.saturating_sub(1)), 1);
+    let page =
+        page.map_err(|error| ApiError::unavailable("LOG_UNREADABLE", format!("the log cannot be read: {error}"), 5))?;
     let entry = page.entries.first().filter(|entry| entry.position == position);
     let entry = entry.ok_or_else(|| ApiError::internal("a record of the read tables is not on the log"))?;
     Record::decode(&entry.bytes).map_err(ApiError::internal)

@@ -15,8 +15,9 @@ pub async fn healthz() -> &'static str {
     responses((status = 200, description = "ready"), (status = 503, body = mcpctl_events::wire::error::ErrorBody)))]
 pub async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
     let not_ready = |reason: String| Err(ApiError::unavailable("NOT_READY", reason, 1));
-    if let Some(reason) = &app.progress.borrow().stopped {
-        return not_ready(reason.clone());
+    let progress = app.progress.borrow().clone();
+    if let Some(reason) = progress.stopped.or(progress.unreadable) {
+        return not_ready(reason);
     }
     let (target, projected) = (app.start_sequence, *app.projected.borrow());
     if projected < target {

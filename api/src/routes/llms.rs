@@ -1,9 +1,9 @@
 //! `/api/v1/llms`: list, read, create, replace, delete, pause.
 
 use super::{
-    rows::{ListQuery, if_match, list, path_name},
+    rows::{Gathered, ListQuery, if_match, list, path_name},
     secrets,
-    written::{WriteQuery, Written, idempotency, show as show_written, write},
+    written::{WriteQuery, Written, idempotency, not_rebuilt, show as show_written, write},
 };
 use crate::{
     app::App,
@@ -24,13 +24,16 @@ use mcpctl_events::{
     definition::LlmDefinition,
     event::Subject,
     name::Name,
+    state::State as Registry,
     wire::{
         error::ErrorBody,
         rows::{ApiKeyRef, Llm},
     },
 };
 use mcpctl_projector::store::LlmFilter;
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
+
+const API_KEY_REF: &str = "is {\"env\": \"NAME\"} or {\"file\": \"path\"}";
 
 /// Lists Llms.
 #[utoipa::path(get, path = "/api/v1/llms", tag = "registry",
@@ -40,15 +43,21 @@ pub async fn index(
     OriginalUri(uri): OriginalUri,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, ApiError> {
-    let filter = LlmFilter {
+    let mut filter = LlmFilter {
         rows: query.filter(&[("llm", query.llm.as_deref()), ("project", query.project.as_deref())])?,
         pool: query.pool.clone(),
     };
     query.settle(&app).await?;
-    let page = app.tables.llms(&filter).await.map_err(ApiError::internal)?;
-    let rows = page.items.iter().map(|stored| present::stored_llm(&app, stored));
-    let rows: Vec<Llm> = rows.filter(|row| query.wants(is_callable(row))).collect();
-    Ok(list(&rows, page.next.as_deref(), page.sequence, &uri))
+    let mut gathered = Gathered::new(&filter.rows);
+    let page = loop {
+        let page = app.tables.llms(&filter).await.map_err(ApiError::internal)?;
+        let pick = |stored: &_| Some(present::stored_llm(&app, stored)).filter(|row| query.wants(is_callable(row)));
+        match gathered.take(&page, pick, |row| &row.name) {
+            ControlFlow::Break(page) => break page,
+            ControlFlow::Continue(after) => filter.rows.after = after,
+        }
+    };
+    Ok(list(&page.items, page.next.as_deref(), page.sequence, &uri))
 }
 
 /// Whether calls reach it, or can wake it.
@@ -90,8 +99,12 @@ pub async fn create(
 
 /// The row that a write left.
 async fn left(app: &Arc<App>, written: &mut Written, name: &Name) -> Result<Llm, ApiError> {
-    let find = |state: &mcpctl_events::state::State| state.llms.get(name).map(|row| present::llm(app, state, row));
-    show_written(app, written, &[Subject::Llm(name.clone())], find).await?.ok_or_else(|| not_found(name))
+    let find = |state: &Registry, subjects: &[Subject]| match subjects {
+        [Subject::Llm(name)] => state.llms.get(name).map(|row| present::llm(app, state, row)),
+        _ => None,
+    };
+    let row = show_written(app, written, &[Subject::Llm(name.clone())], find).await?;
+    row.ok_or_else(|| if written.is_repeat() { not_rebuilt() } else { not_found(name) })
 }
 
 /// Replaces an Llm's definition; a field left out returns to its default.
@@ -105,9 +118,9 @@ pub async fn replace(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let name = path_name::<LlmDefinition>(&app, &name)?;
     let body = json::read_body(body, app.config.args.max_body).await?;
     let key = idempotency(&headers, &caller, &format!("PUT /llms/{name}"), &body)?;
+    let name = path_name::<LlmDefinition>(&app, &name)?;
     // A row that is not there has no name to be wrong about: that it is not there is what is said then.
     let there = app.look(|state| state.llms.get(&name).is_some());
     let definition = replacement(there.then_some(&name), &body)?;
@@ -164,7 +177,8 @@ fn definition(mut fields: Fields<'_>) -> Option<LlmDefinition> {
 fn url(fields: &mut Fields<'_>, type_: Option<&str>) -> Option<String> {
     let Some(url) = fields.string("url").filter(|url| !url.is_empty()) else {
         let kind = type_.unwrap_or("openai");
-        fields.problem("url", format!("{kind}: url is required (no default endpoint for this provider)"));
+        let sentence = format!("{kind}: url is required (no default endpoint for this provider)");
+        fields.problems().say(fields.at("url"), &sentence);
         return None;
     };
     let parsed =
@@ -181,12 +195,17 @@ fn url(fields: &mut Fields<'_>, type_: Option<&str>) -> Option<String> {
 
 fn api_key_ref(fields: &mut Fields<'_>) -> Option<ApiKeyRef> {
     let value = fields.raw("apiKeyRef")?;
-    let read = json::object::<ApiKeyRef>(value.get().as_bytes()).ok();
-    let read = read.filter(|reference| reference.env.is_some() != reference.file.is_some());
-    if read.is_none() {
-        fields.problem("apiKeyRef", "is {\"env\": \"NAME\"} or {\"file\": \"path\"}");
+    let Some(mut members) = fields.nested(fields.at("apiKeyRef"), value) else {
+        fields.problem("apiKeyRef", API_KEY_REF);
+        return None;
+    };
+    let mut place = |name| members.string(name).filter(|place| !place.is_empty());
+    let reference = ApiKeyRef { env: place("env"), file: place("file") };
+    members.refuse_unknown();
+    if reference.env.is_some() == reference.file.is_some() {
+        fields.problem("apiKeyRef", API_KEY_REF);
     }
-    read
+    Some(reference)
 }
 
 /// Deletes an Llm and the virtual agents pinned to it.
@@ -199,9 +218,11 @@ pub async fn delete(
     Query(query): Query<WriteQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let name = path_name::<LlmDefinition>(&app, &name)?;
     let key = idempotency(&headers, &caller, &format!("DELETE /llms/{name}"), b"")?;
-    Ok(write(&app, &caller, Command::DeleteLlm(name), key, query).await?.empty())
+    let name = path_name::<LlmDefinition>(&app, &name)?;
+    let mut written = write(&app, &caller, Command::DeleteLlm(name), key, query).await?;
+    show_written(&app, &mut written, &[], |_, _| ()).await?;
+    Ok(written.empty())
 }
 
 /// Pauses an Llm, or ends the pause.
@@ -215,10 +236,10 @@ pub async fn switch(
     Query(query): Query<WriteQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let key = idempotency(&headers, &caller, &format!("POST /llms/{name}/{switch}"), b"")?;
     let name = path_name::<LlmDefinition>(&app, &name)?;
     let disabled = super::disabled(&switch)?;
     let command = Command::SwitchLlm(Switch { name: name.clone(), disabled });
-    let key = idempotency(&headers, &caller, &format!("POST /llms/{name}/{switch}"), b"")?;
     let mut written = write(&app, &caller, command, key, query).await?;
     let row = left(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::OK, row))

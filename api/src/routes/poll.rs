@@ -1,10 +1,14 @@
 //! `GET /api/v1/llms/_provider-tasks`: the same frames for networks that block streams.
 
-use super::stream::{ended, open, session_of};
+use super::{
+    rows::{read, sequence},
+    stream::{ended, open, session_of},
+};
 use crate::{
     app::App,
     auth::Caller,
     error::ApiError,
+    json::Problems,
     relay::{
         binding::{Binding, End},
         frame::Frame,
@@ -24,17 +28,13 @@ use tokio::time::timeout;
 /// A session without an open poll for this long has ended.
 const SILENCE: Duration = Duration::from_secs(10);
 const LONGEST_WAIT: u64 = 60;
+const USUAL_WAIT: u64 = 25;
 
 /// How long to wait for tasks.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PollQuery {
-    #[serde(default = "default_wait")]
-    wait_seconds: u64,
-}
-
-fn default_wait() -> u64 {
-    25
+    wait_seconds: Option<String>,
 }
 
 /// Waits for tasks.
@@ -48,6 +48,9 @@ pub async fn poll(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let session = session_of(&headers)?;
+    let problems = Problems::default();
+    let wait = read(&problems, "waitSeconds", query.wait_seconds.as_deref(), "is a whole number", sequence);
+    let wait = problems.check(Some(wait.unwrap_or(USUAL_WAIT)))?;
     let owner = app.look(|state| state.sessions.get(&session).map(|session| session.user_id));
     if owner.is_some_and(|owner| owner != caller.user.id) {
         return Err(mcpctl_events::rejection::Rejection::SessionOfAnotherUser(session).into());
@@ -64,7 +67,7 @@ pub async fn poll(
         lease.renew(app.clock.uptime(), app.clock.now());
     }
     let _open = binding.polls.enter();
-    let wait = Duration::from_secs(query.wait_seconds.min(LONGEST_WAIT));
+    let wait = Duration::from_secs(wait.min(LONGEST_WAIT));
     let frames = timeout(wait, poll_fn(|context| binding.poll_frames(context))).await.unwrap_or_default();
     if frames.is_empty() && binding.over.is_cancelled() {
         return Err(ended_by(binding.end()));

@@ -23,9 +23,10 @@ use mcpctl_events::{
     wire::publish::Registered,
 };
 use serde_json::value::RawValue;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 const NO_PROVIDERS: &str = "`providers` array is required and must be non-empty";
+const LARGE_BODY: usize = 256 << 10;
 const NO_OBJECT: &str = "agent entry must be an object";
 const NO_NAMES: &str = "agent entry requires string `name` and `llmName`";
 
@@ -42,7 +43,13 @@ pub async fn register(
 ) -> Result<Response, ApiError> {
     let body = json::read_body(body, app.config.args.max_body).await?;
     let key = idempotency(&headers, &caller, "register", &body)?;
-    let register = parse(&app, &caller, &body)?;
+    let register = if body.len() > LARGE_BODY {
+        // Reading it takes longer than calls under way may wait for their next chunk.
+        let (app, caller) = (app.clone(), caller.clone());
+        tokio::task::spawn_blocking(move || parse(&app, &caller, &body)).await.map_err(ApiError::internal)??
+    } else {
+        parse(&app, &caller, &body)?
+    };
     let session = register.session.clone();
     let llms: Vec<Name> = register.providers.iter().map(|provider| provider.name.clone()).collect();
     let agents: Vec<Name> = register.agents.iter().map(|agent| agent.name.clone()).collect();
@@ -50,7 +57,7 @@ pub async fn register(
     let subjects = llms.iter().cloned().map(Subject::Llm).chain(agents.iter().cloned().map(Subject::Agent));
     let subjects: Vec<Subject> = subjects.chain([Subject::Session(session.clone())]).collect();
     let is_repeat = written.is_repeat();
-    let body = show(&app, &mut written, &subjects, |state| {
+    let body = show(&app, &mut written, &subjects, |state, _| {
         // A body without a session gets a new one each time it is read; the first answer named that of its rows.
         let session = is_repeat.then(|| owner(state, &llms, &agents)).flatten().unwrap_or(session);
         Registered {
@@ -86,36 +93,42 @@ fn parse(app: &App, caller: &Caller, body: &[u8]) -> Result<Register, ApiError> 
     let providers = fields.array("providers").unwrap_or_default();
     let agents = fields.array("agents").unwrap_or_default();
     if providers.is_empty() && agents.is_empty() {
-        return Err(ApiError::problems(vec![mcpctl_events::wire::error::Problem {
-            pointer: String::new(),
-            reason: NO_PROVIDERS.to_owned(),
-        }]));
+        problems.say("", NO_PROVIDERS);
     }
-    let providers = entries(&fields, &providers, |entry| provider(app, entry));
-    let agents = entries(&fields, &agents, |entry| agent(app, entry));
-    twice(&problems, "/providers", providers.iter().map(|provider| &provider.name));
-    twice(&problems, "/agents", agents.iter().map(|agent| &agent.name));
+    let providers = entries(&fields, "/providers", &providers, |entry| provider(app, entry));
+    let agents = entries(&fields, "/agents", &agents, |entry| agent(app, entry));
     let user = caller.user.clone();
     problems.check(session.map(|session| Register { session, user, providers, agents }))
 }
 
+/// Reads all entries of a list, unless so much is wrong that no more of it would be listed. No name may be there twice.
 fn entries<'a, T>(
     fields: &Fields<'a>,
-    values: &[(String, &'a RawValue)],
-    read: impl Fn(Fields<'a>) -> Option<T>,
+    list: &str,
+    values: &[&'a RawValue],
+    read: impl Fn(Fields<'a>) -> Option<(Name, T)>,
 ) -> Vec<T> {
-    let entry = |(pointer, value): &(String, &'a RawValue)| {
-        let entry = fields.nested(pointer.clone(), value);
-        if entry.is_none() {
-            let reason = if pointer.starts_with("/agents") { NO_OBJECT } else { "provider entry must be an object" };
-            fields.problem_at(pointer, reason);
+    let (mut seen, mut entries) = (HashSet::new(), Vec::new());
+    for (index, value) in values.iter().enumerate() {
+        if fields.problems().are_enough() {
+            break;
         }
-        read(entry?)
-    };
-    values.iter().filter_map(entry).collect()
+        let pointer = format!("{list}/{index}");
+        let Some(entry) = fields.nested(pointer.clone(), value) else {
+            let reason = if list == "/agents" { NO_OBJECT } else { "provider entry must be an object" };
+            fields.problems().say(&pointer, reason);
+            continue;
+        };
+        let Some((name, entry)) = read(entry) else { continue };
+        if !seen.insert(name.clone()) {
+            fields.problem_at(&format!("{pointer}/name"), format!("`{name}` is there twice"));
+        }
+        entries.push(entry);
+    }
+    entries
 }
 
-fn provider(app: &App, mut fields: Fields<'_>) -> Option<Provider> {
+fn provider(app: &App, mut fields: Fields<'_>) -> Option<(Name, Provider)> {
     let (name, type_) = (fields.required_name("name"), fields.required_string("type"));
     let model = fields.required_string("model");
     let (tier, description) = (fields.string("tier"), fields.string("description"));
@@ -131,9 +144,10 @@ fn provider(app: &App, mut fields: Fields<'_>) -> Option<Provider> {
         }
     };
     let (max_concurrent, max_wait_seconds) = (fields.count("maxConcurrent"), fields.count("maxWaitSeconds"));
-    Some(Provider {
+    let name = name?;
+    let provider = Provider {
         id: app.clock.id(),
-        name: name?,
+        name: name.clone(),
         type_: type_?,
         model: model?,
         tier,
@@ -144,21 +158,23 @@ fn provider(app: &App, mut fields: Fields<'_>) -> Option<Provider> {
         max_concurrent,
         max_wait_seconds,
         labels,
-    })
+    };
+    Some((name, provider))
 }
 
-fn agent(app: &App, mut fields: Fields<'_>) -> Option<AgentEntry> {
+fn agent(app: &App, mut fields: Fields<'_>) -> Option<(Name, AgentEntry)> {
     if !(fields.is_string("name") && fields.is_string("llmName")) {
-        fields.problem("", NO_NAMES);
+        fields.problems().say(fields.pointer(), NO_NAMES);
         return None;
     }
     let (name, llm_name) = (fields.required_name("name"), fields.required_name("llmName"));
     let (description, system_prompt) = (fields.string("description"), fields.string("systemPrompt"));
     let (project, labels) = (fields.name("project"), fields.labels("labels"));
     let (default_params, extras) = (fields.params("defaultParams"), fields.object("extras"));
-    Some(AgentEntry {
+    let name = name?;
+    let agent = AgentEntry {
         id: app.clock.id(),
-        name: name?,
+        name: name.clone(),
         llm_name: llm_name?,
         description,
         system_prompt,
@@ -166,14 +182,6 @@ fn agent(app: &App, mut fields: Fields<'_>) -> Option<AgentEntry> {
         default_params,
         extras,
         labels,
-    })
-}
-
-fn twice<'a>(problems: &Problems, list: &str, names: impl Iterator<Item = &'a Name>) {
-    let mut seen = BTreeSet::new();
-    for name in names {
-        if !seen.insert(name) {
-            problems.add(list, format!("`{name}` is there twice"));
-        }
-    }
+    };
+    Some((name, agent))
 }

@@ -10,45 +10,83 @@ use mcpctl_events::{
     state::State,
 };
 use mcpctl_projector::store::{EventFilter, EventRef};
-use std::sync::Arc;
+use std::{mem::discriminant, sync::Arc};
 
-/// Most events of one subject that are folded for a repeated answer.
-const MOST: u32 = 10_000;
+/// Events that are looked up at once.
+const PAGE: u32 = 10_000;
+/// What a row's life begins with, and a session's.
+const BEGINNINGS: [&str; 3] = ["*.registered.v1", "*.created.v1", "*.restored.v1"];
 
-/// The registry as far as these subjects go, right after the record whose first event has sequence `first`; and that
-/// record's last sequence.
-pub async fn then(app: &Arc<App>, first: u64, subjects: &[Subject]) -> Result<(State, u64), ApiError> {
+/// What a command did when it was first given.
+pub struct First {
+    /// Its subjects, as it left them.
+    pub state: State,
+    /// Who they are: by now a row that is gone may be asked for by its id, which nobody can tell from a name.
+    pub subjects: Vec<Subject>,
+    /// The last sequence that it wrote.
+    pub last_sequence: u64,
+}
+
+/// The command whose first event has sequence `first`, which is in the tables.
+pub async fn of(app: &Arc<App>, first: u64, subjects: &[Subject]) -> Result<First, ApiError> {
     let found = find(app, EventFilter { after: first - 1, limit: 1, ..EventFilter::default() }).await?;
     let position = found.first().map(|event| event.position);
     let position = position.ok_or_else(|| ApiError::internal(format!("event {first} is not in the tables")))?;
+    let log = app.log.clone();
+    let record = blocking(move || read(&*log, position)).await?;
+    let subjects = match subjects {
+        [one] => vec![own_subject(&record, one).unwrap_or(one).clone()],
+        many => many.to_vec(),
+    };
     let mut positions = vec![position];
-    for subject in subjects {
-        let filter = EventFilter {
-            until: Some(first),
-            subject: Some(subject.to_string()),
-            limit: MOST,
-            newest_first: true,
-            ..EventFilter::default()
-        };
-        positions.extend(find(app, filter).await?.iter().map(|event| event.position));
+    for subject in &subjects {
+        positions.extend(life(app, subject, first).await?);
     }
     positions.sort_unstable();
     positions.dedup();
     let log = app.log.clone();
-    let folded = tokio::task::spawn_blocking(move || folded(&*log, &positions)).await;
-    folded.map_err(ApiError::internal)?
+    let state = blocking(move || folded(&*log, &positions)).await?;
+    Ok(First { state, subjects, last_sequence: record.header.first_sequence + record.header.count - 1 })
+}
+
+/// The subject of the record that is of the same kind as `asked`.
+fn own_subject<'a>(record: &'a Record, asked: &Subject) -> Option<&'a Subject> {
+    let mut subjects = record.events.iter().map(|event| &event.subject);
+    subjects.find(|subject| discriminant(*subject) == discriminant(asked))
+}
+
+/// Where the events of a subject are, from the beginning of its present life on.
+async fn life(app: &App, subject: &Subject, until: u64) -> Result<Vec<Position>, ApiError> {
+    let of_subject =
+        || EventFilter { until: Some(until), subject: Some(subject.to_string()), ..EventFilter::default() };
+    let mut begin = 1;
+    for glob in BEGINNINGS {
+        let newest = EventFilter { type_glob: Some(glob.to_owned()), newest_first: true, limit: 1, ..of_subject() };
+        begin = find(app, newest).await?.first().map_or(begin, |event| begin.max(event.sequence));
+    }
+    let (mut positions, mut after) = (Vec::new(), begin - 1);
+    loop {
+        let page = find(app, EventFilter { after, limit: PAGE, ..of_subject() }).await?;
+        let Some(last) = page.last() else { return Ok(positions) };
+        after = last.sequence;
+        positions.extend(page.iter().map(|event| event.position));
+    }
 }
 
 async fn find(app: &App, filter: EventFilter) -> Result<Vec<EventRef>, ApiError> {
     Ok(app.tables.events(&filter).await.map_err(ApiError::internal)?.value)
 }
 
-fn folded(log: &dyn EventLog, positions: &[Position]) -> Result<(State, u64), ApiError> {
-    let (mut state, mut last) = (State::default(), 0);
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)?
+}
+
+fn folded(log: &dyn EventLog, positions: &[Position]) -> Result<State, ApiError> {
+    let mut state = State::default();
     for position in positions {
-        let record: Record = read(log, *position)?;
-        last = record.header.first_sequence + record.header.count - 1;
-        fold(&mut state, &record);
+        fold(&mut state, &read(log, *position)?);
     }
-    Ok((state, last))
+    Ok(state)
 }

@@ -51,20 +51,18 @@ pub async fn result(
 }
 
 fn open_task(app: &App, caller: &Caller, session: &SessionId, id: &str) -> Result<Arc<Task>, ApiError> {
-    let foreign = app.look(|state| state.sessions.get(session).is_some_and(|s| s.user_id != caller.user.id));
+    let owner = app.look(|state| state.sessions.get(session).map(|session| session.user_id));
     let forbidden = |what: String| ApiError::new(StatusCode::FORBIDDEN, "NOT_YOUR_TASK", what);
-    if foreign {
+    if owner.is_some_and(|owner| owner != caller.user.id) {
         return Err(forbidden(format!("provider session {session} belongs to another user")));
+    }
+    if let Some(lease) = app.leases.get(session) {
+        lease.renew(app.clock.uptime(), app.clock.now());
     }
     let of_another = || forbidden(format!("task {id} was given to another provider session"));
     let known = Uuid::parse_str(id).map_or(Known::Unknown, |id| app.relay.find(id));
     match known {
-        Known::Open(task) if task.session == *session => {
-            if let Some(lease) = app.leases.get(session) {
-                lease.renew(app.clock.uptime(), app.clock.now());
-            }
-            Ok(task)
-        }
+        Known::Open(task) if task.session == *session => Ok(task),
         Known::Finished(of, finish) if of == *session => Err(over(id, finish)),
         Known::Open(_) | Known::Finished(..) => Err(of_another()),
         Known::Unknown => Err(ApiError::new(StatusCode::NOT_FOUND, "TASK_NOT_FOUND", format!("task not found: {id}"))),

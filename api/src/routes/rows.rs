@@ -13,12 +13,14 @@ use mcpctl_events::{
     state::Stored,
     wire::SEQUENCE_HEADER,
 };
-use mcpctl_projector::store::RowFilter;
+use mcpctl_projector::store::{Page, RowFilter};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 use uuid::Uuid;
 
 const TABLES_WAIT: Duration = Duration::from_secs(5);
+const MAX_PATTERN: usize = 1000;
+const MAX_LABELS: usize = 50;
 
 /// Query of a list.
 #[derive(Debug, Default, Deserialize)]
@@ -60,11 +62,11 @@ impl ListQuery {
                 &problems,
                 "label",
                 self.label.as_deref(),
-                "is key=value, several separated by commas",
+                "is key=value, at most 50 separated by commas",
                 labels,
             )
             .unwrap_or_default(),
-            q: self.q.clone(),
+            q: read(&problems, "q", self.q.as_deref(), "is at most 1000 characters long", short),
             after: self.cursor.clone(),
             limit: read(&problems, "limit", self.limit.as_deref(), "is a whole number from 1", limit),
         };
@@ -89,7 +91,8 @@ impl ListQuery {
     }
 }
 
-fn read<T>(
+/// Reads one parameter of a query.
+pub fn read<T>(
     problems: &Problems,
     name: &str,
     text: Option<&str>,
@@ -115,7 +118,8 @@ fn flag(text: &str) -> Option<bool> {
     text.parse().ok()
 }
 
-fn sequence(text: &str) -> Option<u64> {
+/// A sequence, or any other whole number.
+pub fn sequence(text: &str) -> Option<u64> {
     text.parse().ok()
 }
 
@@ -123,9 +127,47 @@ fn limit(text: &str) -> Option<u32> {
     text.parse().ok().filter(|limit| *limit > 0)
 }
 
+/// A text to look for; databases refuse patterns that are much longer.
+pub fn short(text: &str) -> Option<String> {
+    (text.len() <= MAX_PATTERN).then(|| text.to_owned())
+}
+
 fn labels(text: &str) -> Option<Vec<(String, String)>> {
     let pair = |label: &str| label.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
-    text.split(',').map(pair).collect()
+    let pairs = text.split(',').map(pair).collect::<Option<Vec<_>>>();
+    pairs.filter(|pairs| pairs.len() <= MAX_LABELS)
+}
+
+/// Rows of a list, gathered until there are as many as were asked for: whether something can be called is in no table, so
+/// rows are sorted out after they were read.
+pub struct Gathered<T> {
+    limit: usize,
+    items: Vec<T>,
+}
+
+impl<T> Gathered<T> {
+    /// Begins to gather what the filter asks for.
+    pub fn new(filter: &RowFilter) -> Self {
+        Self { limit: filter.limit.map_or(usize::MAX, |limit| limit as usize), items: Vec::new() }
+    }
+
+    /// Takes what is picked of a page. Breaks with the list when that is enough; goes on with where the next page begins.
+    pub fn take<S>(
+        &mut self,
+        page: &Page<S>,
+        pick: impl Fn(&S) -> Option<T>,
+        name: impl Fn(&T) -> &str,
+    ) -> ControlFlow<Page<T>, Option<String>> {
+        self.items.extend(page.items.iter().filter_map(pick));
+        if page.next.is_some() && self.items.len() < self.limit {
+            return ControlFlow::Continue(page.next.clone());
+        }
+        let more = page.next.is_some() || self.items.len() > self.limit;
+        let mut items = std::mem::take(&mut self.items);
+        items.truncate(self.limit);
+        let next = items.last().filter(|_| more).map(|last| name(last).to_owned());
+        ControlFlow::Break(Page { items, next, sequence: page.sequence })
+    }
 }
 
 /// A list with the sequence that the tables are at, and the way to its next page.

@@ -8,7 +8,7 @@ pub fn refuse(fields: &Fields<'_>, name: &str, object: Option<&Json>) {
     let Some(object) = object else { return };
     let at = fields.at(name);
     each_key(object.get(), |key, pointer| {
-        if is_suspect(key) {
+        if !fields.problems().are_enough() && is_suspect(key) {
             let reason = format!("`{key}` looks like a secret; secrets stay with the publisher, or in `apiKeyRef`");
             fields.problem_at(&format!("{at}{}", pointer()), reason);
         }

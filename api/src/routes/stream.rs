@@ -107,6 +107,9 @@ pub async fn open(
     transport: Transport,
 ) -> Result<(Arc<Binding>, u64), ApiError> {
     belongs_to(app, &session, caller)?;
+    if let Some(lease) = app.leases.get(&session) {
+        lease.renew(app.clock.uptime(), app.clock.now());
+    }
     if !app.stream_opens.allow(&session, Instant::now()) {
         let message = format!("session {session} opened {OPENS_A_MINUTE} streams within a minute; wait a little");
         return Err(ApiError {

@@ -35,7 +35,8 @@ fn yes() -> bool {
     true
 }
 
-/// The client's key for this request, if it sent one.
+/// The client's key for this request, if it sent one. `route` is the method and the path as it was sent: what a repeat
+/// asks for may have gone by then.
 pub fn idempotency(
     headers: &HeaderMap,
     caller: &Caller,
@@ -74,35 +75,44 @@ pub async fn write_all(app: &App, caller: &Caller, command: Command, query: Writ
 /// Waits until the tables hold all that is history now.
 pub async fn settled(app: &App, query: WriteQuery) -> Written {
     let sequence = app.replica().admission.last_sequence;
-    settle(app, Done { sequence, events: Arc::new([]), repeat_of: None }, query).await
+    settle(app, Done { sequence, ..Done::default() }, query).await
 }
 
-/// Shows what a write did: how it left its subjects. A repeated command shows what its first answer showed.
+/// Shows how a write left its subjects. A repeated command shows what its first answer showed.
 pub async fn show<T>(
     app: &Arc<App>,
     written: &mut Written,
     subjects: &[Subject],
-    show: impl FnOnce(&State) -> T,
+    show: impl FnOnce(&State, &[Subject]) -> T,
 ) -> Result<T, ApiError> {
-    let Some(first) = written.repeat_of else { return Ok(app.look(show)) };
-    // The way to its record is in the tables.
-    if !tables_reach(app.projected.clone(), first, TABLES_WAIT).await {
-        let message = "the first answer cannot be rebuilt yet: the read tables are behind; retry with the same key";
-        return Err(ApiError::unavailable("TABLES_BEHIND", message, 1));
-    }
-    let (state, last) = repeat::then(app, first, subjects).await?;
-    written.sequence = last;
-    Ok(show(&state))
+    // The way to a record is in the tables. While they are behind, what was written is so new that its rows stand as it
+    // left them.
+    let Some(first) = written.repeat_of.filter(|first| *app.projected.borrow() >= *first) else {
+        return Ok(show(&written.left, subjects));
+    };
+    let first = repeat::of(app, first, subjects).await?;
+    written.sequence = first.last_sequence;
+    Ok(show(&first.state, &first.subjects))
+}
+
+/// A repeat whose rows are gone by now, while the way to what they were is not in the tables yet.
+pub fn not_rebuilt() -> ApiError {
+    let message = "the first answer cannot be rebuilt yet: the read tables are behind; retry with the same key";
+    ApiError::unavailable("TABLES_BEHIND", message, 1)
 }
 
 /// Waits until the tables hold what was done.
 async fn settle(app: &App, done: Done, query: WriteQuery) -> Written {
-    let late = !(query.wait && tables_reach(app.projected.clone(), done.sequence, TABLES_WAIT).await);
+    let awaited = done.repeat_of.unwrap_or(done.sequence);
+    if query.wait {
+        tables_reach(app.projected.clone(), awaited, TABLES_WAIT).await;
+    }
     let projected = *app.projected.borrow();
     Written {
         sequence: done.sequence,
-        behind: (late && projected < done.sequence).then_some(projected),
+        behind: (projected < awaited).then_some(projected),
         repeat_of: done.repeat_of,
+        left: done.left,
     }
 }
 
@@ -120,6 +130,7 @@ pub struct Written {
     sequence: u64,
     behind: Option<u64>,
     repeat_of: Option<u64>,
+    left: Arc<State>,
 }
 
 impl Written {

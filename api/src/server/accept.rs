@@ -9,6 +9,10 @@ use tokio::net::{TcpListener, TcpStream};
 /// Pause after an accept that failed, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Bytes that may wait in the system for a peer to take them.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const MOST_UNSENT: u32 = 128 << 10;
+
 /// Serves until the server stops; connections end after the request that they are at.
 pub(super) async fn serve(listener: TcpListener, router: Router, app: Arc<App>) {
     let _vital = Vital::new("listener", &app.died);
@@ -34,6 +38,10 @@ async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     let (stream, _) = listener.accept().await?;
     // Without it every small chunk of a stream waits up to 40 ms for the peer's acknowledgement.
     stream.set_nodelay(true)?;
+    // A peer that reads slowly shows by ever more of it being sent, and costs the system no megabytes. Where it cannot be
+    // set, such a peer is given up too early.
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    socket2::SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT)?;
     Ok(stream)
 }
 

@@ -47,7 +47,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    pub(super) fn new(message: String) -> Self {
+    pub(crate) fn new(message: String) -> Self {
         Self { message, source: None }
     }
 
@@ -69,7 +69,7 @@ pub(super) struct Parts {
 #[expect(clippy::disallowed_methods, reason = "`stop` waits for the tasks by their handles")]
 pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> anyhow::Result<Parts> {
     let DbTarget::Sqlite(db) = &config.db;
-    make_dir(db)?;
+    make_dir("--db", db)?;
     let refused = |error: StoreError| {
         let way_out = if error.is_retryable() { "" } else { "; `mcpd-projector rebuild` makes the read tables anew" };
         Refused::new(format!("--db sqlite:{}: {error}{way_out}", db.display()))
@@ -104,7 +104,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     }
     let pending = Arc::new(Pending::default());
     let advertise_url = config.args.advertise_url.clone().unwrap_or_else(|| url.to_owned());
-    let (progress_sender, progress) = watch::channel(Progress { sequence: start_sequence, stopped });
+    let (progress_sender, progress) = watch::channel(Progress { sequence: start_sequence, stopped, unreadable: None });
     let (projected_sender, projected) = watch::channel(start_sequence);
     let relay = Arc::new(Relay::default());
     let (writer, writer_thread) = WriterThread {
@@ -177,13 +177,13 @@ fn desk(stopped: Option<&str>) -> Desk {
 
 /// Takes the log for this process alone, before anything else is opened or made.
 pub(super) fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
-    if let Some(file) = &config.args.admin_token_file {
-        credentials::from_file(file).map_err(|error| Refused::new(format!("{error:#}")))?;
-    }
-    make_dir(&config.data_dir)?;
     let LogTarget::Sqlite(path) = &config.log;
+    if !path.exists() {
+        credentials::check(config)?;
+    }
+    make_dir("--data-dir", &config.data_dir)?;
     if let Some(dir) = path.parent() {
-        make_dir(dir)?;
+        make_dir("--log", dir)?;
     }
     let log =
         SqliteLog::open(path).map_err(|error| Refused::new(format!("--log sqlite:{}: {error}", path.display())))?;
@@ -201,6 +201,6 @@ fn make_private(dir: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-fn make_dir(dir: &Path) -> anyhow::Result<()> {
-    Ok(make_private(dir).map_err(|error| Refused::io(format!("--data-dir: cannot make {}", dir.display()), error))?)
+fn make_dir(flag: &str, dir: &Path) -> anyhow::Result<()> {
+    Ok(make_private(dir).map_err(|error| Refused::io(format!("{flag}: cannot make {}", dir.display()), error))?)
 }

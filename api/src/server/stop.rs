@@ -13,7 +13,7 @@ const ANSWERS: Duration = Duration::from_secs(6);
 /// How long, after that, callers have to take what they are owed before their connections are cut.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// From the wish to stop to the end of everything; the promise is 10 s.
-const ALL: Duration = Duration::from_secs(9);
+const ALL: Duration = Duration::from_secs(8);
 
 pub(super) async fn stop(parts: Parts, background: Background, accepting: JoinHandle<()>) {
     let Parts { app, threads, projector, work, last, snapshots } = parts;
@@ -31,7 +31,10 @@ pub(super) async fn stop(parts: Parts, background: Background, accepting: JoinHa
     let _ = timeout_at(end, projector).await;
     let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
     let _ = timeout_at(end, joined).await;
-    snapshots.save(&app.replica());
+    // A start without it only takes longer.
+    let saved = app.clone();
+    let saving = tokio::task::spawn_blocking(move || snapshots.save(&saved.replica()));
+    let _ = timeout_at(end, saving).await;
     drop(app);
     let _ = timeout_at(end, work).await;
 }

@@ -11,6 +11,7 @@ use mcpctl_events::{
     event::Event,
     hash::Hash,
     leadership::{Draft, Leadership, Observation, StageError, Stamp},
+    name::Name,
     record::{Actor, Idempotency, MAX_RECORD_BYTES},
     rejection::Rejection,
     replica::{Decoded, Replica, fold_commit},
@@ -22,7 +23,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 /// A command that is history now.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Done {
     /// The last sequence that it wrote, or the one that the registry was at.
     pub sequence: u64,
@@ -30,6 +31,8 @@ pub struct Done {
     pub events: Arc<[Event]>,
     /// The command had been done before, under the same key; its first event has this sequence.
     pub repeat_of: Option<u64>,
+    /// The rows that it was about, as it left them: what comes after it does not show in its answer.
+    pub left: Arc<State>,
 }
 
 /// What a caller of the writer gets.
@@ -91,10 +94,21 @@ impl Desk {
         }
         let now = self.log_time(clock);
         let answer = self.stage(&job.command, &job.actor, job.idempotency, now, clock);
-        if answer.is_ok() {
-            renew(&job.command, clock.uptime(), now, leases);
-        }
+        self.renew(&job.command, clock.uptime(), now, leases);
         self.answer_later(Waiting::Command(job.answer, answer));
+    }
+
+    /// Whoever is heard has a new lease, from the moment of the decision, whatever was decided.
+    fn renew(&self, command: &Command, uptime: Duration, now: LogTime, leases: &Leases) {
+        let (session, user) = match command {
+            Command::Register(register) => (&register.session, register.user.id),
+            Command::Connect(connect) => (&connect.session, connect.user),
+            Command::Revive(revive) => (&revive.session, revive.user),
+            _ => return,
+        };
+        if self.staged.sessions.get(session).is_some_and(|known| known.user_id == user) {
+            leases.renew(session, uptime, now);
+        }
     }
 
     /// Decides and stages, at log time `now`; the answer must be held back by the caller.
@@ -110,18 +124,21 @@ impl Desk {
             match self.staged.keys.look_up(key, now) {
                 Ok(KeyUse::Fresh) => {}
                 Ok(KeyUse::Repeat(first)) => {
-                    return Ok(Done { repeat_of: Some(first), ..self.unchanged() });
+                    let left = Arc::new(left(&self.staged, command));
+                    return Ok(Done { repeat_of: Some(first), left, ..self.unchanged() });
                 }
                 Ok(KeyUse::OtherRequest) => return Err(WriteError::KeyOfAnotherRequest),
                 Err(_) => return Err(WriteError::TooManyKeys),
             }
         }
         let events = decide(&self.staged, command, Context { now, log_id: self.log_id })?;
-        if events.is_empty() {
-            return Ok(self.unchanged());
-        }
-        let stamp = Stamp { command_id: clock.id(), decided_at: now, actor: actor.clone() };
-        self.commit(Draft { stamp, idempotency, events }, clock)
+        let done = if events.is_empty() {
+            self.unchanged()
+        } else {
+            let stamp = Stamp { command_id: clock.id(), decided_at: now, actor: actor.clone() };
+            self.commit(Draft { stamp, idempotency, events }, clock)?
+        };
+        Ok(Done { left: Arc::new(left(&self.staged, command)), ..done })
     }
 
     fn commit(&mut self, draft: Draft, clock: &Clock) -> Answer {
@@ -133,7 +150,7 @@ impl Desk {
         })?;
         fold_commit(&mut self.staged, decided_at, &events, idempotency.as_ref(), staged.first_sequence);
         self.send(staged.bytes, staged.hash, clock);
-        Ok(Done { sequence: staged.last_sequence, events: events.into(), repeat_of: None })
+        Ok(Done { sequence: staged.last_sequence, events: events.into(), ..Done::default() })
     }
 
     fn send(&mut self, bytes: Bytes, hash: Hash, clock: &Clock) {
@@ -142,7 +159,7 @@ impl Desk {
     }
 
     fn unchanged(&self) -> Done {
-        Done { sequence: self.leadership.staged_sequence().unwrap_or_default(), events: Arc::new([]), repeat_of: None }
+        Done { sequence: self.leadership.staged_sequence().unwrap_or_default(), ..Done::default() }
     }
 
     /// Releases an answer once all that is staged now is admitted; at once if nothing is under way.
@@ -251,13 +268,21 @@ impl Desk {
     }
 }
 
-/// Whoever is heard has a new lease, from the moment of the decision.
-fn renew(command: &Command, uptime: Duration, now: LogTime, leases: &Leases) {
-    let session = match command {
-        Command::Register(register) => &register.session,
-        Command::Connect(connect) => &connect.session,
-        Command::Revive(revive) => &revive.session,
-        _ => return,
-    };
-    leases.renew(session, uptime, now);
+/// The rows that an answer to this command shows.
+fn left(state: &State, command: &Command) -> State {
+    let row = |llm: Option<&Name>, agent: Option<&Name>| state.part(llm, agent, None);
+    match command {
+        Command::Register(register) => {
+            let llms = register.providers.iter().map(|provider| &provider.name);
+            let agents = register.agents.iter().map(|agent| &agent.name);
+            state.part(llms, agents, Some(&register.session))
+        }
+        Command::CreateLlm(create) => row(Some(&create.name), None),
+        Command::PutLlm(put) => row(Some(&put.name), None),
+        Command::SwitchLlm(switch) => row(Some(&switch.name), None),
+        Command::CreateAgent(create) => row(None, Some(&create.name)),
+        Command::PutAgent(put) => row(None, Some(&put.name)),
+        Command::SwitchAgent(switch) => row(None, Some(&switch.name)),
+        _ => State::default(),
+    }
 }

@@ -107,7 +107,7 @@ pub enum Status {
     Active,
     /// Its publisher is gone
     Inactive,
-    /// Asleep; a call wakes it
+    /// Published, but asleep
     Hibernating,
 }
 

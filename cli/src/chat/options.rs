@@ -27,7 +27,7 @@ pub struct AgentOptions {
 /// Flags of `chat-llm`.
 #[derive(Args)]
 pub struct LlmOptions {
-    /// Name of the Llm or pool
+    /// Name of the Llm
     pub llm: String,
     /// Flags shared with `chat`.
     #[command(flatten)]

@@ -2,8 +2,14 @@
 
 use std::path::Path;
 
-/// `mcpctl` if the shell finds this very program under that name, else a path to it.
+/// `mcpctl` if the shell finds this very program under that name, else a path to it; and before it the folder of its files
+/// if that is not the usual one.
 pub fn shown() -> String {
+    let home = std::env::var("MCPCTL_HOME").ok().filter(|home| !home.is_empty());
+    home.map(|home| format!("MCPCTL_HOME='{home}' ")).unwrap_or_default() + &path()
+}
+
+fn path() -> String {
     let Ok(program) = std::env::current_exe() else { return "mcpctl".to_owned() };
     let found = std::env::var_os("PATH").and_then(|path| {
         std::env::split_paths(&path).map(|folder| folder.join("mcpctl")).find(|candidate| candidate.is_file())

@@ -1,9 +1,10 @@
 //! Starts server and publisher, greets, and takes both down again in order.
 
 use super::greeting::greet;
+use super::kept::Kept;
 use super::plan;
 use crate::client::Client;
-use crate::credentials::{self, Credentials, Target};
+use crate::credentials::{self, Target};
 use crate::exit::Stuck;
 use crate::home;
 use crate::shell::Shell;
@@ -25,10 +26,11 @@ type Part = JoinSet<anyhow::Result<()>>;
 /// Runs the stack until a signal comes or a part of it fails.
 pub async fn run(shell: &Shell, config: Config, probe: bool) -> anyhow::Result<()> {
     let (listen, open) = (config.args.listen, config.args.auth == Auth::Off);
+    let kept = Kept::beside(&config.data_dir);
     let plan = plan::make(shell.screen, probe, Some(listen.port())).await?;
     let server = Server::start(config).await.map_err(|e| explained(&e, &listen.to_string()))?;
     let url = server.url().to_owned();
-    let token = if open { "none".to_owned() } else { token(&server)? };
+    let token = if open { "none".to_owned() } else { kept.settle(shell.token(), server.admin_token())? };
     let client = Client::new(Target { server: credentials::parse_server(&url)?, token: token.clone() })?;
 
     let (stop_server, stop_publisher) = (CancellationToken::new(), CancellationToken::new());
@@ -37,7 +39,7 @@ pub async fn run(shell: &Shell, config: Config, probe: bool) -> anyhow::Result<(
     let settings = publisher(plan.config, &url, &token)?;
     publishing.spawn(mcplocal::run(settings, stop_publisher.clone()));
 
-    let flags = flags(shell, &url);
+    let flags = flags(shell, &url, if open { None } else { Some((&token, &kept)) });
     let ended = tokio::select! {
         signal = signal() => signal,
         ended = serving.join_next() => early("server", ended),
@@ -45,11 +47,11 @@ pub async fn run(shell: &Shell, config: Config, probe: bool) -> anyhow::Result<(
         failed = greeted(shell, &client, &plan.expected, &flags) => failed,
     };
     shell.screen.note("stopping");
-    stop_publisher.cancel();
-    // The publisher goes first, so that the server can record its leave.
-    let left = timeout(LEAVE, publishing.join_next()).await;
+    // The server goes first: it lets calls under way come to their end, and their answers come from the publisher.
     stop_server.cancel();
     let drained = serving.join_next().await;
+    stop_publisher.cancel();
+    let left = timeout(LEAVE, publishing.join_next()).await;
     ended.and_then(|()| left.map_or(Ok(()), outcome)).and_then(|()| outcome(drained))
 }
 
@@ -80,19 +82,20 @@ fn outcome(ended: Ended) -> anyhow::Result<()> {
     ended.unwrap_or(Ok(Ok(())))?
 }
 
-/// The first start writes a token; later ones find it in the credentials.
-fn token(server: &Server) -> anyhow::Result<String> {
-    let token = server.admin_token().map(str::to_owned).or(Credentials::read()?.token);
-    let problem = "the data directory has a user already, but there is no token for it in the credentials file";
-    let next = "`mcpctl login` with that token, or another --data-dir to begin anew";
-    token.ok_or_else(|| Stuck::new(problem, next).into())
-}
-
-/// What the user's commands need to reach this server rather than the one in their credentials.
-fn flags(shell: &Shell, url: &str) -> String {
-    let usual = credentials::resolve(shell.server(), shell.token()).ok();
+/// What the user's commands need to reach this server, where their credentials are for another one. `secret` is the token
+/// and where it is kept; none if no token is asked for.
+fn flags(shell: &Shell, url: &str, secret: Option<(&str, &Kept)>) -> String {
+    let usual = credentials::resolve(shell.server(), None).ok();
     let here = credentials::parse_server(url).ok();
-    if usual.map(|t| t.server) == here { String::new() } else { format!(" --server {url}") }
+    let server =
+        if usual.as_ref().map(|usual| &usual.server) == here.as_ref() { "" } else { &format!(" --server {url}") };
+    let token = match (secret, usual) {
+        (None, Some(_)) => String::new(),
+        (None, None) => " --token none".to_owned(),
+        (Some((token, _)), Some(usual)) if usual.token == token => String::new(),
+        (Some((_, kept)), _) => format!(" --token \"$(cat '{}')\"", kept.file().display()),
+    };
+    format!("{server}{token}")
 }
 
 fn publisher(config: mcplocal::config::Config, url: &str, token: &str) -> anyhow::Result<Settings> {

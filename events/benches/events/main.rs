@@ -1,6 +1,6 @@
 //! How fast the core decides, replays and appends.
 //!
-//! `cargo bench -p mcpctl-events --features sqlite,testing`; words after `--` choose among `decide`, `replay`, `append`.
+//! `cargo bench -p mcpctl-events --features sqlite`; words after `--` choose among `decide`, `replay`, `append`.
 
 mod append;
 mod decide;

@@ -12,8 +12,10 @@ use crate::{
     rejection::{Refused, Rejection},
     state::{Row, State, Stored, TOMBSTONE_RETENTION},
     time::LogTime,
+    wire::error::MAX_PROBLEMS,
 };
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -29,21 +31,20 @@ pub(super) fn register(state: &State, command: &Register, now: LogTime) -> Resul
         None => events.push(session_registered(command)),
     }
     let declaration = Declaration { state, command, now };
-    let (mut declared, mut refused) = (BTreeMap::new(), Vec::new());
+    let (mut declared, mut refused) = (BTreeMap::new(), Refusals::default());
     for (index, provider) in command.providers.iter().enumerate() {
         match declaration.llm(provider, &mut events) {
             Ok(id) => drop(declared.insert(&provider.name, id)),
-            Err(reason) => refused.push(Refused { pointer: format!("/providers/{index}/name"), reason }),
+            Err(reason) => refused.add(|| format!("/providers/{index}/name"), reason),
         }
     }
+    let pins = Pins::new(&declaration, &declared);
     for (index, agent) in command.agents.iter().enumerate() {
-        if let Err((field, reason)) = declaration.agent(agent, &declared, &mut events) {
-            refused.push(Refused { pointer: format!("/agents/{index}/{field}"), reason });
+        if let Err((field, reason)) = declaration.agent(agent, &pins, &mut events) {
+            refused.add(|| format!("/agents/{index}/{field}"), reason);
         }
     }
-    if !refused.is_empty() {
-        return Err(Rejection::Entries(refused));
-    }
+    refused.check()?;
     let agents: BTreeSet<&Name> = command.agents.iter().map(|agent| &agent.name).collect();
     declaration.withdraw::<AgentDefinition>(&agents, &mut events);
     declaration.withdraw::<LlmDefinition>(&declared.into_keys().collect(), &mut events);
@@ -55,13 +56,65 @@ fn session_registered(command: &Register) -> Event {
     Event { subject: Subject::Session(command.session.clone()), body: Body::SessionRegistered(data) }
 }
 
+/// The entries in the way, as far as anybody reads them.
+#[derive(Default)]
+struct Refusals(Vec<Refused>);
+
+impl Refusals {
+    fn add(&mut self, pointer: impl FnOnce() -> String, reason: Rejection) {
+        if self.0.len() < MAX_PROBLEMS {
+            self.0.push(Refused { pointer: pointer(), reason });
+        }
+    }
+
+    fn check(self) -> Result<(), Rejection> {
+        if self.0.is_empty() { Ok(()) } else { Err(Rejection::Entries(self.0)) }
+    }
+}
+
+/// What names mean to the agents of a declaration: its own Llms first, then all others and the pools as they are after
+/// it, since its Llms join and leave them. Each pool is looked through once, however many agents ask for it.
+struct Pins<'a> {
+    state: &'a State,
+    declared: &'a BTreeMap<&'a Name, Uuid>,
+    joined: BTreeSet<&'a Name>,
+    outlived: RefCell<BTreeMap<Name, bool>>,
+}
+
+impl<'a> Pins<'a> {
+    fn new(declaration: &Declaration<'a>, declared: &'a BTreeMap<&'a Name, Uuid>) -> Self {
+        let joined =
+            declaration.command.providers.iter().filter_map(|provider| declaration.pool_of(provider)).collect();
+        Self { state: declaration.state, declared, joined, outlived: RefCell::default() }
+    }
+
+    fn find(&self, name: &Name) -> Result<Pin, Rejection> {
+        let llm = self.declared.get(name).copied().or_else(|| self.state.llms.get(name).map(|llm| llm.id));
+        if llm.is_none() && !self.joined.contains(name) && !self.outlives(name) {
+            return Err(Rejection::LlmNotFound(name.clone()));
+        }
+        Ok(Pin { id: llm, name: name.clone() })
+    }
+
+    /// Whether the pool has members that are not of this declaration.
+    fn outlives(&self, pool: &Name) -> bool {
+        if let Some(known) = self.outlived.borrow().get(pool) {
+            return *known;
+        }
+        let members = self.state.pool(pool);
+        let outlives = members.is_some_and(|mut members| members.any(|llm| !self.declared.contains_key(&llm.name)));
+        self.outlived.borrow_mut().insert(pool.clone(), outlives);
+        outlives
+    }
+}
+
 struct Declaration<'a> {
     state: &'a State,
     command: &'a Register,
     now: LogTime,
 }
 
-impl Declaration<'_> {
+impl<'a> Declaration<'a> {
     fn llm(&self, provider: &Provider, events: &mut Vec<Event>) -> Result<Uuid, Rejection> {
         let row = self.publishable::<LlmDefinition>(&provider.name)?;
         let definition = merge_llm(row.map(|row| &*row.definition), provider);
@@ -71,14 +124,11 @@ impl Declaration<'_> {
     fn agent(
         &self,
         agent: &AgentEntry,
-        declared: &BTreeMap<&Name, Uuid>,
+        pins: &Pins<'_>,
         events: &mut Vec<Event>,
     ) -> Result<(), (&'static str, Rejection)> {
         let row = self.publishable::<AgentDefinition>(&agent.name).map_err(|reason| ("name", reason))?;
-        let pin = match declared.get(&agent.llm_name) {
-            Some(id) => Pin { id: Some(*id), name: agent.llm_name.clone() },
-            None => self.pin(&agent.llm_name, declared).map_err(|reason| ("llmName", reason))?,
-        };
+        let pin = pins.find(&agent.llm_name).map_err(|reason| ("llmName", reason))?;
         if let Some(project) = &agent.project {
             return Err(("project", Rejection::ProjectNotFound(project.clone())));
         }
@@ -87,20 +137,7 @@ impl Declaration<'_> {
         Ok(())
     }
 
-    /// Pools are meant as they are after this request: its Llms join and leave them.
-    fn pin(&self, name: &Name, declared: &BTreeMap<&Name, Uuid>) -> Result<Pin, Rejection> {
-        if let Some(llm) = self.state.llms.get(name) {
-            return Ok(Pin { id: Some(llm.id), name: name.clone() });
-        }
-        let others = || self.state.pool(name).is_some_and(|mut pool| pool.any(|llm| !declared.contains_key(&llm.name)));
-        if self.command.providers.iter().any(|provider| self.pool_of(provider) == Some(name)) || others() {
-            Ok(Pin { id: None, name: name.clone() })
-        } else {
-            Err(Rejection::LlmNotFound(name.clone()))
-        }
-    }
-
-    fn pool_of<'a>(&'a self, provider: &'a Provider) -> Option<&'a Name> {
+    fn pool_of(&self, provider: &'a Provider) -> Option<&'a Name> {
         let kept = || self.state.llms.get(&provider.name).and_then(|row| row.definition.pool_name.as_ref());
         provider.pool_name.as_ref().or_else(kept)
     }

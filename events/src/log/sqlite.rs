@@ -4,6 +4,7 @@
 //! ordinary rowid table, its position the rowid; triggers refuse every change of what is there.
 
 mod append;
+mod file;
 mod heartbeats;
 mod lock;
 mod open;
@@ -13,7 +14,7 @@ mod tip;
 pub use heartbeats::{OpenHeartbeatsError, SqliteHeartbeats};
 pub use open::OpenError;
 
-use self::{append::Appender, lock::ExclusiveLock, read::Readers, tip::Tip};
+use self::{append::Appender, file::FileId, lock::ExclusiveLock, read::Readers, tip::Tip};
 use super::{AppendError, EventLog, Page, Position, ReadError};
 use bytes::Bytes;
 use std::{
@@ -30,6 +31,7 @@ pub struct SqliteLog {
     // Fields are dropped in this order: readers first, so that the appender's close can empty the write-ahead log, and
     // the lock last.
     readers: Readers,
+    file: FileId,
     writing: Option<Writing>,
 }
 
@@ -49,14 +51,14 @@ impl SqliteLog {
         let appender = Appender::open(&path)?;
         let tip = Tip::at(appender.last_position().map_err(|error| OpenError::sqlite(&path, error))?);
         let writing = Writing { appender: Mutex::new(appender), tip, _lock: lock };
-        Ok(Self { readers: Readers::of(path), writing: Some(writing) })
+        Ok(Self { file: FileId::of(&path)?, readers: Readers::of(path), writing: Some(writing) })
     }
 
     /// Opens a log that is there to read it, while another process may append.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = resolve(path.as_ref());
         open::for_reading(&path)?;
-        Ok(Self { readers: Readers::of(path), writing: None })
+        Ok(Self { file: FileId::of(&path)?, readers: Readers::of(path), writing: None })
     }
 
     /// The file.
@@ -83,7 +85,10 @@ impl SqliteLog {
 
 impl EventLog for SqliteLog {
     fn append(&self, records: &[Bytes]) -> Result<(), AppendError> {
+        self.file.check(self.path()).map_err(AppendError::NotWritten)?;
         let last = self.with_appender(|appender| appender.append(records))?;
+        // What was written to a file that is gone by now is nowhere.
+        self.file.check(self.path()).map_err(AppendError::Unknown)?;
         if let Some(writing) = &self.writing {
             writing.tip.advance(last);
         }
@@ -91,6 +96,7 @@ impl EventLog for SqliteLog {
     }
 
     fn read(&self, after: Position, max: usize) -> Result<Page, ReadError> {
+        self.file.check(self.path()).map_err(|reason| ReadError { reason, retryable: true })?;
         self.readers.with(|reader| reader.page(after, max))
     }
 
@@ -102,6 +108,10 @@ impl EventLog for SqliteLog {
             }
             None => self.readers.with(|reader| reader.poll(after, timeout)),
         }
+    }
+
+    fn has_one_appender(&self) -> bool {
+        true
     }
 }
 

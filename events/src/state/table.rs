@@ -77,8 +77,13 @@ impl<D> Table<D> {
 
     pub(crate) fn insert(&mut self, row: Row<D>) {
         self.tombstones.remove(&row.name);
+        self.share(Arc::new(row));
+    }
+
+    /// Holds a row that another table holds, too.
+    pub(super) fn share(&mut self, row: Arc<Row<D>>) {
         let (id, name) = (row.id, row.name.clone());
-        if let Some(before) = self.rows.insert(name.clone(), Arc::new(row)) {
+        if let Some(before) = self.rows.insert(name.clone(), row) {
             self.names.remove(&before.id);
         }
         self.names.insert(id, name);

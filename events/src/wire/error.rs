@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Most problems of one request that an answer lists: whoever sent more has one fault many times over.
+pub const MAX_PROBLEMS: usize = 1000;
+
 /// `{"error": "<one clear sentence>", "code": "SCREAMING_SNAKE", "details": [...]}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -33,14 +33,14 @@ pub(super) fn version() -> Statement {
     Statement::new("SELECT projection_version FROM projection_checkpoint")
 }
 
-/// The last sequence that the tables hold.
+/// The last sequence that the tables hold, and whether another generation took over.
 pub(super) fn sequence() -> Statement {
-    Statement::new("SELECT sequence FROM projection_checkpoint")
+    Statement::new("SELECT sequence, superseded_by FROM projection_checkpoint")
 }
 
 /// Reads a row of [`sequence`].
-pub(super) fn decode_number(cells: &mut Cells) -> Result<u64, String> {
-    cells.number()
+pub(super) fn decode_sequence(cells: &mut Cells) -> Result<(u64, bool), String> {
+    Ok((cells.number()?, cells.int_or_null()?.is_some()))
 }
 
 /// Reads a row of [`version`].

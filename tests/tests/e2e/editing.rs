@@ -1,10 +1,12 @@
 //! Public rows: created, replaced, deleted, by name or by id.
 
-use mcpctl_tests::{Client, Mcpd, samples};
+use mcpctl_tests::{Client, Mcpd, eventually, samples};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const URL: &str = "http://127.0.0.1:9";
+const SOON: Duration = Duration::from_secs(5);
 const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
 
 #[tokio::test]
@@ -111,4 +113,53 @@ async fn default_params_have_an_object_for_extra_or_none() {
     answer.refused(400, "INVALID", "is an object");
     assert_eq!(answer.pointers(), ["/agents/1/defaultParams/extra"]);
     assert!(client.row("/llms", "llm").await.is_none(), "nothing of it happened");
+}
+
+/// What comes after a write does not show in its answer, however close it comes.
+#[tokio::test]
+async fn a_write_is_answered_with_what_it_left_although_the_row_is_gone_by_then() {
+    let mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    let _ = client.post("/llms", &samples::public("before", "http://h")).await.expect(201);
+    let locked = rusqlite::Connection::open(mcpd.home.data().join("tables-1.db")).expect("the tables");
+    locked.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes");
+    let made = tokio::spawn({
+        let client = client.clone();
+        async move { client.post("/llms", &samples::public("made", "http://h")).await }
+    });
+    let registered = tokio::spawn({
+        let client = client.clone();
+        let body = json!({"providers": [samples::llm("llm")]});
+        async move { client.post("/llms/_provider-register", &body).await }
+    });
+    for name in ["made", "llm"] {
+        eventually(format!("{name} is deleted"), SOON, async || {
+            (client.delete(&format!("/llms/{name}?wait=false")).await.status == 204).then_some(())
+        })
+        .await;
+    }
+    locked.execute_batch("ROLLBACK").expect("the tables go on");
+    assert_eq!(made.await.expect("no panic").expect(201).json()["name"], "made");
+    assert_eq!(registered.await.expect("no panic").expect(201).json()["llms"][0]["name"], "llm");
+    for name in ["made", "llm"] {
+        eventually("the lists know it", SOON, async || client.row("/llms", name).await.is_none().then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_named_by_one_place_and_nothing_else() {
+    let mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    for (reference, pointer) in [
+        (json!({"env": "KEY", "value": "sk-1"}), "/apiKeyRef/value"),
+        (json!({"env": ""}), "/apiKeyRef"),
+        (json!({"env": "KEY", "file": "/key"}), "/apiKeyRef"),
+        (json!({"env": 1}), "/apiKeyRef/env"),
+        (json!("KEY"), "/apiKeyRef"),
+    ] {
+        let mut llm = samples::public("llm", "http://h");
+        llm["apiKeyRef"] = reference;
+        let answer = client.post("/llms", &llm).await.expect(400);
+        assert!(answer.pointers().contains(&pointer.to_owned()), "{}", answer.text);
+    }
 }

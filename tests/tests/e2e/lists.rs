@@ -139,3 +139,42 @@ async fn one_callable_member_makes_a_pool_callable() {
     let _ = client.post("/agents", &json!({"name": "agent", "llm": "half"})).await.expect(201);
     assert_eq!(names(&client, "/agents?callable=true").await, ["agent"]);
 }
+
+#[tokio::test]
+async fn a_page_of_what_can_be_called_is_full_whatever_stands_between() {
+    let mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    let offline = json!([samples::llm("a"), samples::llm("b"), samples::llm("d")]);
+    let _ = mcpd.publisher("one").register(offline, json!([])).await.expect(201);
+    for name in ["c", "e", "f"] {
+        let _ = client.post("/llms", &samples::public(name, URL)).await.expect(201);
+    }
+    assert_eq!(names(&client, "/llms?callable=true&limit=2").await, ["c", "e"]);
+    let link = client.get("/llms?callable=true&limit=2").await.header("link").to_owned();
+    assert!(link.contains("cursor=e"), "{link}");
+    assert_eq!(names(&client, "/llms?callable=true&limit=2&cursor=e").await, ["f"]);
+    assert_eq!(client.get("/llms?callable=true&limit=2&cursor=e").await.header("link"), "");
+    assert_eq!(names(&client, "/llms?callable=false&limit=3").await, ["a", "b", "d"]);
+    assert_eq!(client.get("/llms?callable=true&limit=3").await.header("link"), "", "there are no more");
+}
+
+#[tokio::test]
+async fn what_no_database_can_look_for_is_refused_by_name() {
+    let mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    let long = "_".repeat(30_000);
+    let labels = vec!["a=b"; 1200].join(",");
+    for (path, pointer) in [
+        (format!("/llms?q={long}"), "q"),
+        (format!("/agents?label={labels}"), "label"),
+        (format!("/events?type=*{long}"), "type"),
+        ("/events?after=-1&limit=y".to_owned(), "limit"),
+        ("/events?after=-1&limit=y".to_owned(), "after"),
+    ] {
+        let answer = client.get(&path).await.expect(400);
+        assert!(answer.pointers().contains(&pointer.to_owned()), "{}", answer.text);
+    }
+    client.get("/llms?q=%00").await.refused(400, "INVALID", "\\u0000");
+    let unknown = client.get(&format!("/llms?{}=1", "a".repeat(5000))).await.expect(400);
+    assert!(unknown.json()["error"].as_str().is_some_and(|sentence| sentence.contains("aaa")), "{}", unknown.text);
+}

@@ -222,3 +222,33 @@ async fn the_command_line_lists_chats_and_fails_helpfully() {
     let usage = mcpd.mcpctl(&["get", "wombats"]).await;
     assert_eq!(usage.status.code(), Some(2), "{}", stderr(&usage));
 }
+
+/// What is written to a file that nobody finds again is not acknowledged.
+#[tokio::test]
+async fn a_log_that_is_gone_or_replaced_takes_no_writes() {
+    let mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    let (log, away) = (mcpd.home.data().join("log.db"), mcpd.home.data().join("away.db"));
+    std::fs::rename(&log, &away).expect("moved away");
+    let refused = client.post("/llms", &samples::public("lost", "http://h")).await.expect(503);
+    assert!(refused.text.contains("is gone"), "{}", refused.text);
+    let ready = async || client.get_root("/readyz").await;
+    eventually("it is not ready", SOON, async || {
+        let ready = ready().await;
+        (ready.status == 503 && ready.text.contains("is gone")).then_some(())
+    })
+    .await;
+    std::fs::write(&log, "another file").expect("something in its place");
+    eventually("it says that it was replaced", SOON, async || {
+        let refused = client.post("/llms", &samples::public("lost", "http://h")).await.expect(503);
+        refused.text.contains("was replaced").then_some(())
+    })
+    .await;
+    std::fs::rename(&away, &log).expect("back in its place");
+    eventually("it is ready again", SOON, async || (ready().await.status == 200).then_some(())).await;
+    eventually("it writes again", SOON, async || {
+        (client.post("/llms", &samples::public("kept", "http://h")).await.status == 201).then_some(())
+    })
+    .await;
+    assert_eq!(client.row("/llms", "lost").await, None);
+}

@@ -125,3 +125,35 @@ async fn keys_survive_a_restart() {
     assert_eq!(again["providerSessionId"], first["providerSessionId"]);
     assert_eq!(again["llms"][0]["id"], first["llms"][0]["id"]);
 }
+
+#[tokio::test]
+async fn a_repeat_by_id_gets_the_first_answer_although_the_row_is_gone() {
+    let mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    let made = client.post("/llms", &samples::public("llm", URL)).await.expect(201).json();
+    let path = format!("/llms/{}", made["id"].as_str().expect("an id"));
+    let send = async |method: Method, key: &str| {
+        let request = client.request(method, &path).header("idempotency-key", key);
+        Client::send(request.json(&samples::public("llm", "http://127.0.0.1:8"))).await
+    };
+    let replaced = send(Method::PUT, "put").await.expect(200);
+    let deleted = send(Method::DELETE, "delete").await.expect(204);
+    let _ = client.post("/llms", &samples::public("other", URL)).await.expect(201);
+    let again = send(Method::PUT, "put").await.expect(200);
+    assert_eq!((again.json(), again.sequence()), (replaced.json(), replaced.sequence()));
+    assert_eq!(send(Method::DELETE, "delete").await.expect(204).sequence(), deleted.sequence());
+}
+
+#[tokio::test]
+async fn a_repeat_needs_no_tables() {
+    let mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    let _ = client.post("/llms", &samples::public("before", URL)).await.expect(201);
+    let locked = rusqlite::Connection::open(mcpd.home.data().join("tables-1.db")).expect("the tables");
+    locked.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes");
+    let body = samples::public("llm", URL);
+    let first = keyed(&client, "k", "/llms?wait=false", &body).await.expect(201);
+    assert_eq!(first.header("x-mcpctl-projected"), (first.sequence() - 1).to_string());
+    let again = keyed(&client, "k", "/llms?wait=false", &body).await.expect(201);
+    assert_eq!(again.json(), first.json());
+}

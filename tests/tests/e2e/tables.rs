@@ -80,3 +80,77 @@ async fn tables_that_fell_far_behind_catch_up_from_the_log() {
     assert!(mcpd.process.stop().await.success());
     mcpd.verify().await;
 }
+
+/// Rebuilt tables are read by a server that has nothing to write.
+#[tokio::test]
+async fn an_idle_server_turns_to_rebuilt_tables() {
+    let mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    let _ = client.post("/llms", &samples::public("llm", "http://h")).await.expect(201);
+    let _ = open(&mcpd, "tables-1.db").execute("UPDATE llm_rows SET model = 'wrong'", []).expect("a false row");
+    assert_eq!(client.row("/llms", "llm").await.expect("a row")["model"], "wrong");
+    rebuild(&mcpd, true).await;
+    assert_eq!(client.row("/llms", "llm").await.expect("a row")["model"], "gpt-x");
+}
+
+async fn rebuild(mcpd: &Mcpd, succeeds: bool) -> String {
+    let data = mcpd.home.data();
+    let (log, db) = (format!("sqlite:{}", data.join("log.db").display()), format!("sqlite:{}", data.display()));
+    let rebuilt = run("mcpd-projector", &mcpd.home, &["rebuild", "--log", &log, "--db", &db]).await;
+    let said = String::from_utf8_lossy(&rebuilt.stderr).into_owned();
+    assert_eq!(rebuilt.status.success(), succeeds, "{said}");
+    said
+}
+
+/// What only the tables still know is not thrown away with them.
+#[tokio::test]
+async fn an_older_copy_of_the_log_is_refused_and_no_rebuild_makes_it_good() {
+    let mut mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    let _ = client.post("/llms", &samples::public("old", "http://h")).await.expect(201);
+    assert!(mcpd.process.stop().await.success());
+    let (log, older) = (mcpd.home.data().join("log.db"), mcpd.home.path().join("older.db"));
+    std::fs::copy(&log, &older).expect("a copy");
+    mcpd.start_again().await;
+    let _ = client.post("/llms", &samples::public("new", "http://h")).await.expect(201);
+    let last = client.sequence().await;
+    assert!(mcpd.process.stop().await.success());
+    std::fs::copy(&older, &log).expect("the copy in its place");
+    mcpd.spawn_again();
+    assert!(!mcpd.process.exit(SOON).await.success());
+    assert!(mcpd.process.log().contains("an older copy is in its place"), "{}", mcpd.process.log());
+    let said = rebuild(&mcpd, false).await;
+    assert!(said.contains(&format!("checkpoint {last}")) && said.contains("cut short"), "{said}");
+}
+
+/// A record that is lost is no hole to step over: everything behind it would be lost in silence.
+#[tokio::test]
+async fn a_log_with_a_damaged_record_is_not_gone_on_with() {
+    let mut mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    for number in 0..3 {
+        let _ = client.post("/llms", &samples::public(&format!("llm-{number}"), "http://h")).await.expect(201);
+    }
+    let sequence = client.sequence().await;
+    assert!(mcpd.process.stop().await.success());
+    let file = open(&mcpd, "log.db");
+    file.execute_batch("DROP TRIGGER records_are_never_changed").expect("no trigger");
+    let damaged = "UPDATE records SET bytes = CAST('?' || substr(CAST(bytes AS TEXT), 2) AS BLOB)
+        WHERE instr(CAST(bytes AS TEXT), 'llm/llm-1') > 0";
+    assert_eq!(file.execute(damaged, []), Ok(1));
+    drop(file);
+    // Those would spare the server the reading of it.
+    for name in ["snapshot.json", "tables-1.db", "tables.generation"] {
+        let _ = std::fs::remove_file(mcpd.home.data().join(name));
+    }
+    mcpd.spawn_again();
+    let says = format!("the log is damaged after sequence {}", sequence - 2);
+    eventually("it says what is the matter", SOON, async || mcpd.process.log().contains(&says).then_some(())).await;
+    eventually("it answers", SOON, async || {
+        let ready = mcpctl_tests::Client::try_send(client.at_root(reqwest::Method::GET, "/readyz")).await.ok()?;
+        (ready.status == 503 && ready.text.contains(&says)).then_some(())
+    })
+    .await;
+    assert_eq!(client.post("/llms", &samples::public("late", "http://h")).await.status, 503);
+    assert!(rebuild(&mcpd, false).await.contains(&says));
+}

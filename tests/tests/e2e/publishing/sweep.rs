@@ -35,3 +35,26 @@ async fn a_sweep_says_what_it_marked_deleted_and_kept() {
     assert_eq!(last, json!({"markedInactive": 0, "deleted": 1, "retained": []}));
     assert_eq!(client.with_token(None).post("/gc", &json!({})).await.status, 401);
 }
+
+#[tokio::test]
+async fn a_publisher_that_is_refused_was_heard_all_the_same() {
+    let flags = ["--heartbeat-timeout", "1s", "--gc-interval", "100ms"];
+    let mcpd = Mcpd::start(&flags).await;
+    let client = mcpd.client();
+    let [refused, late, silent] = ["refused", "late", "silent"].map(|name| mcpd.publisher(name));
+    let _ = client.post("/llms", &samples::public("public", "http://h")).await.expect(201);
+    for publisher in [&refused, &late, &silent] {
+        let _ = publisher.register(json!([samples::llm(&publisher.session)]), json!([])).await.expect(201);
+    }
+    let task = "00000000-0000-7000-8000-000000000000";
+    eventually("who says nothing is stale", SOON, async || {
+        let answer = refused.register(json!([samples::llm("public")]), json!([])).await;
+        answer.refused(409, "PUBLIC_ROW", "public");
+        assert_eq!(late.result(task, &json!({"accepted": true})).await.status, 404);
+        (client.row("/llms", "silent").await?["status"] == "inactive").then_some(())
+    })
+    .await;
+    for name in ["refused", "late"] {
+        assert_eq!(client.row("/llms", name).await.expect("a row")["status"], "active", "{name}");
+    }
+}

@@ -1,0 +1,68 @@
+//! The token of the registry that `dev` runs, kept beside its data: the credentials file follows every `login`, also to
+//! other servers, and this registry's only token must not go with it.
+
+use crate::credentials::{Credentials, replace};
+use crate::exit::Stuck;
+use std::path::{Path, PathBuf};
+
+/// The file with the token.
+pub struct Kept(PathBuf);
+
+impl Kept {
+    /// The one of the registry in this folder.
+    pub fn beside(data: &Path) -> Self {
+        Self(data.join("admin-token"))
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.0
+    }
+
+    /// The token to use: the one `given`, else the one that the server `knows`, else what was kept or is in the
+    /// credentials. What the server knows is kept from now on.
+    pub fn settle(&self, given: Option<&str>, knows: Option<&str>) -> anyhow::Result<String> {
+        if let Some(token) = knows {
+            self.keep(token)?;
+        }
+        let kept = || std::fs::read_to_string(&self.0).ok().map(|token| token.trim().to_owned());
+        let token = given.or(knows).map(str::to_owned).or_else(kept);
+        if let Some(token) = token.or(Credentials::read()?.token).filter(|token| !token.is_empty()) {
+            return Ok(token);
+        }
+        let problem =
+            format!("the registry in {} has a user already, and its token is not here", self.folder().display());
+        let next = "give the token with --token, or take another --data-dir to begin anew";
+        Err(Stuck::new(problem, next).into())
+    }
+
+    fn keep(&self, token: &str) -> anyhow::Result<()> {
+        if std::fs::read_to_string(&self.0).is_ok_and(|kept| kept.trim() == token) {
+            return Ok(());
+        }
+        let written = replace(&self.0, format!("{token}\n").as_bytes());
+        let next = "make its folder writable, or take another --data-dir";
+        Ok(written.map_err(|error| Stuck::new(format!("cannot write {}: {error}", self.0.display()), next))?)
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.parent().unwrap_or(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_known_once_is_known_later() {
+        let folder = std::env::temp_dir().join(format!("mcpctl-kept-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let kept = Kept::beside(&folder);
+        assert_eq!(kept.settle(None, Some("known")).unwrap(), "known");
+        assert_eq!(kept.settle(None, None).unwrap(), "known");
+        assert_eq!(kept.settle(Some("given"), None).unwrap(), "given");
+        assert_eq!(kept.settle(None, None).unwrap(), "known", "who gives one may be wrong");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
