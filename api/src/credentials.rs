@@ -67,10 +67,14 @@ impl Credentials {
             fs::remove_file(draft)?;
             linked
         });
-        match created {
-            Err(error) => Self::read(path)?.ok_or(error),
-            Ok(()) => Ok(self),
+        if created.is_err() {
+            if let Some(theirs) = Self::read(path)? {
+                return Ok(theirs);
+            }
+            // Not every file system has links.
+            self.write(path)?;
         }
+        Ok(self)
     }
 
     fn put(&self, path: &Path, place: impl Fn(&Path, &Path) -> std::io::Result<()>) -> anyhow::Result<()> {

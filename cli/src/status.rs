@@ -17,8 +17,9 @@ struct Report {
     /// Why it is not ready, if it is not.
     unready: Option<String>,
     sequence: Option<u64>,
-    agents: BTreeMap<String, u64>,
-    llms: BTreeMap<String, u64>,
+    /// By status; none where that was not asked for: it takes a token.
+    agents: Option<BTreeMap<String, u64>>,
+    llms: Option<BTreeMap<String, u64>>,
 }
 
 /// The one member of a row that is counted.
@@ -31,8 +32,7 @@ struct Row {
 pub async fn run(shell: &Shell) -> anyhow::Result<()> {
     let format = shell.format(&[Format::Table, Format::Json, Format::Yaml], "status")?;
     let (target, has_token) = credentials::resolve_open(shell.server(), shell.token())?;
-    // A check of its health needs no lists.
-    let report = look(&Client::new(target)?, has_token && !shell.screen.quiet).await?;
+    let report = look(&Client::new(target)?, has_token).await?;
     let text = match format {
         Format::Json => json::pretty(&report.document()) + "\n",
         Format::Yaml => yaml::write(&report.document()),
@@ -58,12 +58,12 @@ async fn look(client: &Client, counts: bool) -> anyhow::Result<Report> {
         },
     };
     let server = client.address().to_owned();
-    let mut report = Report { server, unready, sequence: None, agents: BTreeMap::new(), llms: BTreeMap::new() };
+    let mut report = Report { server, unready, sequence: None, agents: None, llms: None };
     if report.unready.is_none() && counts {
         let answer = client.get(&Route::api(["agents"])).await?;
         report.sequence = answer.sequence;
-        report.agents = count(answer.read()?);
-        report.llms = count(client.get(&Route::api(["llms"])).await?.read()?);
+        report.agents = Some(count(answer.read()?));
+        report.llms = Some(count(client.get(&Route::api(["llms"])).await?.read()?));
     }
     Ok(report)
 }
@@ -82,18 +82,19 @@ impl Report {
         sheet.line("Server", &self.server);
         sheet.line("Reachable", "yes");
         sheet.line("Ready", self.unready.as_ref().map_or_else(|| "yes".to_owned(), |r| format!("no: {r}")));
-        if self.sequence.is_some() {
-            sheet.optional("Sequence", self.sequence.map(|s| s.to_string()));
-            sheet.line("Agents", in_words(&self.agents));
-            sheet.line("Llms", in_words(&self.llms));
-        }
+        sheet.optional("Sequence", self.sequence.map(|s| s.to_string()));
+        sheet.optional("Agents", self.agents.as_ref().map(in_words));
+        sheet.optional("Llms", self.llms.as_ref().map(in_words));
         sheet.render()
     }
 
     fn document(&self) -> Document {
         let token = |t: Option<String>| Document::Token(t.unwrap_or_else(|| "null".to_owned()));
-        let counts = |counts: &BTreeMap<String, u64>| {
-            Document::Map(counts.iter().map(|(k, n)| (k.clone(), Document::Token(n.to_string()))).collect())
+        let counts = |counts: &Option<BTreeMap<String, u64>>| match counts {
+            None => token(None),
+            Some(counts) => {
+                Document::Map(counts.iter().map(|(k, n)| (k.clone(), Document::Token(n.to_string()))).collect())
+            }
         };
         let reason = self.unready.as_ref().map_or_else(|| token(None), Document::text);
         let members = [

@@ -26,8 +26,8 @@ pub struct Rebuilt {
 /// Fills a new generation of the tables in `dir` from the first record of the log, and makes it the live one.
 ///
 /// Whoever reads or writes the old generation goes on undisturbed until the switch; an open
-/// [`Tables`](crate::Tables) in any process turns to the new generation by itself, at its next write or look at the
-/// checkpoint, or when [`refresh`](crate::Tables::refresh) is called. Nothing changes if this fails.
+/// [`Tables`](crate::Tables) in any process turns to the new generation by itself, at its next read or write,
+/// or when [`refresh`](crate::Tables::refresh) is called. Nothing changes if this fails.
 pub async fn rebuild(log: &SharedLog, dir: &Path) -> Result<Rebuilt, FollowError> {
     let (log, dir) = (log.clone(), dir.to_owned());
     blocking(move || fill(&*log, &dir)).await

@@ -185,7 +185,7 @@ impl Tables {
     }
 
     /// Turns to the generation that a rebuild has made, in this process or another; whether there is one. Happens by
-    /// itself when a write, or a read of the checkpoint, finds that the generation was superseded.
+    /// itself when a read or a write finds that the generation was superseded.
     pub async fn refresh(&self) -> Result<bool, StoreError> {
         self.on_thread(Self::refresh_blocking).await
     }

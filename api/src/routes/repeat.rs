@@ -14,8 +14,8 @@ use std::{mem::discriminant, sync::Arc};
 
 /// Events that are looked up at once.
 const PAGE: u32 = 10_000;
-/// What a row's life begins with, and a session's.
-const BEGINNINGS: [&str; 3] = ["*.registered.v1", "*.created.v1", "*.restored.v1"];
+/// What a row's life begins with, and a session's. A restored row goes on with the life that it had.
+const BEGINNINGS: [&str; 2] = ["*.registered.v1", "*.created.v1"];
 
 /// What a command did when it was first given.
 pub struct First {

@@ -252,3 +252,14 @@ async fn a_log_that_is_gone_or_replaced_takes_no_writes() {
     .await;
     assert_eq!(client.row("/llms", "lost").await, None);
 }
+
+#[tokio::test]
+async fn a_health_check_needs_no_token_and_makes_up_no_counts() {
+    let mcpd = Mcpd::start(&[]).await;
+    let elsewhere = Home::default();
+    let args = ["status", "-q", "-o", "json", "--server", &mcpd.url];
+    let output = program::run("mcpctl", &elsewhere, &args).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&report["ready"], &report["agents"]), (&json!(true), &json!(null)));
+}

@@ -157,3 +157,19 @@ async fn a_repeat_needs_no_tables() {
     let again = keyed(&client, "k", "/llms?wait=false", &body).await.expect(201);
     assert_eq!(again.json(), first.json());
 }
+
+#[tokio::test]
+async fn a_repeat_of_a_restore_knows_what_the_row_was_before() {
+    let flags = ["--heartbeat-timeout", "300ms", "--inactive-retention", "100ms", "--gc-interval", "50ms"];
+    let mcpd = Mcpd::start(&flags).await;
+    let client = mcpd.client();
+    let body = json!({"providerSessionId": "one", "providers": [samples::llm("llm")]});
+    let made = client.post("/llms/_provider-register", &body).await.expect(201).json()["llms"][0].clone();
+    let _ = client.post("/llms/llm/disable", &json!({})).await.expect(200);
+    let gone = async || client.row("/llms", "llm").await.is_none().then_some(());
+    eventually("the row is deleted", SOON, gone).await;
+    let restored = keyed(&client, "k", "/llms/_provider-register", &body).await.expect(201).json();
+    assert_eq!((&restored["llms"][0]["id"], &restored["llms"][0]["disabled"]), (&made["id"], &json!(true)));
+    let again = keyed(&client, "k", "/llms/_provider-register", &body).await.expect(201).json();
+    assert_eq!(again, restored);
+}
