@@ -6,7 +6,6 @@
 use clap::Parser;
 use mcpctl_events::{
     command::{AgentEntry, Command, Provider, Register, User},
-    event::row::Status,
     name::{Name, SessionId},
     record::Actor,
 };
@@ -97,30 +96,10 @@ fn command(number: u64) -> (Command, Actor) {
     let name = |text: String| Name::parse(&text).expect("a name");
     let id = |kind: u128| Uuid::from_u128(0x019b_5a00_0000_7000_8000_0000_0000_0000 | kind << 40 | u128::from(number));
     let user = name("admin".to_owned());
-    let provider = Provider {
-        id: id(1),
-        name: name(format!("direct-llm-{number}")),
-        type_: "openai".to_owned(),
-        model: "m".to_owned(),
-        tier: None,
-        description: None,
-        pool_name: None,
-        extra_config: None,
-        initial_status: Status::Active,
-        max_concurrent: None,
-        max_wait_seconds: None,
-        labels: None,
-    };
+    let provider = Provider::new(id(1), name(format!("direct-llm-{number}")), "openai", "m");
     let agent = AgentEntry {
-        id: id(2),
-        name: name(format!("direct-agent-{number}")),
-        llm_name: provider.name.clone(),
-        description: None,
         system_prompt: Some("You are terse.".to_owned()),
-        project: None,
-        default_params: None,
-        extras: None,
-        labels: None,
+        ..AgentEntry::new(id(2), name(format!("direct-agent-{number}")), provider.name.clone())
     };
     let session = SessionId::parse(&format!("direct-{number}")).expect("a session");
     let owner = User { id: Uuid::from_u128(7), name: user.clone() };

@@ -14,7 +14,7 @@ use crate::{
 };
 use mcpctl_events::{
     admission::{Rejected, Verdict},
-    leadership::{Leadership, Observation, Stamp, StepDown},
+    leadership::{Observation, StepDown},
     log::{EventLog, ReadError},
     replica::{Decoded, Replica, Stopped},
 };
@@ -90,7 +90,8 @@ impl Follower {
         }
     }
 
-    fn step(&self) -> Result<(), Stopped> {
+    /// Takes the next page, or waits a while for there to be one.
+    pub(crate) fn step(&self) -> Result<(), Stopped> {
         let after = self.replica.read().unwrap_or_else(PoisonError::into_inner).position;
         let read = self.log.read(after, PAGE);
         if read.is_ok() {
@@ -128,7 +129,7 @@ impl Follower {
     }
 
     fn take(&self, page: &[Decoded]) -> Result<(), Stopped> {
-        let (mut elected, mut forgotten) = (false, Vec::new());
+        let (mut to_append, mut forgotten) = (false, Vec::new());
         let (sequence, outcome) = {
             let mut replica = self.replica.write().unwrap_or_else(PoisonError::into_inner);
             let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +140,7 @@ impl Follower {
                         if verdict == Verdict::Committed {
                             admitted.push(entry);
                         }
-                        elected |= self.observe(&mut desk, entry, verdict, &replica);
+                        to_append |= self.observe(&mut desk, entry, verdict, &replica);
                     }
                     Err(stopped) => {
                         outcome = Err(stopped);
@@ -157,15 +158,15 @@ impl Follower {
             self.relay.forget(session);
         }
         self.progress.send_modify(|progress| progress.sequence = sequence);
-        if elected {
+        if to_append {
             self.writer.tick();
         }
         outcome
     }
 
-    /// Lets the desk see a record; true if this process was elected by it.
+    /// Lets the desk see a record; true if there is something to append because of it.
     fn observe(&self, desk: &mut Desk, entry: &Decoded, verdict: Verdict, replica: &Replica) -> bool {
-        match desk.observe(entry, verdict, replica) {
+        match desk.observe(entry, verdict, replica, self.clock.uptime()) {
             Observation::Elected(tenure) => {
                 let sessions = replica.state.sessions.iter();
                 self.leases.grant(sessions.map(|(id, session)| (id, session.last_heartbeat_at)), self.clock.uptime());
@@ -174,16 +175,9 @@ impl Follower {
                 true
             }
             Observation::MustResign(tenure) => {
-                let stamp = Stamp {
-                    command_id: self.clock.id(),
-                    decided_at: replica.state.now,
-                    actor: crate::writer::system("writer"),
-                };
-                let resignation = Leadership::resignation(tenure, &replica.admission, stamp);
-                if let Err(error) = self.log.append(&[resignation]) {
-                    tracing::warn!(%error, "could not resign from a late term");
-                }
-                false
+                tracing::warn!(term = tenure.term, "elected by a claim that had been given up on: resigning");
+                desk.resign_late(tenure, replica, &self.clock);
+                true
             }
             Observation::SteppedDown(StepDown::Resigned) => {
                 tracing::debug!("resigned as the writer of the log");

@@ -15,8 +15,8 @@ use tokio::task::spawn_blocking;
 
 /// How often a record is written, if anything was heard.
 const EVERY: Duration = Duration::from_secs(1);
-/// Records between two writes to the tables.
-const RECORDS_A_NOTE: u32 = 5;
+/// How often what was heard is written to the tables, in rounds of [`EVERY`].
+const ROUNDS_A_NOTE: u32 = 5;
 /// How often old records are removed.
 const FORGET: Duration = Duration::from_mins(10);
 /// Records that are read at once.
@@ -24,7 +24,7 @@ const PAGE: usize = 1024;
 
 type Heard = BTreeMap<SessionId, LogTime>;
 
-/// Brings tables and leases to what the stream of an earlier process says. `newest` is how far back to look where the
+/// Brings tables and leases to what the stream of an earlier process says. `oldest` is how far back to look where the
 /// tables know nothing.
 ///
 /// # Errors
@@ -63,7 +63,7 @@ fn read_since(stream: &dyn HeartbeatStream, since: LogTime) -> anyhow::Result<He
 /// Writes until it is dropped.
 pub async fn run(app: Arc<App>) {
     let (mut heard_until, mut waiting, mut unnoted) = (Duration::ZERO, Heard::new(), Heard::new());
-    let (mut records, mut forgotten) = (0_u32, None);
+    let (mut rounds, mut forgotten) = (0_u32, None);
     loop {
         tokio::time::sleep(EVERY).await;
         let now = app.clock.uptime();
@@ -73,8 +73,8 @@ pub async fn run(app: Arc<App>) {
             unnoted.extend(record.sessions.clone());
             append(&app, record).await;
         }
-        records = records.wrapping_add(1);
-        if records.is_multiple_of(RECORDS_A_NOTE) {
+        rounds = rounds.wrapping_add(1);
+        if rounds.is_multiple_of(ROUNDS_A_NOTE) {
             note(&app, std::mem::take(&mut unnoted)).await;
         }
         if forgotten.is_none_or(|at| now.saturating_sub(at) >= FORGET) {

@@ -51,7 +51,7 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// The lease of a session, if it was heard since this process leads.
+    /// The lease of a session, if this process has heard it, granted it one, or knows when it was heard before.
     pub fn get(&self, session: &SessionId) -> Option<Arc<Lease>> {
         self.leases.read().unwrap_or_else(PoisonError::into_inner).get(session).cloned()
     }

@@ -8,10 +8,12 @@ use mcpctl_events::replica::Replica;
 use mcpctl_projector::{
     Batch, Tables,
     follow::{self, FollowError, SharedLog},
+    projection::Projection,
     store::StoreError,
 };
 use std::{
     collections::VecDeque,
+    error::Error,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -38,6 +40,11 @@ impl Default for Pending {
 }
 
 impl Pending {
+    /// For tables that do not hold what was admitted before: they catch up first.
+    pub fn behind() -> Self {
+        Self { batches: Mutex::new(None), added: Notify::new() }
+    }
+
     /// Adds what was just admitted.
     pub fn push(&self, batch: Batch) {
         let mut batches = self.batches();
@@ -75,6 +82,24 @@ impl Pending {
 
     fn is_empty(&self) -> bool {
         self.batches().as_ref().is_none_or(VecDeque::is_empty)
+    }
+}
+
+/// Says once that the tables can't be written, and once that they can be again.
+#[derive(Default)]
+struct Failing(bool);
+
+impl Failing {
+    fn tell(&mut self, error: &dyn Error) {
+        if !std::mem::replace(&mut self.0, true) {
+            tracing::error!(%error, "the read tables cannot be written: lists stay as they are; trying on");
+        }
+    }
+
+    fn is_over(&self) {
+        if self.0 {
+            tracing::info!("the read tables can be written again");
+        }
     }
 }
 
@@ -128,18 +153,19 @@ impl Projector {
     /// Writes a batch, as often as it takes. Where another projector was faster, what it has not written yet goes on
     /// top: the process that leads does not wait for others.
     async fn write(&self, batch: &Batch) -> Outcome {
+        let mut failing = Failing::default();
         while let Err(error) = self.tables.apply_rest(batch).await {
-            let sequence = batch.sequence();
             // A checkpoint that moved is one that another projector works on.
             if !error.is_retryable() && !matches!(error, StoreError::CheckpointMoved { .. }) {
-                tracing::error!(%error, sequence, "the read tables go no further; lists stay as they are");
+                tracing::error!(%error, sequence = batch.sequence(), "the read tables go no further; lists stay as they are");
                 return Outcome::Refused;
             }
-            tracing::error!(%error, sequence, "the read tables could not be written; trying again");
+            failing.tell(&error);
             if !self.pause().await {
                 return Outcome::Stopping;
             }
         }
+        failing.is_over();
         Outcome::Written
     }
 
@@ -158,18 +184,30 @@ impl Projector {
     async fn catch_up(&self) -> bool {
         tracing::warn!("the read tables fell behind: catching up from the log");
         self.pending.keep(true);
-        while let Err(error) = self.project().await {
-            tracing::error!(%error, "the read tables could not catch up; trying again");
+        let (mut kept, mut failing) = (None, Failing::default());
+        while let Err(error) = self.project(&mut kept).await {
+            failing.tell(&error);
             if !self.pause().await {
                 return false;
             }
         }
+        failing.is_over();
         true
     }
 
-    async fn project(&self) -> Result<(), FollowError> {
-        let projection = follow::start(&self.log, &self.tables, Replica::default()).await?;
-        let projection = follow::project(&self.log, &self.tables, projection).await?;
+    /// Goes on with the projection that an earlier error left: a full disk does not cost a fold of the whole log at
+    /// every try.
+    async fn project(&self, kept: &mut Option<Projection>) -> Result<(), FollowError> {
+        let projection = match kept.take() {
+            Some(projection) => projection,
+            None => follow::start(&self.log, &self.tables, Replica::default()).await?,
+        };
+        let (projection, written) =
+            follow::advance(&self.log, &self.tables, projection, &CancellationToken::new()).await;
+        if let Err(error) = written {
+            *kept = error.is_retryable().then_some(projection);
+            return Err(error);
+        }
         self.projected.send_replace(projection.replica().admission.last_sequence);
         Ok(())
     }

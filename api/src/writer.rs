@@ -6,43 +6,26 @@
 
 mod breaker;
 mod desk;
+mod in_flight;
 mod sweep;
+#[cfg(test)]
+mod tests;
+mod thread;
 
-pub use desk::{Answer, Desk, Done, Waiting};
-pub use sweep::SweepReport;
+pub use desk::{Answer, Desk, Done};
+pub use sweep::{SweepReport, Sweeper};
+pub use thread::WriterThread;
 
-use crate::{clock::Clock, leases::Leases, vital::Vital};
 use mcpctl_events::{
     command::Command,
-    leadership::Stamp,
-    log::{AppendError, EventLog},
     name::Name,
     record::{Actor, Idempotency},
     rejection::Rejection,
-    replica::Replica,
-};
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
-    thread,
-    time::Duration,
 };
 use tokio::sync::{mpsc, oneshot};
 
 /// Messages that may wait for the writer.
 const QUEUE: usize = 4096;
-/// Messages that are decided before the next append.
-const BATCH: usize = 512;
-/// Longest time between an append and its read-back.
-const READ_BACK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pauses between two claims after a doubt.
-const CLAIM_BACKOFF: [Duration; 6] = [
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-];
 
 /// Why a command was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,10 +53,24 @@ pub enum WriteError {
 /// A message to the writer.
 enum Message {
     Command(Box<Job>),
-    Sweep(Option<oneshot::Sender<Result<SweepReport, WriteError>>>),
+    Sweep(Option<SweepAnswer>),
     Tick,
     Stop(oneshot::Sender<()>),
 }
+
+impl Message {
+    /// Tells who waits that it is not done, and why.
+    fn refuse(self, why: &WriteError) {
+        match self {
+            Self::Command(job) => drop(job.answer.send(Err(why.clone()))),
+            Self::Sweep(Some(answer)) => drop(answer.send(Err(why.clone()))),
+            Self::Stop(stopped) => drop(stopped.send(())),
+            Self::Sweep(None) | Self::Tick => {}
+        }
+    }
+}
+
+type SweepAnswer = oneshot::Sender<Result<SweepReport, WriteError>>;
 
 /// A command and who waits for it.
 struct Job {
@@ -96,7 +93,7 @@ impl Writer {
         let job = Box::new(Job { command, actor, idempotency, answer });
         self.queue.try_send(Message::Command(job)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => WriteError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => WriteError::NoWriter("the server is stopping".into()),
+            mpsc::error::TrySendError::Closed(_) => stopping(),
         })?;
         done.await.unwrap_or(Err(WriteError::OutcomeUnknown))
     }
@@ -110,7 +107,7 @@ impl Writer {
     /// Sweeps now.
     pub async fn sweep(&self) -> Result<SweepReport, WriteError> {
         let (answer, done) = oneshot::channel();
-        self.queue.send(Message::Sweep(Some(answer))).await.map_err(|_| WriteError::OutcomeUnknown)?;
+        self.queue.send(Message::Sweep(Some(answer))).await.map_err(|_| stopping())?;
         done.await.unwrap_or(Err(WriteError::OutcomeUnknown))
     }
 
@@ -133,122 +130,11 @@ impl Writer {
     }
 }
 
+fn stopping() -> WriteError {
+    WriteError::NoWriter("the server is stopping".to_owned())
+}
+
 /// The actor of what the server does by itself.
 pub fn system(part: &'static str) -> Actor {
     Actor::System(Name::parse(part).unwrap_or_else(|_| unreachable!("parts of the server have valid names")))
-}
-
-/// What the writer's thread works with.
-pub struct WriterThread {
-    /// The log.
-    pub log: Arc<dyn EventLog>,
-    /// The fold, kept by the follower.
-    pub replica: Arc<RwLock<Replica>>,
-    /// Shared with the follower.
-    pub desk: Arc<Mutex<Desk>>,
-    /// When sessions were heard.
-    pub leases: Arc<Leases>,
-    /// Clock and ids.
-    pub clock: Clock,
-    /// Times of the sweep.
-    pub sweep: sweep::Times,
-}
-
-pub use sweep::Times as SweepTimes;
-
-impl WriterThread {
-    /// Starts the thread.
-    pub fn spawn(self, vital: Vital) -> std::io::Result<(Writer, thread::JoinHandle<()>)> {
-        let (queue, messages) = mpsc::channel(QUEUE);
-        let thread = thread::Builder::new().name("writer".into()).spawn(move || {
-            let _vital = vital;
-            self.run(messages);
-        })?;
-        Ok((Writer { queue }, thread))
-    }
-
-    fn run(mut self, mut messages: mpsc::Receiver<Message>) {
-        let mut batch = Vec::with_capacity(BATCH);
-        self.watch_clocks();
-        self.claim();
-        while messages.blocking_recv_many(&mut batch, BATCH) > 0 {
-            for message in batch.drain(..) {
-                match message {
-                    Message::Command(job) => self.desk().decide(*job, &self.clock, &self.leases),
-                    Message::Sweep(answer) => self.sweep(answer),
-                    Message::Tick => self.check(),
-                    Message::Stop(stopped) => {
-                        self.flush();
-                        self.resign();
-                        let _ = stopped.send(());
-                        return;
-                    }
-                }
-            }
-            self.flush();
-        }
-    }
-
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Appends what is staged.
-    fn flush(&mut self) {
-        let records = self.desk().take_outgoing();
-        if !records.is_empty()
-            && let Err(error) = self.log.append(&records)
-        {
-            self.doubt(&error, records.len());
-        }
-    }
-
-    fn doubt(&mut self, error: &AppendError, records: usize) {
-        tracing::error!(%error, "appending to the log failed; claiming anew");
-        let unwritten = if matches!(error, AppendError::Unknown(_)) { 0 } else { records };
-        self.desk().step_down(&error.to_string(), unwritten, self.clock.uptime());
-    }
-
-    /// At each tick: claims anew after a doubt, and doubts what does not come back.
-    fn check(&mut self) {
-        let uptime = self.clock.uptime();
-        let overdue =
-            self.desk().oldest_in_flight().is_some_and(|since| uptime.saturating_sub(since) > READ_BACK_TIMEOUT);
-        if overdue {
-            tracing::error!("an appended record was not read back within 5 s; claiming anew");
-            self.desk().step_down("the log does not give back what was appended", 0, uptime);
-        }
-        if self.desk().may_claim(uptime, &CLAIM_BACKOFF) {
-            self.claim();
-        }
-    }
-
-    fn claim(&mut self) {
-        let stamp = self.stamp();
-        let admitted = self.replica.read().unwrap_or_else(PoisonError::into_inner).admission.clone();
-        let claim = {
-            let mut desk = self.desk();
-            desk.claimed(self.clock.uptime());
-            desk.leadership.claim(&admitted, self.clock.id(), self.clock.id(), stamp)
-        };
-        if let Some(claim) = claim
-            && let Err(error) = self.log.append(&[claim])
-        {
-            self.doubt(&error, 1);
-        }
-    }
-
-    fn resign(&mut self) {
-        let stamp = self.stamp();
-        let resignation = self.desk().leadership.resign(stamp);
-        if let Ok(staged) = resignation
-            && let Err(error) = self.log.append(&[staged.bytes])
-        {
-            tracing::warn!(%error, "could not resign; the next start claims all the same");
-        }
-    }
-
-    fn stamp(&self) -> Stamp {
-        Stamp { command_id: self.clock.id(), decided_at: self.desk().log_time(&self.clock), actor: system("writer") }
-    }
 }

@@ -113,6 +113,26 @@ pub struct Provider {
     pub labels: Option<Labels>,
 }
 
+impl Provider {
+    /// Says the least there is to say.
+    pub fn new(id: Uuid, name: Name, type_: &str, model: &str) -> Self {
+        Self {
+            id,
+            name,
+            type_: type_.to_owned(),
+            model: model.to_owned(),
+            tier: None,
+            description: None,
+            pool_name: None,
+            extra_config: None,
+            initial_status: Status::Active,
+            max_concurrent: None,
+            max_wait_seconds: None,
+            labels: None,
+        }
+    }
+}
+
 /// One agent of a [`Register`].
 #[derive(Debug, Clone)]
 pub struct AgentEntry {
@@ -134,6 +154,23 @@ pub struct AgentEntry {
     pub extras: Option<Json>,
     /// Labels for selectors.
     pub labels: Option<Labels>,
+}
+
+impl AgentEntry {
+    /// Says the least there is to say.
+    pub fn new(id: Uuid, name: Name, llm_name: Name) -> Self {
+        Self {
+            id,
+            name,
+            llm_name,
+            description: None,
+            system_prompt: None,
+            project: None,
+            default_params: None,
+            extras: None,
+            labels: None,
+        }
+    }
 }
 
 /// A stream was opened; it supersedes the one before.

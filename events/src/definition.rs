@@ -59,13 +59,6 @@ impl Definition for LlmDefinition {
     const TITLE: &'static str = "Llm";
 }
 
-impl LlmDefinition {
-    /// Whether calls to `name`, meant as a pool, may go to this Llm: the key of a row without a pool is its own name.
-    pub fn pool_key<'a>(&'a self, own: &'a Name) -> &'a Name {
-        self.pool_name.as_ref().unwrap_or(own)
-    }
-}
-
 /// Definition of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -108,7 +108,7 @@ pub async fn project(log: &SharedLog, tables: &Tables, projection: Projection) -
 }
 
 /// As [`project`], until `stop`; the projection comes back whatever happens, with what it could not write.
-async fn advance(
+pub async fn advance(
     log: &SharedLog,
     tables: &Tables,
     mut projection: Projection,

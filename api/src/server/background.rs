@@ -49,7 +49,7 @@ async fn save_snapshots(app: Arc<App>, snapshots: Snapshots) {
     let mut saved = app.start_sequence;
     loop {
         tokio::time::sleep(SNAPSHOTS).await;
-        // What the tables hold: a snapshot ahead of them would be of no use to a start.
+        // Tables that are behind it at the next start make it useless: then the log is folded from its start.
         let sequence = app.replica().admission.last_sequence;
         if sequence.saturating_sub(saved) >= EVENTS_A_SNAPSHOT {
             saved = sequence;

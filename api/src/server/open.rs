@@ -14,7 +14,7 @@ use crate::{
     snapshots::Snapshots,
     upstream::Upstream,
     vital::Vital,
-    writer::{Desk, SweepTimes, WriterThread},
+    writer::{Desk, Sweeper, WriterThread},
 };
 use anyhow::Context;
 use mcpctl_events::{
@@ -23,9 +23,11 @@ use mcpctl_events::{
         EventLog,
         sqlite::{SqliteHeartbeats, SqliteLog},
     },
+    replica::Replica,
 };
 use mcpctl_projector::{
-    Tables, follow,
+    Tables,
+    follow::{self, FollowError},
     store::{StoreError, work::WorkStore},
 };
 use std::{
@@ -89,9 +91,9 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let snapshots = Snapshots::new(&config.data_dir);
     let checkpoint = tables.checkpoint().await?;
     let snapshot = snapshots.load(&*log, checkpoint.sequence).unwrap_or_default();
-    let projection = follow::start(&log, &tables, snapshot).await?;
-    let replica = follow::project(&log, &tables, projection).await?.into_replica();
+    let (replica, pending) = fold(&log, &tables, snapshot).await?;
     let start_sequence = replica.admission.last_sequence;
+    let projected = tables.checkpoint().await?.sequence;
     let stopped = replica.stopped().map(ToString::to_string);
     let clock = Clock::start();
     let replica = Arc::new(RwLock::new(replica));
@@ -102,10 +104,10 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     if let Err(error) = heartbeats::catch_up(&heartbeats, &tables, &leases, oldest).await {
         tracing::warn!(error = format!("{error:#}"), "when publishers were last heard may be said too early");
     }
-    let pending = Arc::new(Pending::default());
+    let pending = Arc::new(pending);
     let advertise_url = config.args.advertise_url.clone().unwrap_or_else(|| url.to_owned());
     let (progress_sender, progress) = watch::channel(Progress { sequence: start_sequence, stopped, unreadable: None });
-    let (projected_sender, projected) = watch::channel(start_sequence);
+    let (projected_sender, projected) = watch::channel(projected);
     let relay = Arc::new(Relay::default());
     let (writer, writer_thread) = WriterThread {
         log: log.clone(),
@@ -113,7 +115,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         desk: desk.clone(),
         leases: leases.clone(),
         clock,
-        sweep: SweepTimes::new(config.args.heartbeat_timeout, config.args.inactive_retention),
+        sweeper: Sweeper::new(config.args.heartbeat_timeout, config.args.inactive_retention),
     }
     .spawn(Vital::new("writer", &died))?;
     let follower = Follower {
@@ -164,6 +166,22 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         config,
     });
     Ok(Parts { app, threads: vec![writer_thread, follower], projector, work: work_task, last, snapshots })
+}
+
+/// Brings a replica and the tables to where the log ends. Where the tables cannot be written (a full disk), what they
+/// hold can still be read, and they catch up later.
+async fn fold(log: &Arc<dyn EventLog>, tables: &Tables, snapshot: Replica) -> Result<(Replica, Pending), FollowError> {
+    let projection = follow::start(log, tables, snapshot).await?;
+    let (projection, written) = follow::advance(log, tables, projection, &CancellationToken::new()).await;
+    let pending = match written {
+        Ok(()) => Pending::default(),
+        Err(FollowError::Store(error)) if error.is_retryable() => {
+            tracing::error!(%error, "the read tables cannot be written: lists are older than the log until they can");
+            Pending::behind()
+        }
+        Err(error) => return Err(error),
+    };
+    Ok((projection.into_replica(), pending))
 }
 
 /// Barred before the writer's first claim where the history cannot be folded: then it is not written to.

@@ -9,8 +9,6 @@ const MASS_SILENCE: usize = 10;
 /// A wall clock that moved this much against the monotonic one was set.
 const CLOCK_STEP: Duration = Duration::from_mins(1);
 
-const CLOCK: &str = "clock_step";
-
 /// What a sweep found.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found<'a> {
@@ -25,19 +23,25 @@ pub(super) struct Found<'a> {
 }
 
 /// What to do about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Judgment {
     /// Expire what is stale; a suspension, if there was one, is over.
     Expire,
     /// A suspension goes on.
     Wait,
-    /// Suspend expiry from now on, for this reason.
-    Suspend(&'static str),
+    /// Suspend expiry from now on.
+    Suspend {
+        /// Why.
+        reason: &'static str,
+        /// What was silent throughout an earlier suspension, which is over: it expires.
+        believed: Vec<SessionId>,
+    },
 }
 
 /// What is remembered from sweep to sweep.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Breaker {
+    /// What was stale at the last sweep; during a suspension, when it began.
     known_stale: HashSet<SessionId>,
     /// Wall time less uptime at the last sweep.
     wall_offset_ms: Option<i64>,
@@ -50,32 +54,31 @@ impl Breaker {
         self.wall_offset_ms = Some(offset(uptime, now));
     }
 
-    /// Judges a sweep. A suspension lasts for `timeout`, and what is still silent when it ends is believed.
+    /// Judges a sweep. A suspension lasts for `timeout`, and what was silent when it began and is when it ends is
+    /// believed; but not what went silent meanwhile, if that is a mass of its own.
     pub(super) fn judge(&mut self, found: Found<'_>, timeout: Duration) -> Judgment {
-        let reason = self.reason(found);
-        match (self.suspended_until, reason) {
-            (Some(until), _) if found.uptime < until => Judgment::Wait,
-            // What was still silent is believed when the suspension ends; that the clock was set again is another thing.
-            (None, Some(reason)) | (Some(_), Some(reason @ CLOCK)) => {
-                self.suspended_until = Some(found.uptime + timeout);
-                Judgment::Suspend(reason)
-            }
-            _ => {
-                self.suspended_until = None;
-                Judgment::Expire
-            }
+        let clock_step = self.clock_was_set(found);
+        let running = self.suspended_until.is_some_and(|until| found.uptime < until);
+        if running && !clock_step {
+            return Judgment::Wait;
         }
+        let (known, fresh): (Vec<_>, Vec<_>) =
+            found.stale.iter().cloned().partition(|session| self.known_stale.contains(session));
+        let mass_silence = fresh.len() >= MASS_SILENCE && fresh.len() * 2 > found.live;
+        let ended = self.suspended_until.take().is_some() && !running;
+        self.known_stale = found.stale.iter().cloned().collect();
+        if !clock_step && !mass_silence {
+            return Judgment::Expire;
+        }
+        self.suspended_until = Some(found.uptime + timeout);
+        let reason = if clock_step { "clock_step" } else { "mass_silence" };
+        Judgment::Suspend { reason, believed: if ended { known } else { Vec::new() } }
     }
 
-    fn reason(&mut self, found: Found<'_>) -> Option<&'static str> {
-        let newly = found.stale.iter().filter(|session| !self.known_stale.contains(*session)).count();
-        self.known_stale = found.stale.iter().cloned().collect();
+    fn clock_was_set(&mut self, found: Found<'_>) -> bool {
         let offset = offset(found.uptime, found.now);
         let before = self.wall_offset_ms.replace(offset).unwrap_or(offset);
-        if u128::from(offset.abs_diff(before)) > CLOCK_STEP.as_millis() {
-            return Some(CLOCK);
-        }
-        (newly >= MASS_SILENCE && newly * 2 > found.live).then_some("mass_silence")
+        u128::from(offset.abs_diff(before)) > CLOCK_STEP.as_millis()
     }
 }
 
@@ -112,6 +115,10 @@ mod tests {
         }
     }
 
+    fn suspend(reason: &'static str) -> Judgment {
+        Judgment::Suspend { reason, believed: Vec::new() }
+    }
+
     #[test]
     fn a_few_silent_sessions_or_a_minority_are_believed() {
         assert_eq!(Sweeps::begin().next(0..9, 9), Judgment::Expire, "nine are too few to tell");
@@ -124,13 +131,13 @@ mod tests {
         breaker.begin(Duration::ZERO, LogTime::from_millis(1_800_000_000_000));
         let now = LogTime::from_millis(1_800_000_000_000).plus(Duration::from_hours(5));
         let found = Found { uptime: SWEEP, now, stale: &[], live: 1 };
-        assert_eq!(breaker.judge(found, TIMEOUT), Judgment::Suspend("clock_step"));
+        assert_eq!(breaker.judge(found, TIMEOUT), suspend("clock_step"));
     }
 
     #[test]
     fn mass_silence_suspends_once_and_then_is_believed() {
         let mut sweeps = Sweeps::begin();
-        assert_eq!(sweeps.next(0..51, 100), Judgment::Suspend("mass_silence"));
+        assert_eq!(sweeps.next(0..51, 100), suspend("mass_silence"));
         assert_eq!(sweeps.next(0..51, 100), Judgment::Wait, "60 s later");
         assert_eq!(sweeps.next(0..51, 100), Judgment::Expire, "120 s later");
     }
@@ -147,18 +154,39 @@ mod tests {
         for by in [Duration::from_secs(61), Duration::from_hours(1)] {
             let mut sweeps = Sweeps::begin();
             sweeps.clock_set_by = by;
-            assert_eq!(sweeps.next(0..0, 100), Judgment::Suspend("clock_step"));
+            assert_eq!(sweeps.next(0..0, 100), suspend("clock_step"));
             assert_eq!(sweeps.next(0..1, 100), Judgment::Wait);
             assert_eq!(sweeps.next(0..1, 100), Judgment::Expire);
         }
         let mut sweeps = Sweeps::begin();
-        sweeps.clock_set_by = Duration::from_hours(1);
-        assert_eq!(sweeps.next(0..0, 100), Judgment::Suspend("clock_step"));
-        assert_eq!(sweeps.next(0..0, 100), Judgment::Wait);
-        sweeps.clock_set_by = Duration::from_hours(2);
-        assert_eq!(sweeps.next(0..0, 100), Judgment::Suspend("clock_step"), "set again, as the suspension ends");
-        let mut sweeps = Sweeps::begin();
         sweeps.clock_set_by = Duration::from_secs(59);
         assert_eq!(sweeps.next(0..1, 100), Judgment::Expire, "clocks drift");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_again_suspends_again() {
+        for waits in 0..2 {
+            let mut sweeps = Sweeps::begin();
+            sweeps.clock_set_by = Duration::from_hours(1);
+            assert_eq!(sweeps.next(0..0, 100), suspend("clock_step"));
+            (0..waits).for_each(|_| assert_eq!(sweeps.next(0..0, 100), Judgment::Wait));
+            sweeps.clock_set_by = Duration::from_hours(2);
+            assert_eq!(sweeps.next(0..0, 100), suspend("clock_step"), "after {waits} waits");
+            assert_eq!(sweeps.next(0..1, 100), Judgment::Wait, "for its whole time");
+            assert_eq!(sweeps.next(0..1, 100), Judgment::Expire);
+        }
+    }
+
+    #[test]
+    fn a_mass_that_goes_silent_during_a_suspension_has_one_of_its_own() {
+        let mut sweeps = Sweeps::begin();
+        sweeps.clock_set_by = Duration::from_hours(1);
+        assert_eq!(sweeps.next(0..2, 100), suspend("clock_step"));
+        assert_eq!(sweeps.next(0..60, 100), Judgment::Wait);
+        let silent_throughout = ["s0", "s1"].map(|id| SessionId::parse(id).unwrap()).to_vec();
+        let again = Judgment::Suspend { reason: "mass_silence", believed: silent_throughout };
+        assert_eq!(sweeps.next(0..60, 100), again);
+        assert_eq!(sweeps.next(2..60, 98), Judgment::Wait);
+        assert_eq!(sweeps.next(2..70, 98), Judgment::Expire, "what goes silent later are a few");
     }
 }

@@ -2,15 +2,20 @@
 //!
 //! The desk is shared: the writer's thread stages, the follower's thread takes note of what came back.
 
-use super::{Job, WriteError};
+use super::{
+    Job, WriteError,
+    in_flight::{Appending, InFlight, Waiting},
+    system,
+};
 use crate::{clock::Clock, leases::Leases};
 use bytes::Bytes;
 use mcpctl_events::{
+    admission::{Admission, Verdict},
     command::Command,
     decide::{Context, decide},
     event::Event,
     hash::Hash,
-    leadership::{Draft, Leadership, Observation, StageError, Stamp},
+    leadership::{Draft, Leadership, Observation, StageError, Stamp, Tenure},
     name::Name,
     record::{Actor, Idempotency, MAX_RECORD_BYTES},
     rejection::Rejection,
@@ -18,8 +23,7 @@ use mcpctl_events::{
     state::{KeyUse, State},
     time::LogTime,
 };
-use std::{collections::VecDeque, sync::Arc, time::Duration};
-use tokio::sync::oneshot;
+use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// A command that is history now.
@@ -38,36 +42,6 @@ pub struct Done {
 /// What a caller of the writer gets.
 pub type Answer = Result<Done, WriteError>;
 
-/// An answer that is held back until everything staged before it is admitted.
-pub enum Waiting {
-    /// One command.
-    Command(oneshot::Sender<Answer>, Answer),
-    /// A sweep.
-    Sweep(oneshot::Sender<Result<super::SweepReport, WriteError>>, super::SweepReport),
-}
-
-impl Waiting {
-    fn release(self) {
-        match self {
-            Self::Command(sender, answer) => drop(sender.send(answer)),
-            Self::Sweep(sender, report) => drop(sender.send(Ok(report))),
-        }
-    }
-
-    fn fail(self, error: &WriteError) {
-        match self {
-            Self::Command(sender, _) => drop(sender.send(Err(error.clone()))),
-            Self::Sweep(sender, _) => drop(sender.send(Err(error.clone()))),
-        }
-    }
-}
-
-struct InFlight {
-    hash: Hash,
-    since: Duration,
-    waiting: Vec<Waiting>,
-}
-
 /// See the module.
 #[derive(Default)]
 pub struct Desk {
@@ -76,12 +50,11 @@ pub struct Desk {
     /// The registry with everything that is staged.
     pub staged: State,
     outgoing: Vec<Bytes>,
-    in_flight: VecDeque<InFlight>,
+    in_flight: InFlight,
     /// Why nobody leads here, for people.
     reason: String,
     falls: usize,
     down_since: Duration,
-    claimed_at: Option<Duration>,
     log_id: Uuid,
 }
 
@@ -136,12 +109,12 @@ impl Desk {
             self.unchanged()
         } else {
             let stamp = Stamp { command_id: clock.id(), decided_at: now, actor: actor.clone() };
-            self.commit(Draft { stamp, idempotency, events }, clock)?
+            self.commit(Draft { stamp, idempotency, events })?
         };
         Ok(Done { left: Arc::new(left(&self.staged, command)), ..done })
     }
 
-    fn commit(&mut self, draft: Draft, clock: &Clock) -> Answer {
+    fn commit(&mut self, draft: Draft) -> Answer {
         let (decided_at, idempotency, events) =
             (draft.stamp.decided_at, draft.idempotency.clone(), draft.events.clone());
         let staged = self.leadership.stage(draft).map_err(|error| match error {
@@ -149,13 +122,13 @@ impl Desk {
             StageError::NotLeading | StageError::NoEvents => self.no_writer(),
         })?;
         fold_commit(&mut self.staged, decided_at, &events, idempotency.as_ref(), staged.first_sequence);
-        self.send(staged.bytes, staged.hash, clock);
+        self.send(staged.bytes, staged.hash);
         Ok(Done { sequence: staged.last_sequence, events: events.into(), ..Done::default() })
     }
 
-    fn send(&mut self, bytes: Bytes, hash: Hash, clock: &Clock) {
+    fn send(&mut self, bytes: Bytes, hash: Hash) {
         self.outgoing.push(bytes);
-        self.in_flight.push_back(InFlight { hash, since: clock.uptime(), waiting: Vec::new() });
+        self.in_flight.push(hash);
     }
 
     fn unchanged(&self) -> Done {
@@ -164,39 +137,48 @@ impl Desk {
 
     /// Releases an answer once all that is staged now is admitted; at once if nothing is under way.
     pub(super) fn answer_later(&mut self, waiting: Waiting) {
-        match self.in_flight.back_mut() {
-            Some(last) => last.waiting.push(waiting),
-            None => waiting.release(),
-        }
+        self.in_flight.answer_later(waiting);
     }
 
+    /// What is to be appended now. [`Desk::appended`] or [`Desk::doubt`] says what became of it, before more is taken.
     pub(super) fn take_outgoing(&mut self) -> Vec<Bytes> {
+        self.in_flight.appending();
         std::mem::take(&mut self.outgoing)
+    }
+
+    /// What was taken is on the log: from now on it must come back.
+    pub(super) fn appended(&mut self, uptime: Duration) {
+        self.in_flight.appended(uptime);
     }
 
     /// Takes note of a record that was read back, after the replica took it.
     pub(crate) fn observe(
         &mut self,
         entry: &Decoded,
-        verdict: mcpctl_events::admission::Verdict,
+        verdict: Verdict,
         replica: &Replica,
+        uptime: Duration,
     ) -> Observation {
         let observation = self.leadership.observe(entry.header(), entry.hash, verdict, &replica.admission);
         match observation {
-            Observation::Admitted { hash } => self.admitted(hash),
-            Observation::SteppedDown(why) => self.fall(&why.to_string(), 0),
-            Observation::Elected(_) | Observation::MustResign(_) | Observation::Nothing => {}
+            Observation::Admitted { hash } => {
+                self.falls = 0;
+                self.in_flight.admitted(hash);
+            }
+            Observation::Elected(_) => self.in_flight.admitted(entry.hash),
+            Observation::SteppedDown(why) => self.fall(&why.to_string(), Appending::Unknown, uptime),
+            Observation::MustResign(_) => self.fall("a claim came too late", Appending::Unknown, uptime),
+            Observation::Nothing => {}
         }
         observation
     }
 
-    fn admitted(&mut self, hash: Hash) {
-        while let Some(record) = self.in_flight.pop_front() {
-            let found = record.hash == hash;
-            record.waiting.into_iter().for_each(Waiting::release);
-            if found {
-                return;
-            }
+    /// Asks for the next term, unless it leads, waits for an earlier claim, or is barred.
+    pub(super) fn claim(&mut self, admitted: &Admission, clock: &Clock) {
+        let stamp = self.stamp(clock);
+        if let Some(claim) = self.leadership.claim(admitted, clock.id(), clock.id(), stamp) {
+            let hash = Hash::of(&claim);
+            self.send(claim, hash);
         }
     }
 
@@ -204,13 +186,31 @@ impl Desk {
     pub(crate) fn open(&mut self, replica: &Replica, advertise_url: &str, clock: &Clock) {
         self.staged = replica.state.clone();
         self.log_id = replica.admission.log_id.unwrap_or_default();
-        (self.falls, self.reason) = (0, String::new());
-        let stamp = Stamp { command_id: clock.id(), decided_at: self.log_time(clock), actor: super::system("writer") };
+        self.reason = String::new();
+        let stamp = self.stamp(clock);
         let decided_at = stamp.decided_at;
         if let Ok(staged) = self.leadership.open(advertise_url.to_owned(), stamp) {
             self.staged.now = decided_at;
-            self.send(staged.bytes, staged.hash, clock);
+            self.send(staged.bytes, staged.hash);
         }
+    }
+
+    /// Gives the term up, once all that is staged is appended.
+    pub(super) fn resign(&mut self, clock: &Clock) {
+        let stamp = self.stamp(clock);
+        if let Ok(staged) = self.leadership.resign(stamp) {
+            self.send(staged.bytes, staged.hash);
+        }
+    }
+
+    /// Gives a term up that was won by a claim that had been given up on.
+    pub(crate) fn resign_late(&mut self, tenure: Tenure, replica: &Replica, clock: &Clock) {
+        let stamp = Stamp { decided_at: replica.state.now, ..self.stamp(clock) };
+        self.outgoing.push(Leadership::resignation(tenure, &replica.admission, stamp));
+    }
+
+    fn stamp(&self, clock: &Clock) -> Stamp {
+        Stamp { command_id: clock.id(), decided_at: self.log_time(clock), actor: system("writer") }
     }
 
     /// Log time for the next decision: wall time, but never before the last one.
@@ -220,50 +220,36 @@ impl Desk {
 
     /// Whether it is time to claim anew.
     pub(super) fn may_claim(&self, uptime: Duration, backoff: &[Duration]) -> bool {
-        let pause = backoff.get(self.falls.min(backoff.len() - 1)).copied().unwrap_or_default();
+        let pause = backoff.get(self.falls.clamp(1, backoff.len()) - 1).copied().unwrap_or_default();
         self.leadership.is_following() && uptime.saturating_sub(self.down_since) >= pause
     }
 
-    /// When the oldest record under way, or a claim, was appended.
-    pub(super) fn oldest_in_flight(&self) -> Option<Duration> {
-        if self.leadership.is_claiming() {
-            return self.claimed_at;
-        }
-        self.in_flight.front().map(|record| record.since)
+    /// Since when the oldest record that was not read back is on the log.
+    pub(super) fn unread_since(&self) -> Option<Duration> {
+        self.in_flight.unread_since()
     }
 
-    /// Notes when a claim was made.
-    pub(super) fn claimed(&mut self, uptime: Duration) {
-        self.claimed_at = Some(uptime);
-    }
-
-    /// Doubt: nothing that is staged is believed any more. The last `unwritten` records are known not to be on the
-    /// log; whoever waits for the others can't be told what became of them.
-    pub(super) fn step_down(&mut self, reason: &str, unwritten: usize, uptime: Duration) {
+    /// Doubt: nothing that is staged is believed any more, and whoever waits is told what is known of his record.
+    pub(super) fn doubt(&mut self, reason: &str, appending: Appending, uptime: Duration) {
         self.leadership.step_down();
-        self.falls += 1;
-        self.down_since = uptime;
-        self.fall(reason, unwritten);
+        self.fall(reason, appending, uptime);
     }
 
     /// The history cannot be folded any further: this process never writes again.
     pub(crate) fn bar(&mut self, reason: &str) {
         self.leadership.bar();
-        self.fall(reason, 0);
+        self.fall(reason, Appending::Unknown, self.down_since);
     }
 
-    fn fall(&mut self, reason: &str, unwritten: usize) {
+    fn fall(&mut self, reason: &str, appending: Appending, uptime: Duration) {
         reason.clone_into(&mut self.reason);
+        (self.falls, self.down_since) = (self.falls + 1, uptime);
         self.outgoing.clear();
-        let known = self.in_flight.len().saturating_sub(unwritten);
-        for (index, record) in self.in_flight.drain(..).enumerate() {
-            let error =
-                if index < known { WriteError::OutcomeUnknown } else { WriteError::NoWriter(reason.to_owned()) };
-            record.waiting.into_iter().for_each(|waiting| waiting.fail(&error));
-        }
+        self.in_flight.fail(reason, appending);
     }
 
-    fn no_writer(&self) -> WriteError {
+    /// Why nobody writes here.
+    pub(super) fn no_writer(&self) -> WriteError {
         WriteError::NoWriter(if self.reason.is_empty() { "not elected yet".to_owned() } else { self.reason.clone() })
     }
 }

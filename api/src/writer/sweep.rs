@@ -2,38 +2,68 @@
 //!
 //! Late expiry, never a false one: leases run on the monotonic clock from the later of this writer's election and the
 //! last sign of life, and when too much is silent at once, or the wall clock jumped, the sweep waits once.
+//! A sweep is a list of steps that is worked off between the writer's other work, each decided when its turn comes.
 
 use super::{
-    Waiting, WriteError, WriterThread,
+    SweepAnswer, WriteError,
     breaker::{Breaker, Found, Judgment},
+    in_flight::Waiting,
     system,
+    thread::WriterThread,
 };
 use mcpctl_events::{
     command::{Command, Expire, Retention, SuspendExpiry},
     decide::{Retained, plan_retention, retained},
     event::{Body, row::RowEvent},
-    name::SessionId,
+    name::{Name, SessionId},
     record::MAX_EVENTS_OF_A_MASS_CHANGE,
+    time::LogTime,
 };
-use std::time::Duration;
-use tokio::sync::oneshot;
+use std::{collections::VecDeque, time::Duration};
 use uuid::Uuid;
 
-/// The times that a sweep goes by, and what it remembers.
-#[derive(Debug, Clone)]
-pub struct Times {
-    /// Silence that makes a session stale.
-    pub heartbeat_timeout: Duration,
-    /// How long inactive rows are kept.
-    pub retention: Duration,
+/// Steps and events of a sweep before what else waits for the writer has its turn.
+const SLICE: usize = 1000;
+
+/// The times that sweeps go by, what they remember, and the one under way.
+pub struct Sweeper {
+    heartbeat_timeout: Duration,
+    retention: Duration,
     breaker: Breaker,
+    under_way: Option<Sweep>,
+    /// Who asked for a sweep while one was under way, which may have passed what they mean.
+    next: Vec<SweepAnswer>,
 }
 
-impl Times {
-    /// Nothing is remembered yet.
+impl Sweeper {
+    /// Sessions are stale after a silence of `heartbeat_timeout`; inactive rows are kept for `retention`.
     pub fn new(heartbeat_timeout: Duration, retention: Duration) -> Self {
-        Self { heartbeat_timeout, retention, breaker: Breaker::default() }
+        Self { heartbeat_timeout, retention, breaker: Breaker::default(), under_way: None, next: Vec::new() }
     }
+
+    pub(super) fn is_sweeping(&self) -> bool {
+        self.under_way.is_some()
+    }
+}
+
+/// A sweep under way.
+struct Sweep {
+    id: Uuid,
+    steps: VecDeque<Step>,
+    report: SweepReport,
+    answers: Vec<SweepAnswer>,
+}
+
+/// What a sweep does next; checked again when it is decided.
+enum Step {
+    Resume,
+    Expire(SessionId),
+    Suspend(SuspendExpiry),
+    /// Looks for rows that were inactive for too long, and makes steps of them.
+    PlanRetention,
+    DeleteAgents(Vec<Name>, LogTime),
+    DeleteLlm(Name, LogTime),
+    ListRetained(LogTime),
 }
 
 /// What a sweep did.
@@ -55,25 +85,87 @@ struct Silence {
 }
 
 impl WriterThread {
-    /// Sweeps, and answers once everything is admitted.
-    pub(super) fn sweep(&mut self, answer: Option<oneshot::Sender<Result<SweepReport, WriteError>>>) {
-        if !self.desk().leadership.is_leading() {
-            if let Some(answer) = answer {
-                let _ = answer.send(Err(WriteError::NoWriter("not elected yet".into())));
-            }
-            return;
+    /// Takes note of the clocks at the start.
+    pub(super) fn watch_clocks(&mut self) {
+        self.sweeper.breaker.begin(self.clock.uptime(), self.clock.now());
+    }
+
+    /// Begins a sweep; who asked is answered once everything of it is admitted.
+    pub(super) fn sweep(&mut self, answer: Option<SweepAnswer>) {
+        if self.sweeper.is_sweeping() {
+            self.sweeper.next.extend(answer);
+        } else {
+            self.begin_sweep(answer.into_iter().collect());
         }
-        let (sweep_id, mut report) = (self.clock.id(), SweepReport::default());
+    }
+
+    fn begin_sweep(&mut self, answers: Vec<SweepAnswer>) {
+        if self.desk().leadership.is_leading() {
+            let id = self.clock.id();
+            self.sweeper.under_way = Some(Sweep { id, steps: self.plan(id), report: SweepReport::default(), answers });
+        } else {
+            let why = self.desk().no_writer();
+            refuse(answers, &why);
+        }
+    }
+
+    /// Goes on with the sweep under way, a slice at a time: writes are not held up by it.
+    pub(super) fn go_on_sweeping(&mut self) {
+        let Some(mut sweep) = self.sweeper.under_way.take() else { return };
+        let mut done = 0;
+        while done < SLICE {
+            let Some(step) = sweep.steps.pop_front() else { return self.end(sweep) };
+            match self.step(&mut sweep, step) {
+                Ok(events) => done += 1 + events,
+                Err(why) => {
+                    refuse(sweep.answers.into_iter().chain(self.sweeper.next.drain(..)), &why);
+                    return;
+                }
+            }
+        }
+        self.sweeper.under_way = Some(sweep);
+    }
+
+    fn end(&mut self, sweep: Sweep) {
+        {
+            let mut desk = self.desk();
+            self.leases.retain(|session| desk.staged.sessions.contains_key(session));
+            for answer in sweep.answers {
+                desk.answer_later(Waiting::Sweep(answer, sweep.report.clone()));
+            }
+        }
+        let next = std::mem::take(&mut self.sweeper.next);
+        if !next.is_empty() {
+            self.begin_sweep(next);
+        }
+    }
+
+    /// Whether silence, and the clock, are to be believed, and what follows. When expiry is suspended, and when it goes
+    /// on, the log says so.
+    fn plan(&mut self, sweep_id: Uuid) -> VecDeque<Step> {
         let silence = self.silence();
-        if self.may_expire(sweep_id, &silence) {
-            for session in &silence.stale {
-                self.expire(session, sweep_id, &mut report);
+        let (uptime, now, timeout) = (self.clock.uptime(), self.clock.now(), self.sweeper.heartbeat_timeout);
+        let found = Found { uptime, now, stale: &silence.stale, live: silence.live };
+        let expire = |stale: Vec<SessionId>| stale.into_iter().map(Step::Expire);
+        match self.sweeper.breaker.judge(found, timeout) {
+            Judgment::Wait => VecDeque::new(),
+            Judgment::Suspend { reason, believed } => {
+                let (stale, live) = (silence.stale.len() - believed.len(), silence.live);
+                tracing::warn!(reason, stale, live, "expiry is suspended for one heartbeat timeout");
+                let suspend = SuspendExpiry {
+                    reason: reason.to_owned(),
+                    stale_sessions: stale as u64,
+                    sessions: live as u64,
+                    until: now.plus(timeout),
+                    sweep_id,
+                };
+                let resume = (!believed.is_empty()).then_some(Step::Resume);
+                resume.into_iter().chain(expire(believed)).chain([Step::Suspend(suspend)]).collect()
             }
-            self.delete_overdue(sweep_id, &mut report);
-        }
-        self.leases.retain(|session| self.desk().staged.sessions.contains_key(session));
-        if let Some(answer) = answer {
-            self.desk().answer_later(Waiting::Sweep(answer, report));
+            // Also the suspension of an earlier writer is over, which ended with the full lease that this one granted.
+            Judgment::Expire => {
+                [Step::Resume].into_iter().chain(expire(silence.stale)).chain([Step::PlanRetention]).collect()
+            }
         }
     }
 
@@ -86,7 +178,7 @@ impl WriterThread {
                 || session.agents.iter().any(|name| desk.staged.agents.get(name).is_some_and(|row| row.is_live()));
             if live {
                 silence.live += 1;
-                if lease.silence(uptime) > self.sweep.heartbeat_timeout {
+                if lease.silence(uptime) > self.sweeper.heartbeat_timeout {
                     silence.stale.push(id.clone());
                 }
             }
@@ -94,72 +186,67 @@ impl WriterThread {
         silence
     }
 
-    /// Takes note of the clocks at the start.
-    pub(super) fn watch_clocks(&mut self) {
-        self.sweep.breaker.begin(self.clock.uptime(), self.clock.now());
-    }
-
-    /// Whether silence, and the clock, are to be believed; says so on the log when expiry is suspended, and when it goes on.
-    fn may_expire(&mut self, sweep_id: Uuid, silence: &Silence) -> bool {
-        let (uptime, now) = (self.clock.uptime(), self.clock.now());
-        let found = Found { uptime, now, stale: &silence.stale, live: silence.live };
-        match self.sweep.breaker.judge(found, self.sweep.heartbeat_timeout) {
-            Judgment::Wait => false,
-            Judgment::Suspend(reason) => {
-                self.suspend(sweep_id, reason, silence);
-                false
+    /// Does one step and returns how many events it made.
+    ///
+    /// # Errors
+    /// There is no writer any more: the sweep is over.
+    fn step(&self, sweep: &mut Sweep, step: Step) -> Result<usize, WriteError> {
+        let sweep_id = sweep.id;
+        let retention = |names, cutoff| Retention { names, cutoff, sweep_id };
+        match step {
+            Step::Resume => self.stage_own(&Command::ResumeExpiry { sweep_id }, sweep),
+            Step::Suspend(suspend) => self.stage_own(&Command::SuspendExpiry(suspend), sweep),
+            Step::Expire(session) => self.expire(session, sweep),
+            Step::PlanRetention => {
+                self.plan_retention(&mut sweep.steps);
+                Ok(0)
             }
-            Judgment::Expire => {
-                // Also that of an earlier writer, which ended with the full lease that this one granted.
-                self.stage_own(&Command::ResumeExpiry { sweep_id }, &mut SweepReport::default());
-                true
+            Step::DeleteAgents(names, cutoff) => {
+                self.stage_own(&Command::DeleteExpiredAgents(retention(names, cutoff)), sweep)
+            }
+            Step::DeleteLlm(name, cutoff) => {
+                self.stage_own(&Command::DeleteExpiredLlm(retention(vec![name], cutoff)), sweep)
+            }
+            Step::ListRetained(cutoff) => {
+                sweep.report.retained = retained(&self.desk().staged, cutoff);
+                Ok(0)
             }
         }
     }
 
-    fn suspend(&mut self, sweep_id: Uuid, reason: &'static str, silence: &Silence) {
-        let (stale, live) = (silence.stale.len(), silence.live);
-        tracing::warn!(reason, stale, live, "expiry is suspended for one heartbeat timeout");
-        let suspend = SuspendExpiry {
-            reason: reason.to_owned(),
-            stale_sessions: stale as u64,
-            sessions: live as u64,
-            until: self.clock.now().plus(self.sweep.heartbeat_timeout),
-            sweep_id,
-        };
-        self.stage_own(&Command::SuspendExpiry(suspend), &mut SweepReport::default());
-    }
-
-    fn expire(&mut self, session: &SessionId, sweep_id: Uuid, report: &mut SweepReport) {
-        let Some(lease) = self.leases.get(session) else { return };
-        // Checked again now: it may have been heard since the sweep began.
-        if lease.silence(self.clock.uptime()) <= self.sweep.heartbeat_timeout {
-            return;
+    fn expire(&self, session: SessionId, sweep: &mut Sweep) -> Result<usize, WriteError> {
+        let Some(lease) = self.leases.get(&session) else { return Ok(0) };
+        // It may have been heard since the sweep began.
+        if lease.silence(self.clock.uptime()) <= self.sweeper.heartbeat_timeout {
+            return Ok(0);
         }
         let expire = Expire {
             session: session.clone(),
             last_heartbeat_at: lease.heard_at(),
-            cutoff: self.clock.now().minus(self.sweep.heartbeat_timeout),
-            sweep_id,
+            cutoff: self.clock.now().minus(self.sweeper.heartbeat_timeout),
+            sweep_id: sweep.id,
         };
-        while self.stage_own(&Command::Expire(expire.clone()), report) {}
+        let events = self.stage_own(&Command::Expire(expire), sweep)?;
+        if events > 0 {
+            // A large session takes several records.
+            sweep.steps.push_front(Step::Expire(session));
+        }
+        Ok(events)
     }
 
-    fn delete_overdue(&mut self, sweep_id: Uuid, report: &mut SweepReport) {
-        let cutoff = self.desk().log_time(&self.clock).minus(self.sweep.retention);
-        let plan = plan_retention(&self.desk().staged, cutoff);
-        for names in plan.agents.chunks(MAX_EVENTS_OF_A_MASS_CHANGE) {
-            let retention = Retention { names: names.to_vec(), cutoff, sweep_id };
-            self.stage_own(&Command::DeleteExpiredAgents(retention), report);
-        }
-        for name in plan.llms {
-            self.stage_own(&Command::DeleteExpiredLlm(Retention { names: vec![name], cutoff, sweep_id }), report);
-        }
-        report.retained = retained(&self.desk().staged, cutoff);
+    fn plan_retention(&self, steps: &mut VecDeque<Step>) {
+        let desk = self.desk();
+        let cutoff = desk.log_time(&self.clock).minus(self.sweeper.retention);
+        let plan = plan_retention(&desk.staged, cutoff);
+        let agents = plan.agents.chunks(MAX_EVENTS_OF_A_MASS_CHANGE);
+        steps.extend(agents.map(|names| Step::DeleteAgents(names.to_vec(), cutoff)));
+        steps.extend(plan.llms.into_iter().map(|name| Step::DeleteLlm(name, cutoff)));
+        steps.push_back(Step::ListRetained(cutoff));
     }
 
-    /// Stages a command of the sweep and counts what it does; false if nothing had to change, or it was refused.
-    fn stage_own(&mut self, command: &Command, report: &mut SweepReport) -> bool {
+    /// Stages a command of the sweep, counts what it does, and returns how many events that are. A row that is refused
+    /// never stops the sweep.
+    fn stage_own(&self, command: &Command, sweep: &mut Sweep) -> Result<usize, WriteError> {
         let answer = {
             let mut desk = self.desk();
             let now = desk.log_time(&self.clock);
@@ -167,21 +254,30 @@ impl WriterThread {
         };
         match answer {
             Ok(done) => {
-                for event in done.events.iter() {
-                    match &event.body {
-                        Body::Llm(RowEvent::Deactivated(_)) | Body::Agent(RowEvent::Deactivated(_)) => {
-                            report.marked_inactive += 1;
-                        }
-                        Body::Llm(RowEvent::Deleted(_)) | Body::Agent(RowEvent::Deleted(_)) => report.deleted += 1,
-                        _ => {}
-                    }
-                }
-                !done.events.is_empty()
+                done.events.iter().for_each(|event| sweep.report.count(&event.body));
+                Ok(done.events.len())
             }
+            Err(error @ WriteError::NoWriter(_)) => Err(error),
             Err(error) => {
                 tracing::warn!(%error, "one row of the sweep was left as it is");
-                false
+                Ok(0)
             }
         }
+    }
+}
+
+impl SweepReport {
+    fn count(&mut self, event: &Body) {
+        match event {
+            Body::Llm(RowEvent::Deactivated(_)) | Body::Agent(RowEvent::Deactivated(_)) => self.marked_inactive += 1,
+            Body::Llm(RowEvent::Deleted(_)) | Body::Agent(RowEvent::Deleted(_)) => self.deleted += 1,
+            _ => {}
+        }
+    }
+}
+
+fn refuse(answers: impl IntoIterator<Item = SweepAnswer>, why: &WriteError) {
+    for answer in answers {
+        let _ = answer.send(Err(why.clone()));
     }
 }

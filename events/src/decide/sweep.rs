@@ -79,8 +79,9 @@ pub(super) fn delete_llm(state: &State, command: &Retention) -> Vec<Event> {
     agents.chain([delete(llm, Cause::Retention, command)]).collect()
 }
 
+/// A suspension that ends at another time takes the place of the one before it.
 pub(super) fn suspend(state: &State, command: &SuspendExpiry, log_id: Uuid) -> Vec<Event> {
-    if state.expiry_suspended_until.is_some() {
+    if state.expiry_suspended_until == Some(command.until) {
         return Vec::new();
     }
     vec![of_registry(

@@ -58,6 +58,17 @@ impl<L: EventLog> FaultyLog<L> {
         self.lock().faults.extend(faults);
     }
 
+    /// How many appends are still planned.
+    pub fn planned(&self) -> usize {
+        self.lock().faults.len()
+    }
+
+    /// From now on nothing goes wrong, and what was held back is written.
+    pub fn heal(&self) -> Result<(), AppendError> {
+        self.lock().faults.clear();
+        self.land_late()
+    }
+
     /// Writes the batches that were held back, in order.
     pub fn land_late(&self) -> Result<(), AppendError> {
         let late = std::mem::take(&mut self.lock().late);

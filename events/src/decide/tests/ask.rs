@@ -86,20 +86,7 @@ impl Register {
     }
 
     pub(super) fn llm_with(mut self, llm: &str, change: impl FnOnce(&mut Provider)) -> Self {
-        let mut provider = Provider {
-            id: fresh(),
-            name: name(llm),
-            type_: "openai".to_owned(),
-            model: "m".to_owned(),
-            tier: None,
-            description: None,
-            pool_name: None,
-            extra_config: None,
-            initial_status: Status::Active,
-            max_concurrent: None,
-            max_wait_seconds: None,
-            labels: None,
-        };
+        let mut provider = Provider::new(fresh(), name(llm), "openai", "m");
         change(&mut provider);
         self.providers.push(provider);
         self
@@ -110,17 +97,7 @@ impl Register {
     }
 
     pub(super) fn agent_with(mut self, agent: &str, llm: &str, change: impl FnOnce(&mut AgentEntry)) -> Self {
-        let mut entry = AgentEntry {
-            id: fresh(),
-            name: name(agent),
-            llm_name: name(llm),
-            description: None,
-            system_prompt: None,
-            project: None,
-            default_params: None,
-            extras: None,
-            labels: None,
-        };
+        let mut entry = AgentEntry::new(fresh(), name(agent), name(llm));
         change(&mut entry);
         self.agents.push(entry);
         self

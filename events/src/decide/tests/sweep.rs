@@ -149,7 +149,7 @@ fn a_public_row_is_never_swept() {
 }
 
 #[test]
-fn expiry_is_suspended_once_and_resumed_once() {
+fn expiry_is_suspended_once_and_longer_and_resumed_once() {
     let until = start().plus(Duration::from_secs(90));
     Given::new()
         .when(Command::ResumeExpiry { sweep_id: SWEEP })
@@ -158,6 +158,9 @@ fn expiry_is_suspended_once_and_resumed_once() {
         .then(&["registry/00000000-0000-0000-0000-000000000010 expiry_suspended"])
         .once_is_enough()
         .and(|it| assert_eq!(it.state.expiry_suspended_until, Some(until)))
+        .when(suspend(until.plus(Duration::from_mins(1))))
+        .then(&["registry/00000000-0000-0000-0000-000000000010 expiry_suspended"])
+        .and(|it| assert_eq!(it.state.expiry_suspended_until, Some(until.plus(Duration::from_mins(1)))))
         .when(Command::ResumeExpiry { sweep_id: SWEEP })
         .then(&["registry/00000000-0000-0000-0000-000000000010 expiry_resumed"])
         .once_is_enough()

@@ -1,0 +1,6 @@
+//! Writer, desk and follower against a log whose appends go wrong, step by step and on a clock that is moved by hand.
+
+mod chaos;
+mod doubt;
+mod registry;
+mod sweep;
