@@ -29,20 +29,29 @@ pub enum Reply {
 /// Calls the model of this name. Dropping the future, or the body of the reply, cancels the call.
 pub async fn call(app: &Arc<App>, name: &str, path: &'static str, request: ModelRequest) -> Result<Reply, ApiError> {
     let llm = app.look(|state| state.llms.get(name).cloned());
-    let llm = llm.ok_or_else(|| ApiError::not_found(format!("Llm not found: {name}")))?;
+    let llm = llm.ok_or_else(|| not_found(name))?;
     call_llm(app, &llm, path, request).await
 }
 
 /// Calls this model.
-pub async fn call_llm(app: &Arc<App>, llm: &Llm, path: &'static str, request: ModelRequest) -> Result<Reply, ApiError> {
+pub async fn call_llm(
+    app: &Arc<App>,
+    llm: &Arc<Llm>,
+    path: &'static str,
+    request: ModelRequest,
+) -> Result<Reply, ApiError> {
     match callable(app, llm)? {
         None => adapter::call(app, llm, path, &request).await,
-        Some(session) => relayed::call(app, llm, session, path, &request).await,
+        Some(_) => relayed::call(app, llm, path, &request).await,
     }
 }
 
+fn not_found(name: &str) -> ApiError {
+    ApiError::not_found(format!("Llm not found: {name}"))
+}
+
 /// The session to ask, or none for a public model; the error says why it can't be called and since when.
-fn callable<'a>(app: &App, llm: &'a Llm) -> Result<Option<&'a SessionId>, ApiError> {
+pub fn callable<'a>(app: &App, llm: &'a Llm) -> Result<Option<&'a SessionId>, ApiError> {
     if llm.disabled {
         let message = format!("Llm '{}' is disabled; `mcpctl enable llm {}` ends that", llm.name, llm.name);
         return Err(ApiError::unavailable("DISABLED", message, 60));
@@ -97,6 +106,10 @@ impl IntoResponse for Reply {
     }
 }
 
+/// Marks the response that is a model server's, whatever it looks like.
+#[derive(Debug, Clone, Copy)]
+pub struct AsItCame;
+
 /// A whole answer as it came.
 pub fn whole_response(whole: Whole) -> Response {
     let mut response = Response::new(Body::from(whole.body));
@@ -104,6 +117,7 @@ pub fn whole_response(whole: Whole) -> Response {
     let content_type = HeaderValue::from_str(&whole.content_type);
     let content_type = content_type.unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response.extensions_mut().insert(AsItCame);
     response
 }
 

@@ -82,10 +82,12 @@ async fn callable(app: &App, agent: &Agent) -> Result<Arc<Llm>, ApiError> {
         call::relayed::connected(app, session).await.map_err(|()| call::offline(app, "Agent", agent))?;
     }
     let llm = app.look(|state| call::pinned_llm(state, &agent.definition.llm));
-    llm.ok_or_else(|| {
+    let llm = llm.ok_or_else(|| {
         let message = format!("Agent '{}' has no model: '{}' is gone", agent.name, agent.definition.llm.name);
         ApiError::unavailable("OFFLINE", message, 30)
-    })
+    })?;
+    call::callable(app, &llm)?;
+    Ok(llm)
 }
 
 async fn begin(app: &Arc<App>, caller: &Caller, agent: &Agent, turn: &Turn) -> Result<OpenTurn, ApiError> {
@@ -138,6 +140,8 @@ impl OpenTurn {
     }
 
     fn finish_turn(&self, content: Option<String>, tool_calls: Option<RawJson>, failed: bool) -> FinishTurn {
+        // Not every database can hold NUL.
+        let content = content.map(|text| text.replace('\0', "\u{fffd}"));
         FinishTurn { thread: self.thread, turn_index: self.assistant_index, content, tool_calls, failed }
     }
 

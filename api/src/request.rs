@@ -29,14 +29,20 @@ fn with_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de R
 }
 
 impl ModelRequest {
-    /// Reads a body.
+    /// Reads a caller's body.
     pub fn parse(body: Bytes) -> Result<Self, ApiError> {
+        let request = Self::read(body)?;
+        crate::json::check_strings(&request.body)?;
+        Ok(request)
+    }
+
+    /// Reads a body whose strings may hold NUL: what a model said is in it.
+    pub fn read(body: Bytes) -> Result<Self, ApiError> {
         if std::str::from_utf8(&body).is_err() {
             return Err(ApiError::invalid("", "the body is no UTF-8"));
         }
         let seen: Seen<'_> = crate::json::object(&body)
             .map_err(|error| ApiError::invalid("", format!("the body is no JSON object: {error}")))?;
-        crate::json::check_strings(&body)?;
         let streaming = match seen.stream.map(RawValue::get) {
             None | Some("null" | "false") => false,
             Some("true") => true,

@@ -20,7 +20,7 @@ pub mod stream;
 pub mod threads;
 mod written;
 
-use crate::{app::App, auth, error::ApiError};
+use crate::{app::App, auth, call::AsItCame, error::ApiError};
 use axum::{
     Router,
     extract::Request,
@@ -88,7 +88,8 @@ async fn explain(request: Request, next: Next) -> Response {
     }
     let response = next.run(request).await;
     let plain = response.headers().get(CONTENT_TYPE) == Some(&HeaderValue::from_static("text/plain; charset=utf-8"));
-    if !(response.status() == StatusCode::BAD_REQUEST && plain) {
+    let passed_on = response.extensions().get::<AsItCame>().is_some();
+    if response.status() != StatusCode::BAD_REQUEST || !plain || passed_on {
         return response;
     }
     // It quotes what was sent, which may be long.

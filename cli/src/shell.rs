@@ -13,6 +13,7 @@ pub struct Shell {
     format: Format,
     server: Option<String>,
     token: Option<String>,
+    token_is_of_flag: bool,
 }
 
 impl Shell {
@@ -22,7 +23,9 @@ impl Shell {
         let settled = |flag: Option<String>, variable| {
             flag.or_else(|| std::env::var(variable).ok()).filter(|value| !value.is_empty())
         };
+        let token_is_of_flag = global.token.as_ref().is_some_and(|token| !token.is_empty());
         Shell {
+            token_is_of_flag,
             screen: Screen::detect(global.no_color, global.quiet),
             format: global.output,
             server: settled(global.server, "MCPCTL_SERVER"),
@@ -43,6 +46,11 @@ impl Shell {
     /// `--server` or its variable.
     pub fn server(&self) -> Option<&str> {
         self.server.as_deref()
+    }
+
+    /// `--token`.
+    pub fn token_flag(&self) -> Option<&str> {
+        self.token().filter(|_| self.token_is_of_flag)
     }
 
     /// `--token` or its variable.

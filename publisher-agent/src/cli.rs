@@ -6,7 +6,10 @@ use crate::{
     secret::Secret,
     settings::{ServerSource, Settings, Transport, server_url},
 };
-use clap::Parser;
+use clap::{
+    Parser,
+    builder::{OsStringValueParser, TypedValueParser},
+};
 use std::{
     env,
     ffi::OsStr,
@@ -33,10 +36,10 @@ pub struct Args {
     #[arg(long, env = "MCPLOCAL_TOKEN", hide_env_values = true)]
     pub token: Option<Secret>,
     /// What to publish [default: config.json in the home folder].
-    #[arg(long, env = "MCPLOCAL_CONFIG")]
+    #[arg(long, env = "MCPLOCAL_CONFIG", value_parser = path())]
     pub config: Option<PathBuf>,
     /// Folder of the credentials file and the session id [default: $MCPCTL_HOME, else ~/.mcpctl].
-    #[arg(long, env = "MCPLOCAL_HOME")]
+    #[arg(long, env = "MCPLOCAL_HOME", value_parser = path())]
     pub home: Option<PathBuf>,
     /// How tasks come in.
     #[arg(long, env = "MCPLOCAL_TRANSPORT", value_enum, default_value_t)]
@@ -44,6 +47,11 @@ pub struct Args {
     /// How the log on stderr looks.
     #[arg(long, env = "MCPLOCAL_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
+}
+
+/// Also an empty one, which counts as none: so scripts unset a variable.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// How the log looks.
@@ -58,7 +66,8 @@ pub enum LogFormat {
 
 impl Args {
     fn home(&self) -> Result<PathBuf, String> {
-        if let Some(home) = self.home.clone().or_else(|| folder("MCPCTL_HOME")) {
+        let given = self.home.clone().filter(|home| !home.as_os_str().is_empty());
+        if let Some(home) = given.or_else(|| folder("MCPCTL_HOME")) {
             return Ok(home);
         }
         let home = folder("HOME").or_else(|| folder("USERPROFILE"));
@@ -68,11 +77,14 @@ impl Args {
     /// The settings, and the file that says what is published.
     fn settings(&self) -> Result<(PathBuf, Settings), String> {
         let home = self.home()?;
-        let file = self.config.clone().unwrap_or_else(|| home.join("config.json"));
+        let config = self.config.clone().filter(|file| !file.as_os_str().is_empty());
+        let file = config.unwrap_or_else(|| home.join("config.json"));
         let config = Config::load(&file).map_err(|invalid| invalid.to_string())?;
         // A URL that can never work is said at once, and not only in the log.
-        let url = self.server.as_deref().map(server_url).transpose().map_err(|why| format!("--server: {why}"))?;
-        let server = ServerSource::Credentials { file: home.join("credentials"), url, token: self.token.clone() };
+        let url = self.server.as_deref().filter(|url| !url.is_empty());
+        let url = url.map(server_url).transpose().map_err(|why| format!("--server: {why}"))?;
+        let token = self.token.clone().filter(|token| !token.expose().is_empty());
+        let server = ServerSource::Credentials { file: home.join("credentials"), url, token };
         let settings = Settings::new(server, home.join("provider-session"), config);
         Ok((file, Settings { transport: self.transport, ..settings }))
     }
@@ -169,6 +181,20 @@ mod tests {
         let [empty, one] = ["", "1"].map(OsStr::new);
         assert!(is_coloured(None, true) && is_coloured(Some(empty), true));
         assert!(!is_coloured(Some(one), true) && !is_coloured(None, false));
+    }
+
+    #[test]
+    fn what_is_empty_was_not_given() {
+        let home = env::temp_dir().join(format!("mcplocal-empty-{}", std::process::id()));
+        std::fs::create_dir_all(&home).expect("a folder");
+        std::fs::write(home.join("config.json"), "{}").expect("written");
+        std::fs::write(home.join("credentials"), r#"{"mcpdUrl":"http://h:1","token":"kept"}"#).expect("written");
+        let flags = ["mcplocal", "--server=", "--token=", "--config=", "--home", home.to_str().expect("text")];
+        let (file, settings) = Args::parse_from(flags).settings().expect("settings");
+        assert_eq!(file, home.join("config.json"));
+        let endpoint = settings.server.read().expect("an endpoint");
+        assert_eq!((&*endpoint.url, &*endpoint.token), ("http://h:1", "kept"));
+        std::fs::remove_dir_all(&home).expect("removed");
     }
 
     #[test]

@@ -4,7 +4,6 @@ use crate::{
     backoff::Backoff, notice::Notice, poll, publisher::Publisher, server::CallError, server::Server,
     settings::Transport, stream,
 };
-use hyper::StatusCode;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::warn;
@@ -39,7 +38,7 @@ pub enum End {
     Shutdown,
     /// Another process uses the session.
     Superseded,
-    /// The stream opened, and nothing came.
+    /// Nothing came through the stream, not even its beginning.
     Mute,
     /// The machine slept.
     Slept,
@@ -49,10 +48,7 @@ pub enum End {
 
 impl From<CallError> for End {
     fn from(error: CallError) -> Self {
-        match error.status() {
-            Some(StatusCode::NOT_FOUND) => Self::Forgotten,
-            _ => Self::Lost(error.to_string()),
-        }
+        if error.is_unknown_session() { Self::Forgotten } else { Self::Lost(error.to_string()) }
     }
 }
 
@@ -143,9 +139,9 @@ impl Past {
         if self.mute >= MUTE_STREAMS {
             self.mute = 0;
             self.poll_until = Some(Instant::now() + POLL_FOR);
-            warn!("streams from {url} open, but nothing comes through: polling for tasks instead");
+            warn!("nothing comes through the streams from {url}: polling for tasks instead");
         } else {
-            self.notice.trouble(format!("the stream from {url} opened, but nothing came through: trying again"));
+            self.notice.trouble(format!("nothing came through the stream from {url}: trying again"));
         }
     }
 }

@@ -4,13 +4,12 @@ use crate::{
     clock,
     config::Provider,
     json::{answer_line, chunk_line},
-    lines::Answer,
+    lines::{Answer, SEND_AT},
 };
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
-    collections::VecDeque,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -19,6 +18,8 @@ use tokio::time::{Sleep, sleep};
 use uuid::Uuid;
 
 const DIMENSIONS: usize = 8;
+/// Most inputs of one request for embeddings; OpenAI's limit.
+const MOST_INPUTS: usize = 2048;
 
 #[derive(Deserialize)]
 struct Ask {
@@ -36,27 +37,63 @@ struct StreamOptions {
     include_usage: bool,
 }
 
-/// Chunks on their way out, one at a time.
+/// What is said, word by word, each made when its turn comes: a chunk is many times larger than its word.
 #[derive(Debug)]
 pub struct Spoken {
-    chunks: VecDeque<String>,
+    says: Says,
+    next: Next,
+    usage: bool,
     delay: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
+/// The chunk that comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Role,
+    /// The word at this byte of the text, or the end of all words.
+    Word(usize),
+    Usage,
+    Done,
+    Nothing,
+}
+
 impl Spoken {
+    fn new(says: Says, usage: bool, delay: Duration) -> Self {
+        let next = if says.chat { Next::Role } else { Next::Word(0) };
+        Self { says, next, usage, delay, sleep: None }
+    }
+
     /// The next lines.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if let Some(sleep) = &mut self.sleep {
             ready!(sleep.as_mut().poll(cx));
         }
-        let at_once = if self.delay.is_zero() { self.chunks.len() } else { 1 };
         let mut out = BytesMut::new();
-        for chunk in self.chunks.drain(..at_once.min(self.chunks.len())) {
+        while let Some(chunk) = self.chunk() {
             chunk_line(&mut out, chunk.as_bytes());
+            if !self.delay.is_zero() || out.len() >= SEND_AT {
+                break;
+            }
         }
         self.sleep = (!self.delay.is_zero()).then(|| Box::pin(sleep(self.delay)));
         Poll::Ready((!out.is_empty()).then(|| out.freeze()))
+    }
+
+    fn chunk(&mut self) -> Option<String> {
+        let Self { says, usage, .. } = self;
+        let (chunk, next) = match self.next {
+            Next::Role => (says.role(), Next::Word(0)),
+            Next::Word(at) => match says.text[at..].split_inclusive(' ').next() {
+                Some(word) => (says.choice(word, &Value::Null), Next::Word(at + word.len())),
+                None => (says.choice("", &json!("stop")), if *usage { Next::Usage } else { Next::Done }),
+            },
+            Next::Usage => (says.last(), Next::Done),
+            Next::Done => ("[DONE]".to_owned(), Next::Nothing),
+            Next::Nothing => return None,
+        };
+        self.next = next;
+        Some(chunk)
     }
 }
 
@@ -82,12 +119,12 @@ pub fn answer(provider: &Provider, path: &str, streaming: bool, request: &[u8]) 
     };
     if streaming {
         let usage = ask.stream_options.is_some_and(|options| options.include_usage);
-        let chunks = says.chunks(usage);
-        return Answer::Spoken(Spoken { chunks, delay: provider.echo.chunk_delay, sleep: None });
+        return Answer::Spoken(Spoken::new(says, usage, provider.echo.chunk_delay));
     }
     whole(200, &says.whole())
 }
 
+#[derive(Debug)]
 struct Says {
     chat: bool,
     prompt_words: usize,
@@ -119,35 +156,32 @@ impl Says {
         answer
     }
 
-    /// Word by word; each keeps the space behind it, so that together they are the text.
-    fn chunks(&self, usage: bool) -> VecDeque<String> {
-        let kind = if self.chat { "chat.completion.chunk" } else { "text_completion" };
-        let choice = |text: &str, finish: Value| {
-            let mut choice = json!({"index": 0, "finish_reason": finish});
-            if !self.chat {
-                choice["text"] = json!(text);
-            } else if text.is_empty() {
-                choice["delta"] = json!({});
-            } else {
-                choice["delta"] = json!({"content": text});
-            }
-            self.frame(kind, &json!([choice])).to_string()
-        };
-        let mut chunks = VecDeque::new();
-        if self.chat {
-            let delta = json!({"role": "assistant", "content": ""});
-            let first = json!([{"index": 0, "delta": delta, "finish_reason": null}]);
-            chunks.push_back(self.frame(kind, &first).to_string());
+    fn kind(&self) -> &'static str {
+        if self.chat { "chat.completion.chunk" } else { "text_completion" }
+    }
+
+    fn role(&self) -> String {
+        let delta = json!({"role": "assistant", "content": ""});
+        self.frame(self.kind(), &json!([{"index": 0, "delta": delta, "finish_reason": null}])).to_string()
+    }
+
+    /// A word with the space behind it, so that together they are the text; none at the end.
+    fn choice(&self, word: &str, finish: &Value) -> String {
+        let mut choice = json!({"index": 0, "finish_reason": finish});
+        if !self.chat {
+            choice["text"] = json!(word);
+        } else if word.is_empty() {
+            choice["delta"] = json!({});
+        } else {
+            choice["delta"] = json!({"content": word});
         }
-        chunks.extend(self.text.split_inclusive(' ').map(|word| choice(word, Value::Null)));
-        chunks.push_back(choice("", json!("stop")));
-        if usage {
-            let mut last = self.frame(kind, &json!([]));
-            last["usage"] = self.usage();
-            chunks.push_back(last.to_string());
-        }
-        chunks.push_back("[DONE]".to_owned());
-        chunks
+        self.frame(self.kind(), &json!([choice])).to_string()
+    }
+
+    fn last(&self) -> String {
+        let mut last = self.frame(self.kind(), &json!([]));
+        last["usage"] = self.usage();
+        last.to_string()
     }
 }
 
@@ -178,6 +212,9 @@ fn embeddings(ask: &Ask, provider: &Provider) -> Answer {
         Some(one) => vec![text_of(one)],
         None => return refusal(400, "`input` is required"),
     };
+    if inputs.len() > MOST_INPUTS {
+        return refusal(400, &format!("`input` has more than {MOST_INPUTS} entries"));
+    }
     let vector =
         |(index, text): (usize, &String)| json!({"object": "embedding", "index": index, "embedding": vector(text)});
     let data: Vec<Value> = inputs.iter().enumerate().map(vector).collect();
@@ -260,6 +297,21 @@ mod tests {
         assert_eq!(chunks[0]["choices"][0]["delta"]["role"], "assistant");
         assert_eq!(chunks[chunks.len() - 2]["choices"][0]["finish_reason"], "stop");
         assert_eq!(chunks[chunks.len() - 1]["usage"]["completion_tokens"], 3);
+    }
+
+    #[tokio::test]
+    async fn a_long_text_is_said_in_pieces() {
+        let text = " ".repeat(100_000);
+        let request = json!({"messages": [{"role": "user", "content": text}]});
+        let mut said = Lines::from(answer(&provider(), "/v1/chat/completions", true, request.to_string().as_bytes()));
+        let (mut pieces, mut bytes) = (0, 0);
+        while let Some(piece) = said.next().await {
+            assert!(piece.len() < 2 * SEND_AT);
+            (pieces, bytes) = (pieces + 1, bytes + piece.len());
+        }
+        assert!(pieces > 1000 && bytes > 100 * text.len(), "{pieces} pieces, {bytes} bytes");
+        let many = json!({"input": vec![""; MOST_INPUTS + 1]});
+        assert_eq!(one("/v1/embeddings", many).await["status"], 400);
     }
 
     #[tokio::test(start_paused = true)]

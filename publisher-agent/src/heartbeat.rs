@@ -1,7 +1,6 @@
 //! Signs of life, whatever the stream does.
 
 use crate::{connection::Ended, notice::Notice, publisher::Publisher, server::Server};
-use hyper::StatusCode;
 use std::sync::Arc;
 use tracing::debug;
 
@@ -18,7 +17,7 @@ pub async fn keep(publisher: Arc<Publisher>, server: Arc<Server>) -> anyhow::Res
         };
         match beat {
             Ok(_) => notice.over("heartbeats are taken again"),
-            Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => return Ok(Ended::Forgotten),
+            Err(error) if error.is_unknown_session() => return Ok(Ended::Forgotten),
             // The stream says so already.
             Err(error) if error.status().is_none() => debug!("heartbeat: {error}"),
             Err(error) => notice.trouble(format!("a heartbeat was refused: {error}")),

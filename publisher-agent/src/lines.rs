@@ -23,7 +23,7 @@ use std::{
 use tokio_util::task::TaskTracker;
 
 /// Lines that wait while more comes in are sent at the latest when they are this many bytes.
-const SEND_AT: usize = 16 * 1024;
+pub const SEND_AT: usize = 16 * 1024;
 /// How long a model server may take to end its answer after `[DONE]` for its connection to be kept.
 const END_WITHIN: Duration = Duration::from_secs(1);
 

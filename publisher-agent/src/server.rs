@@ -25,6 +25,10 @@ const CALL_WITHIN: Duration = Duration::from_secs(20);
 /// How much longer than asked for a poll may take; a server takes us for gone when it has no poll for that long.
 const POLL_LATE_BY: Duration = Duration::from_secs(10);
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+/// The most bytes of a frame; a little more than a server sends, which counts them in its own way.
+pub const LARGEST_FRAME: usize = publish::MAX_FRAME + (1 << 20);
+/// The most bytes that a poll may bring: a frame, and what a server puts beside it.
+const LARGEST_POLL: usize = LARGEST_FRAME + LARGEST_ANSWER;
 
 /// One server, as one session sees it.
 #[derive(Debug)]
@@ -91,6 +95,12 @@ impl CallError {
             Self::Unreachable { .. } | Self::TooSlow { .. } => "",
         }
     }
+
+    /// Whether the server does not know the session. A 404 without a code is not the server's: something on the way
+    /// knows nothing of either.
+    pub fn is_unknown_session(&self) -> bool {
+        self.status() == Some(StatusCode::NOT_FOUND) && !self.code().is_empty()
+    }
 }
 
 impl Server {
@@ -140,7 +150,7 @@ impl Server {
         let request = self.get(&format!("_provider-tasks?waitSeconds={}", wait.as_secs()));
         let answer = self.patiently(wait + POLL_LATE_BY, self.client.send(request)).await?;
         let answer = self.accepted(answer).await?;
-        self.body(answer).await
+        self.body(answer, LARGEST_POLL).await
     }
 
     /// Sends results of a task. As slow as the caller may be, so without a time limit of its own.
@@ -177,12 +187,12 @@ impl Server {
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let answer = self.patiently(CALL_WITHIN, self.client.send(request)).await?;
         let answer = self.accepted(answer).await?;
-        let body = self.body(answer).await?;
+        let body = self.body(answer, LARGEST_ANSWER).await?;
         serde_json::from_slice(&body).map_err(|error| self.unreachable(format!("its answer makes no sense: {error}")))
     }
 
-    async fn body(&self, answer: Response<Incoming>) -> Result<Bytes, CallError> {
-        let body = within(CALL_WITHIN, read_all(answer.into_body(), LARGEST_ANSWER)).await;
+    async fn body(&self, answer: Response<Incoming>, at_most: usize) -> Result<Bytes, CallError> {
+        let body = within(CALL_WITHIN, read_all(answer.into_body(), at_most)).await;
         body.ok_or_else(|| self.too_slow())?.map_err(|error| self.unreachable(error.to_string()))
     }
 

@@ -1,7 +1,7 @@
 //! Server-sent events, as they come in: any line ending, split anywhere.
 //!
 //! Follows <https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>; `id` and
-//! `retry` are ignored. One event may not be larger than [`LARGEST_EVENT`].
+//! `retry` are ignored. One event may not be larger than [`LARGEST_EVENT`], or what is said instead.
 
 use memchr::{memchr, memchr2};
 use std::mem;
@@ -21,10 +21,10 @@ pub struct Event<'a> {
     pub data: &'a [u8],
 }
 
-/// An event was larger than [`LARGEST_EVENT`].
+/// An event was larger than this many bytes.
 #[derive(Debug, thiserror::Error)]
-#[error("an event is larger than {} MiB", LARGEST_EVENT / 1024 / 1024)]
-pub struct TooLarge;
+#[error("an event is larger than {} MiB", .0 / 1024 / 1024)]
+pub struct TooLarge(usize);
 
 /// Turns buffers into events.
 #[derive(Debug)]
@@ -47,7 +47,8 @@ impl Default for Parser {
 }
 
 impl Parser {
-    fn with_largest(largest: usize) -> Self {
+    /// One that takes events of other sizes than [`LARGEST_EVENT`].
+    pub fn with_largest(largest: usize) -> Self {
         let (line, data, name) = (Vec::new(), Vec::new(), Vec::new());
         Self { line, data, name, has_data: false, after_cr: false, begun: false, largest }
     }
@@ -82,7 +83,7 @@ impl Parser {
             input = rest;
         }
         if self.line.len() + input.len() > self.largest {
-            return Err(TooLarge);
+            return Err(TooLarge(self.largest));
         }
         self.line.extend_from_slice(input);
         Ok(())
@@ -127,7 +128,7 @@ impl Parser {
 
     fn on_data(&mut self, value: &[u8]) -> Result<(), TooLarge> {
         if self.data.len() + value.len() > self.largest {
-            return Err(TooLarge);
+            return Err(TooLarge(self.largest));
         }
         if mem::replace(&mut self.has_data, true) {
             self.data.push(b'\n');

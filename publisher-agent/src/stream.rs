@@ -5,7 +5,7 @@ use crate::{
     frame,
     notice::Notice,
     publisher::Publisher,
-    server::Server,
+    server::{CallError, LARGEST_FRAME, Server},
     sse::{Event, Parser},
 };
 use http_body_util::BodyExt;
@@ -26,10 +26,13 @@ pub async fn follow(publisher: &Publisher, server: &Arc<Server>, notice: &mut No
     };
     let mut body = match opened {
         Ok(body) => body,
+        // Something on the way holds the answer back until it is complete, which it never is.
+        Err(CallError::TooSlow { .. }) => return End::Mute,
         Err(error) => return error.into(),
     };
     let mut silence = Silence::until(Instant::now() + publisher.timing.hello);
-    let mut reader = Reader { publisher, server, parser: Parser::default(), ping: None };
+    let parser = Parser::with_largest(LARGEST_FRAME);
+    let mut reader = Reader { publisher, server, parser, ping: None };
     loop {
         tokio::select! {
             biased;

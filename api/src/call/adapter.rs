@@ -44,8 +44,11 @@ pub(super) async fn call(app: &App, llm: &Llm, path: &'static str, request: &Mod
     if request.streaming && status == 200 && content_type.starts_with("text/event-stream") {
         return Ok(Reply::Stream(stream(app, llm, response)));
     }
-    let body = whole(llm, response);
-    let body = tokio::time::timeout(app.config.args.task_timeout, body).await.map_err(|_| gateway_timeout(llm))??;
+    let body = tokio::select! {
+        body = tokio::time::timeout(app.config.args.task_timeout, whole(llm, response)) => body,
+        () = app.failing.cancelled() => return Err(stopping()),
+    };
+    let body = body.map_err(|_| gateway_timeout(llm))??;
     Ok(Reply::Whole(Whole { status, content_type: content_type.into(), body }))
 }
 

@@ -1,6 +1,6 @@
 //! A call that goes through a publisher's stream.
 
-use super::{Reply, error_event, offline, stopping};
+use super::{Reply, callable, error_event, not_found, offline, stopping};
 use crate::{
     app::App,
     error::ApiError,
@@ -17,7 +17,7 @@ use axum::{
     http::StatusCode,
 };
 use http_body::Frame as BodyFrame;
-use mcpctl_events::{name::SessionId, state::Llm};
+use mcpctl_events::{name::SessionId, state::Llm, wire::publish::MAX_FRAME};
 use std::{
     convert::Infallible,
     future::poll_fn,
@@ -49,18 +49,46 @@ impl Drop for Call {
 /// Sends the call and waits for how its answer begins.
 pub(super) async fn call(
     app: &Arc<App>,
-    llm: &Llm,
-    session: &SessionId,
+    llm: &Arc<Llm>,
     path: &'static str,
     request: &ModelRequest,
 ) -> Result<Reply, ApiError> {
-    let binding = bound(app, llm, session).await?;
-    let slot = slot(app, &binding).await?;
+    answer(send(app, llm.clone(), path, request).await?, request.streaming).await
+}
+
+/// Sends the call on the stream of the model's publisher. While it waits for a place there, the row may change, and the
+/// stream may end: nothing was sent then, and it begins again with what is now.
+async fn send(app: &Arc<App>, mut llm: Arc<Llm>, path: &'static str, request: &ModelRequest) -> Result<Call, ApiError> {
+    let patience = Instant::now() + app.config.args.first_byte_timeout;
+    while let Some(session) = callable(app, &llm)?.cloned() {
+        let binding = connected(app, &session).await.map_err(|()| offline(app, "Llm", &llm))?;
+        let slot = slot(app, &binding, patience).await?;
+        llm = app.look(|state| state.llms.get(&llm.name).cloned()).ok_or_else(|| not_found(&llm.name))?;
+        if let Some(slot) = slot
+            && callable(app, &llm)? == Some(&session)
+            && let Some(call) = push(app, &llm, binding, slot, path, request)?
+        {
+            return Ok(call);
+        }
+        if app.stopping.is_cancelled() {
+            return Err(stopping());
+        }
+    }
+    Err(offline(app, "Llm", &llm))
+}
+
+/// Puts the call on the stream; none if the stream is over.
+fn push(
+    app: &Arc<App>,
+    llm: &Llm,
+    binding: Arc<Binding>,
+    slot: OwnedSemaphorePermit,
+    path: &'static str,
+    request: &ModelRequest,
+) -> Result<Option<Call>, ApiError> {
     let task = Arc::new(Task::new(app.clock.id(), &binding, llm.name.clone(), slot));
-    app.relay.open(task.clone());
-    let call = Call { app: app.clone(), binding, task };
     let frame = Frame::infer(&Infer {
-        task: call.task.id,
+        task: task.id,
         llm: &llm.name,
         model: &llm.definition.model,
         path,
@@ -68,18 +96,18 @@ pub(super) async fn call(
         request: &request.with_model(&llm.definition.model),
         deadline: app.clock.now().plus(app.config.args.task_timeout),
     });
-    if !call.binding.push(frame) {
-        return Err(if call.binding.over.is_cancelled() { disconnected() } else { stalled(llm) });
+    if frame.event().len() > MAX_FRAME {
+        let message = format!("a call to a publisher is at most {MAX_FRAME} bytes long");
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", message));
     }
-    answer(call, request.streaming).await
-}
-
-/// The publisher's stream.
-async fn bound(app: &App, llm: &Llm, session: &SessionId) -> Result<Arc<Binding>, ApiError> {
-    if let Ok(binding) = connected(app, session).await {
-        return Ok(binding);
+    app.relay.open(task.clone());
+    let call = Call { app: app.clone(), binding, task };
+    if call.binding.push(frame) {
+        return Ok(Some(call));
     }
-    Err(offline(app, "Llm", llm))
+    // It was not sent, so there is nothing to cancel.
+    app.relay.finish(&call.task, Finish::Dropped);
+    if call.binding.over.is_cancelled() { Ok(None) } else { Err(stalled(llm)) }
 }
 
 /// The stream that is bound to a session; waits a little for a publisher that is reconnecting.
@@ -96,10 +124,11 @@ pub async fn connected(app: &App, session: &SessionId) -> Result<Arc<Binding>, (
     }
 }
 
-/// One of the session's places for open calls; waits for one, unless too many wait already.
-async fn slot(app: &App, binding: &Binding) -> Result<OwnedSemaphorePermit, ApiError> {
+/// One of the session's places for open calls; waits for one, unless too many wait already. None if the stream ends
+/// meanwhile.
+async fn slot(app: &App, binding: &Binding, until: Instant) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
     if let Ok(slot) = binding.slots.clone().try_acquire_owned() {
-        return Ok(slot);
+        return Ok(Some(slot));
     }
     let Ok(_place) = binding.queue.try_acquire() else {
         let message = format!(
@@ -109,9 +138,9 @@ async fn slot(app: &App, binding: &Binding) -> Result<OwnedSemaphorePermit, ApiE
         return Err(ApiError { retry_after: Some(1), ..ApiError::new(StatusCode::TOO_MANY_REQUESTS, "BUSY", message) });
     };
     tokio::select! {
-        slot = binding.slots.clone().acquire_owned() => slot.map_err(|_| disconnected()),
-        () = binding.over.cancelled() => Err(disconnected()),
-        () = tokio::time::sleep(app.config.args.first_byte_timeout) => {
+        slot = binding.slots.clone().acquire_owned() => Ok(slot.ok()),
+        () = binding.over.cancelled() => Ok(None),
+        () = sleep_until(until) => {
             Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "QUEUE_TIMEOUT", "the publisher was busy for too long"))
         }
     }

@@ -27,8 +27,8 @@ struct Completion {
 
 #[derive(Deserialize)]
 struct Choice {
-    #[serde(alias = "delta")]
     message: Option<Message>,
+    delta: Option<Message>,
     finish_reason: Option<String>,
 }
 
@@ -88,7 +88,7 @@ pub(super) fn read(whole: &Whole) -> Result<Answer, ApiError> {
         let said = error_message(&String::from_utf8_lossy(&whole.body));
         return Err(bad_answer(said.unwrap_or_else(|| "the model server's answer has no `choices`".to_owned())));
     };
-    let mut message = choice.message.unwrap_or_default();
+    let mut message = choice.message.or(choice.delta).unwrap_or_default();
     answer.reasoning = message.reasoning().unwrap_or_default();
     answer.content = message.content.unwrap_or_default();
     answer.tool_calls = message.tool_calls.map(|calls| Json::new(&calls));
@@ -102,7 +102,7 @@ pub(super) fn take(answer: &mut Answer, data: &str) -> Result<Piece, ApiError> {
         .map_err(|error| bad_answer(format!("the model server sent a chunk that cannot be read: {error}")))?;
     let mut piece = Piece::default();
     if let Some(choice) = completion.choices.into_iter().next() {
-        let mut delta = choice.message.unwrap_or_default();
+        let mut delta = choice.delta.or(choice.message).unwrap_or_default();
         piece.reasoning = delta.reasoning();
         piece.content = delta.content.filter(|text| !text.is_empty());
         answer.finish_reason = choice.finish_reason.or_else(|| answer.finish_reason.take());
@@ -131,7 +131,7 @@ fn code_of(data: &str) -> &'static str {
 /// The message of `{"error": "…"}` or `{"error": {"message": "…"}}`.
 fn error_message(text: &str) -> Option<String> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
-    let error = value.get("error")?;
+    let error = value.get("error").filter(|error| !error.is_null())?;
     let message = error.as_str().or_else(|| error.get("message")?.as_str());
     Some(message.map_or_else(|| error.to_string(), str::to_owned))
 }
@@ -166,6 +166,14 @@ mod tests {
             [r#"{"error":{"message":"out of memory"}}"#, r#"{"choices":[]}"#, "{}"].map(|body| read(body).message);
         assert_eq!(said[0], "out of memory");
         assert!(said[1..].iter().all(|message| message.contains("has no `choices`")), "{said:?}");
+    }
+
+    #[test]
+    fn what_some_servers_add_is_no_failure() {
+        let mut answer = Answer::default();
+        assert_eq!(take(&mut answer, r#"{"choices":[],"error":null}"#), Ok(Piece::default()));
+        let both = r#"{"choices":[{"message":{"content":"all"},"delta":{"content":"a"}}]}"#;
+        assert_eq!(take(&mut answer, both).unwrap().content.as_deref(), Some("a"));
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub(super) fn build(agent: &AgentDefinition, turn: &Turn, history: &[Message]) -
         body.extend_from_slice(value.get().as_bytes());
     }
     body.extend_from_slice(if turn.stream { b",\"stream\":true}" } else { b"}" });
-    ModelRequest::parse(body.into())
+    ModelRequest::read(body.into())
 }
 
 fn system_block(agent: &AgentDefinition, turn: &Turn) -> String {

@@ -14,6 +14,8 @@ use uuid::Uuid;
 
 /// Bytes of calls that may wait for a stream that does not take them.
 const OUTBOX_BYTES: usize = 64 << 20;
+/// Bytes after which the answer of a poll takes no further frame.
+const POLL_BYTES: usize = 8 << 20;
 
 /// What a publisher said it can do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -173,15 +175,23 @@ impl Binding {
         Poll::Pending
     }
 
-    /// All waiting frames for a long-poll; waits for the first one or the end.
+    /// What waits for a long-poll, unless it is too much for one answer; waits for the first frame or the end.
     pub fn poll_frames(&self, context: &Context<'_>) -> Poll<Vec<Frame>> {
         let mut outbox = self.outbox();
         if outbox.frames.is_empty() && outbox.end.is_none() {
             outbox.waker = Some(context.waker().clone());
             return Poll::Pending;
         }
-        outbox.bytes = 0;
-        Poll::Ready(outbox.frames.drain(..).collect())
+        let mut taken = 0;
+        let mut frames = Vec::new();
+        while taken < POLL_BYTES
+            && let Some(frame) = outbox.frames.pop_front()
+        {
+            taken += frame.event().len();
+            frames.push(frame);
+        }
+        outbox.bytes = outbox.bytes.saturating_sub(taken);
+        Poll::Ready(frames)
     }
 }
 
@@ -222,8 +232,21 @@ mod tests {
         assert!(!binding.push(call(2, 1)), "full");
         assert!(binding.push(Frame::ack(Uuid::from_u128(9))));
         binding.cancel(Uuid::from_u128(9));
-        assert_eq!(waiting(&binding).len(), 3);
+        assert_eq!([waiting(&binding).len(), waiting(&binding).len()], [1, 2]);
         assert!(binding.push(call(2, 1)), "room again");
+    }
+
+    #[test]
+    fn the_answer_of_a_poll_has_a_size() {
+        let binding = binding();
+        for task in 0..4 {
+            assert!(binding.push(call(task, POLL_BYTES * 2 / 3)));
+        }
+        assert_eq!(waiting(&binding).len(), 2);
+        assert_eq!(waiting(&binding).len(), 2);
+        assert!(binding.push(call(9, POLL_BYTES * 2)));
+        assert_eq!(waiting(&binding).len(), 1, "one that is larger comes alone");
+        assert_eq!(binding.outbox().bytes, 0);
     }
 
     #[test]

@@ -1,16 +1,17 @@
-//! How many polls of a session are open, and since when there is none.
+//! Whether a session is polled, and since when it is not.
 
 use std::time::Duration;
 use tokio::{sync::watch, time::timeout};
 
-/// Open polls of one session.
-#[derive(Debug)]
-pub struct Polls(watch::Sender<usize>);
+/// The polls of one session.
+#[derive(Debug, Default)]
+pub struct Polls(watch::Sender<Count>);
 
-impl Default for Polls {
-    fn default() -> Self {
-        Self(watch::Sender::new(0))
-    }
+#[derive(Debug, Default, Clone, Copy)]
+struct Count {
+    open: usize,
+    /// All that ever were: one that is answered at once comes and goes between two looks.
+    ever: u64,
 }
 
 /// A poll that is open until this is dropped.
@@ -19,18 +20,16 @@ pub struct OpenPoll<'a>(&'a Polls);
 impl Polls {
     /// Counts a poll.
     pub fn enter(&self) -> OpenPoll<'_> {
-        self.0.send_modify(|open| *open += 1);
+        self.0.send_modify(|count| *count = Count { open: count.open + 1, ever: count.ever + 1 });
         OpenPoll(self)
     }
 
     /// Returns once no poll was open for `silence`.
     pub async fn silent_for(&self, silence: Duration) {
-        let mut open = self.0.subscribe();
+        let mut count = self.0.subscribe();
         loop {
-            if open.wait_for(|open| *open == 0).await.is_err() {
-                return;
-            }
-            if timeout(silence, open.wait_for(|open| *open > 0)).await.is_err() {
+            let Ok(ever) = count.wait_for(|count| count.open == 0).await.map(|count| count.ever) else { return };
+            if timeout(silence, count.wait_for(|count| count.ever != ever)).await.is_err() {
                 return;
             }
         }
@@ -39,7 +38,7 @@ impl Polls {
 
 impl Drop for OpenPoll<'_> {
     fn drop(&mut self) {
-        self.0.0.send_modify(|open| *open -= 1);
+        self.0.0.send_modify(|count| count.open -= 1);
     }
 }
 
@@ -55,5 +54,21 @@ mod tests {
         assert!(timeout(Duration::from_mins(1), polls.silent_for(silence)).await.is_err());
         drop(open);
         assert!(timeout(Duration::from_secs(11), polls.silent_for(silence)).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn polls_that_are_answered_at_once_are_no_silence() {
+        let (polls, silence) = (Polls::default(), Duration::from_secs(10));
+        let polling = async {
+            for _ in 0..60 {
+                drop(polls.enter());
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = polls.silent_for(silence) => panic!("it was polled every second"),
+            () = polling => {}
+        }
     }
 }

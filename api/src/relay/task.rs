@@ -10,6 +10,7 @@ use super::{
 use bytes::{Bytes, BytesMut};
 use mcpctl_events::name::{Name, SessionId};
 use std::{
+    mem,
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
@@ -18,6 +19,8 @@ use uuid::Uuid;
 
 /// Bytes that may wait for a slow caller before its publisher is held back.
 const BUFFER: usize = 256 << 10;
+/// Most of it that is handed over at once: how far a slow caller is shows by that.
+const PIECE: usize = 64 << 10;
 
 /// A call under way.
 #[derive(Debug)]
@@ -44,7 +47,10 @@ struct State {
     buffer: BytesMut,
     end: Option<Ended>,
     caller: Option<Waker>,
+    /// The upload that waits for room.
     publisher: Option<Waker>,
+    /// The uploads that wait for more of their body: one whose publisher vanished stays while another takes its place.
+    uploads: Vec<Waker>,
 }
 
 /// How an answer ended.
@@ -104,18 +110,17 @@ impl Task {
 
     /// Takes an object from the publisher.
     pub fn push(&self, object: Object) -> Pushed {
-        let (pushed, waker) = {
+        let (pushed, waker, uploads) = {
             let mut state = self.state();
             if state.end.is_some() || state.whole.is_some() {
                 return Pushed::Over;
             }
             state.heard = true;
             let pushed = state.take(object);
-            (pushed, state.caller.take())
+            let uploads = if pushed == Pushed::Open { Vec::new() } else { mem::take(&mut state.uploads) };
+            (pushed, state.caller.take(), uploads)
         };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker.into_iter().chain(uploads).for_each(Waker::wake);
         pushed
     }
 
@@ -126,6 +131,23 @@ impl Task {
             return Poll::Ready(());
         }
         state.publisher = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Bytes that wait for the caller.
+    pub fn waiting(&self) -> usize {
+        self.state().buffer.len()
+    }
+
+    /// Ready once nothing is wanted of an upload any more.
+    pub fn poll_over(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if state.end.is_some() || state.whole.is_some() {
+            return Poll::Ready(());
+        }
+        if !state.uploads.iter().any(|upload| upload.will_wake(context.waker())) {
+            state.uploads.push(context.waker().clone());
+        }
         Poll::Pending
     }
 
@@ -153,9 +175,10 @@ impl Task {
         let wakers = {
             let mut state = self.state();
             state.end.get_or_insert(ended);
-            [state.caller.take(), state.publisher.take()]
+            let uploads = mem::take(&mut state.uploads);
+            [state.caller.take(), state.publisher.take()].into_iter().flatten().chain(uploads)
         };
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        wakers.for_each(Waker::wake);
     }
 
     /// What the caller gets next. `accepted` says whether it knows already that the task was taken.
@@ -198,7 +221,8 @@ impl State {
 
     fn next(&mut self, accepted: bool) -> Option<Part> {
         if !self.buffer.is_empty() {
-            return Some(Part::Stream(self.buffer.split().freeze()));
+            let piece = self.buffer.len().min(PIECE);
+            return Some(Part::Stream(self.buffer.split_to(piece).freeze()));
         }
         if let Some(whole) = self.whole.take() {
             self.end = Some(Ended::Complete);

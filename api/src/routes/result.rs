@@ -9,7 +9,7 @@ use crate::{
     relay::{
         Finish, Known,
         binding::Binding,
-        frame::Frame,
+        frame,
         object::{self, Object},
         task::{Pushed, Task},
         upload::Lines,
@@ -21,9 +21,10 @@ use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
 };
-use http_body_util::BodyExt;
+use http_body::{Body as _, Frame};
 use mcpctl_events::{name::SessionId, wire::NDJSON};
-use std::{future::poll_fn, sync::Arc};
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 /// Takes a result.
@@ -95,7 +96,7 @@ impl Upload {
     /// Hands lines on as they come. The task fails if the body breaks off, or holds what is no result.
     async fn stream(&self, mut body: Body) -> Result<(), ApiError> {
         let (mut lines, mut acked) = (Lines::new(self.app.config.args.max_body), false);
-        while let Some(frame) = body.frame().await {
+        while let Some(frame) = self.next(&mut body).await? {
             let frame = frame.map_err(|error| self.lost(&error))?;
             let Ok(bytes) = frame.into_data() else { continue };
             let mut outcome = Ok(true);
@@ -114,6 +115,15 @@ impl Upload {
             self.room().await?;
         }
         lines.finish().map_or(Ok(true), |line| self.line(&line)).map(drop)
+    }
+
+    /// The next piece of the body; not longer than anybody wants it, for a publisher that vanished never sends one.
+    async fn next(&self, body: &mut Body) -> Result<Option<Result<Frame<Bytes>, axum::Error>>, ApiError> {
+        poll_fn(|context| match Pin::new(&mut *body).poll_frame(context) {
+            Poll::Ready(frame) => Poll::Ready(Ok(frame)),
+            Poll::Pending => self.task.poll_over(context).map(|()| Err(self.over())),
+        })
+        .await
     }
 
     /// True while more may follow.
@@ -143,8 +153,12 @@ impl Upload {
 
     /// Waits while the caller is slow; gives the call up when it does not read at all.
     async fn room(&self) -> Result<(), ApiError> {
-        let room = poll_fn(|context| self.task.poll_room(context));
-        if tokio::time::timeout(self.app.config.args.idle_timeout, room).await.is_err() {
+        let (idle_timeout, mut waiting) = (self.app.config.args.idle_timeout, usize::MAX);
+        while timeout(idle_timeout, poll_fn(|context| self.task.poll_room(context))).await.is_err() {
+            let before = std::mem::replace(&mut waiting, self.task.waiting());
+            if waiting < before {
+                continue;
+            }
             if self.app.relay.finish(&self.task, Finish::Dropped) {
                 self.task.fail("the caller did not read its answer".to_owned());
                 if let Some(binding) = self.app.relay.bound(&self.task.session) {
@@ -175,7 +189,7 @@ impl Upload {
     fn ack(&self) {
         let bound: Option<Arc<Binding>> = self.app.relay.bound(&self.task.session);
         if let Some(binding) = bound.filter(|binding| binding.features.ack) {
-            binding.push(Frame::ack(self.task.id));
+            binding.push(frame::Frame::ack(self.task.id));
         }
     }
 }

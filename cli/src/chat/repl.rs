@@ -3,6 +3,7 @@
 use super::Partner;
 use super::options::value;
 use super::render::Renderer;
+use crate::exit::Stuck;
 use crate::home;
 use crate::output::{Screen, clean};
 use rustyline::error::ReadlineError;
@@ -42,7 +43,9 @@ pub async fn run(screen: Screen, partner: Partner, stream: bool) -> anyhow::Resu
 /// Every line is a message; the first failure ends it.
 async fn from_pipe(screen: Screen, mut partner: Partner, stream: bool) -> anyhow::Result<()> {
     for line in std::io::stdin().lock().lines() {
-        let line = line?;
+        let line = line.map_err(|error| {
+            Stuck::new(format!("cannot read a message from stdin: {error}"), "send UTF-8 text, a message a line")
+        })?;
         if !line.trim().is_empty() {
             partner.say(&line, stream, Renderer::stdio(screen)).await?;
         }
@@ -60,7 +63,15 @@ async fn at_terminal(screen: Screen, mut partner: Partner, stream: bool) -> anyh
     screen.note("/help lists the commands, Ctrl-D leaves");
     let prompt = format!("{}> ", clean::line(partner.name()));
     loop {
-        let line = match editor.readline(&prompt) {
+        // On a thread of its own, so that a reply that was cancelled is also cancelled at the server.
+        let asked = prompt.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let line = editor.readline(&asked);
+            (editor, line)
+        });
+        let (back, line) = read.await?;
+        editor = back;
+        let line = match line {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => {
                 screen.note("Ctrl-D leaves");

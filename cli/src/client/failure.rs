@@ -101,13 +101,14 @@ pub async fn refused(response: Response, route: &Route) -> Failure {
     let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let retry_after = header(header::RETRY_AFTER);
     let location = header(header::LOCATION);
+    let is_page = header(header::CONTENT_TYPE).is_some_and(|content| content.starts_with("text/html"));
     let text = response.text().await.unwrap_or_default();
     let body = match location.filter(|_| status.is_redirection()) {
         Some(to) => plain(format!("the server sends requests on to {to}")),
         None => body(status, &text),
     };
-    // What the registry says of itself has a code.
-    let by_model = route.is_infer() && body.code.is_empty();
+    // What the registry says of itself has a code; a page for people comes from something on the way.
+    let by_model = route.is_infer() && body.code.is_empty() && !is_page;
     let body = if by_model { said_by_model(status, &body) } else { body };
     Failure::Refused(Box::new(Refusal { status, body, subject: route.subject(), retry_after, by_model }))
 }

@@ -19,14 +19,14 @@ impl Kept {
         &self.0
     }
 
-    /// The token to use: the one `given`, else the one that the server `knows`, else what was kept or is in the
-    /// credentials. What the server knows is kept from now on.
-    pub fn settle(&self, given: Option<&str>, knows: Option<&str>) -> anyhow::Result<String> {
+    /// The token to use: the one that the server `knows`, else the one of the flag, else what was kept; only then what
+    /// the `variable` or the credentials say, which may be another server's. What the server knows is kept from now on.
+    pub fn settle(&self, flag: Option<&str>, knows: Option<&str>, variable: Option<&str>) -> anyhow::Result<String> {
         if let Some(token) = knows {
             self.keep(token)?;
         }
         let kept = || std::fs::read_to_string(&self.0).ok().map(|token| token.trim().to_owned());
-        let token = given.or(knows).map(str::to_owned).or_else(kept);
+        let token = knows.or(flag).map(str::to_owned).or_else(kept).or(variable.map(str::to_owned));
         if let Some(token) = token.or(Credentials::read()?.token).filter(|token| !token.is_empty()) {
             return Ok(token);
         }
@@ -59,10 +59,11 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("mcpctl-kept-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let kept = Kept::beside(&folder);
-        assert_eq!(kept.settle(None, Some("known")).unwrap(), "known");
-        assert_eq!(kept.settle(None, None).unwrap(), "known");
-        assert_eq!(kept.settle(Some("given"), None).unwrap(), "given");
-        assert_eq!(kept.settle(None, None).unwrap(), "known", "who gives one may be wrong");
+        assert_eq!(kept.settle(None, None, Some("variable")).unwrap(), "variable", "nothing is known yet");
+        assert_eq!(kept.settle(Some("flag"), Some("known"), Some("variable")).unwrap(), "known");
+        assert_eq!(kept.settle(None, None, Some("variable")).unwrap(), "known", "the variable may be another server's");
+        assert_eq!(kept.settle(Some("flag"), None, Some("variable")).unwrap(), "flag");
+        assert_eq!(kept.settle(None, None, None).unwrap(), "known", "who gives one may be wrong");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -30,7 +30,8 @@ pub async fn run(shell: &Shell, config: Config, probe: bool) -> anyhow::Result<(
     let plan = plan::make(shell.screen, probe, Some(listen.port())).await?;
     let server = Server::start(config).await.map_err(|e| explained(&e, &listen.to_string()))?;
     let url = server.url().to_owned();
-    let token = if open { "none".to_owned() } else { kept.settle(shell.token(), server.admin_token())? };
+    let token =
+        if open { "none".to_owned() } else { kept.settle(shell.token_flag(), server.admin_token(), shell.token())? };
     let client = Client::new(Target { server: credentials::parse_server(&url)?, token: token.clone() })?;
 
     let (stop_server, stop_publisher) = (CancellationToken::new(), CancellationToken::new());

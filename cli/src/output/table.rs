@@ -99,7 +99,7 @@ impl Table {
 fn line(cells: impl Iterator<Item = (String, usize, Option<&'static str>)>) -> String {
     let mut line = String::new();
     for (shown, width, code) in cells {
-        let padding = " ".repeat(width - shown.width() + 2);
+        let padding = " ".repeat(width.saturating_sub(shown.width()) + 2);
         line += &code.map_or_else(|| shown.clone(), |code| format!("\u{1b}[{code}m{shown}\u{1b}[0m"));
         line += &padding;
     }
@@ -117,7 +117,9 @@ pub fn cut(text: &str, width: usize) -> String {
         used += c.width().unwrap_or(0);
         used <= width
     };
-    let kept: String = text.chars().take_while(fits).collect();
+    let mut kept: String = text.chars().take_while(fits).collect();
+    // What stands together may be wider than its characters: a sign that is shown as an emoji, for one.
+    while kept.width() + 1 > width && kept.pop().is_some() {}
     kept.trim_end().to_owned() + "…"
 }
 
@@ -146,9 +148,14 @@ mod tests {
         assert_eq!(cut("東京都庁", 8), "東京都庁");
         assert_eq!(cut("東京都庁舎", 8), "東京都…");
         assert_eq!(cut("e\u{301}e\u{301}e\u{301}", 3), "e\u{301}e\u{301}e\u{301}");
-        for width in 1..12 {
-            assert!(cut("a東b京c都d", width).width() <= width);
+        for text in ["a東b京c都d", &"❤️".repeat(26), "⚠️1️⃣⚙️x👩‍👩‍👧‍👦y"] {
+            for width in 1..52 {
+                assert!(cut(text, width).width() <= width, "{text} in {width}");
+            }
         }
+        let mut table = Table::new(&[("A", Width::Exact(50)), ("B", Width::Natural)]);
+        table.row([&*"❤️".repeat(26), "b"]);
+        assert!(table.render(false, false).contains('…'));
     }
 
     #[test]

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
+/// Most bytes of one frame to a publisher. A call that would be longer is refused: its publisher has to hold it whole.
+pub const MAX_FRAME: usize = 64 << 20;
+
 /// Body of `POST /api/v1/llms/_provider-register`: the session's full declaration.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
