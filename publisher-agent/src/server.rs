@@ -135,10 +135,10 @@ impl Server {
     /// Opens the stream of tasks.
     ///
     /// # Errors
-    /// When there is no answer, or it is no.
-    pub async fn open_stream(&self) -> Result<Incoming, CallError> {
+    /// When there is no answer in that time, or it is no.
+    pub async fn open_stream(&self, within: Duration) -> Result<Incoming, CallError> {
         let request = self.get("_provider-stream");
-        let answer = self.patiently(CALL_WITHIN, self.client.send(request)).await?;
+        let answer = self.patiently(within, self.client.send(request)).await?;
         self.accepted(answer).await.map(Response::into_body)
     }
 

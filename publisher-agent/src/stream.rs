@@ -21,7 +21,7 @@ const MISSED_PINGS: f64 = 3.0;
 pub async fn follow(publisher: &Publisher, server: &Arc<Server>, notice: &mut Notice) -> End {
     let mut woke = publisher.woke();
     let opened = tokio::select! {
-        opened = server.open_stream() => opened,
+        opened = server.open_stream(2 * publisher.timing.hello) => opened,
         _ = woke.changed() => return End::Slept,
     };
     let mut body = match opened {

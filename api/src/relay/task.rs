@@ -19,8 +19,6 @@ use uuid::Uuid;
 
 /// Bytes that may wait for a slow caller before its publisher is held back.
 const BUFFER: usize = 256 << 10;
-/// Most of it that is handed over at once: how far a slow caller is shows by that.
-const PIECE: usize = 64 << 10;
 
 /// A call under way.
 #[derive(Debug)]
@@ -124,7 +122,7 @@ impl Task {
         pushed
     }
 
-    /// Ready once the caller has room for more.
+    /// Ready once the caller has room for more. One that takes nothing at all loses its connection, and with it the call.
     pub fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
         let mut state = self.state();
         if state.buffer.len() < BUFFER || state.end.is_some() {
@@ -132,11 +130,6 @@ impl Task {
         }
         state.publisher = Some(context.waker().clone());
         Poll::Pending
-    }
-
-    /// Bytes that wait for the caller.
-    pub fn waiting(&self) -> usize {
-        self.state().buffer.len()
     }
 
     /// Ready once nothing is wanted of an upload any more.
@@ -221,8 +214,7 @@ impl State {
 
     fn next(&mut self, accepted: bool) -> Option<Part> {
         if !self.buffer.is_empty() {
-            let piece = self.buffer.len().min(PIECE);
-            return Some(Part::Stream(self.buffer.split_to(piece).freeze()));
+            return Some(Part::Stream(self.buffer.split().freeze()));
         }
         if let Some(whole) = self.whole.take() {
             self.end = Some(Ended::Complete);

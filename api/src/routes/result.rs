@@ -24,7 +24,6 @@ use axum::{
 use http_body::{Body as _, Frame};
 use mcpctl_events::{name::SessionId, wire::NDJSON};
 use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
-use tokio::time::timeout;
 use uuid::Uuid;
 
 /// Takes a result.
@@ -89,7 +88,7 @@ struct Upload {
 impl Upload {
     async fn single(&self, body: &Bytes) -> Result<(), ApiError> {
         let object = object::parse(body).map_err(|reason| ApiError::invalid("", reason))?;
-        self.room().await?;
+        self.room().await;
         self.push(object).map(drop)
     }
 
@@ -112,7 +111,7 @@ impl Upload {
                 acked = true;
                 self.ack();
             }
-            self.room().await?;
+            self.room().await;
         }
         lines.finish().map_or(Ok(true), |line| self.line(&line)).map(drop)
     }
@@ -151,23 +150,9 @@ impl Upload {
         }
     }
 
-    /// Waits while the caller is slow; gives the call up when it does not read at all.
-    async fn room(&self) -> Result<(), ApiError> {
-        let (idle_timeout, mut waiting) = (self.app.config.args.idle_timeout, usize::MAX);
-        while timeout(idle_timeout, poll_fn(|context| self.task.poll_room(context))).await.is_err() {
-            let before = std::mem::replace(&mut waiting, self.task.waiting());
-            if waiting < before {
-                continue;
-            }
-            if self.app.relay.finish(&self.task, Finish::Dropped) {
-                self.task.fail("the caller did not read its answer".to_owned());
-                if let Some(binding) = self.app.relay.bound(&self.task.session) {
-                    binding.cancel(self.task.id);
-                }
-            }
-            return Err(over(self.task.id, Finish::Dropped));
-        }
-        Ok(())
+    /// Waits while the caller is slow.
+    async fn room(&self) {
+        poll_fn(|context| self.task.poll_room(context)).await;
     }
 
     /// The connection of the upload is gone: most often the publisher is.

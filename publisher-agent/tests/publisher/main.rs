@@ -294,6 +294,18 @@ async fn registers_again_when_the_server_forgot() {
 }
 
 #[tokio::test]
+async fn a_404_on_the_way_is_not_the_servers() {
+    let (registry, model) = (Registry::start().await, Model::start(Reply::Never).await);
+    let running = connected(&registry, provider(&model)).await;
+    registry.seen().lost_heartbeats = [StatusCode::NOT_FOUND, StatusCode::BAD_GATEWAY].into();
+    let before = registry.seen().heartbeats;
+    eventually("heartbeats go on", || (registry.seen().heartbeats > before + 3).then_some(())).await;
+    assert_eq!(registry.seen().registers.len(), 1);
+    assert_eq!(registry.seen().streams.len(), 1);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_model_that_the_server_does_not_have_is_left_out_until_it_does() {
     let (registry, model) = (Registry::start().await, Model::start(Reply::Never).await);
     model.lists(&["other"]);

@@ -1,7 +1,11 @@
 //! Tasks by long-poll.
 
 use crate::{
-    Running, complete, connected, data, eventually, model::*, numbered, provider, registry::Registry, settings, start,
+    Running, complete, connected, data, eventually,
+    model::*,
+    numbered, provider,
+    registry::{Lost, Registry},
+    settings, start,
 };
 use axum::http::StatusCode;
 use mcplocal::{Settings, Transport};
@@ -60,10 +64,12 @@ async fn a_server_that_stops_is_no_rival_to_a_poll() {
 
 #[tokio::test]
 async fn polls_when_streams_bring_nothing() {
-    let (registry, model) = (Registry::start().await, Model::start(Reply::Never).await);
-    registry.seen().mute = true;
-    let running = connected(&registry, provider(&model)).await;
-    eventually("a poll", || (!registry.seen().polls.is_empty()).then_some(())).await;
-    assert_eq!(registry.seen().streams.len(), 2);
-    running.stop().await;
+    for lost in [Lost::Events, Lost::Head] {
+        let (registry, model) = (Registry::start().await, Model::start(Reply::Never).await);
+        registry.seen().lost = Some(lost);
+        let running = connected(&registry, provider(&model)).await;
+        eventually("a poll", || (!registry.seen().polls.is_empty()).then_some(())).await;
+        assert_eq!(registry.seen().streams.len(), 2, "{lost:?}");
+        running.stop().await;
+    }
 }

@@ -32,8 +32,10 @@ pub struct Seen {
     pub uploads: Vec<Upload>,
     /// The next heartbeat is answered 404.
     pub forget: bool,
-    /// Streams say nothing at all.
-    pub mute: bool,
+    /// What of a stream never arrives.
+    pub lost: Option<Lost>,
+    /// How the next heartbeats are refused by something on the way.
+    pub lost_heartbeats: VecDeque<StatusCode>,
     /// Like a proxy that holds uploads back until they are complete.
     pub buffers: bool,
     /// Like a proxy that takes no larger uploads.
@@ -73,6 +75,15 @@ impl Seen {
     pub fn out_is_closed(&self) -> bool {
         self.out.as_ref().is_some_and(mpsc::Sender::is_closed)
     }
+}
+
+/// What something on the way keeps of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// Its events: it says nothing.
+    Events,
+    /// All of it until it is complete, also its head.
+    Head,
 }
 
 #[derive(Clone, Default)]
@@ -150,6 +161,9 @@ async fn register(State(registry): State<Registry>, Json(body): Json<Value>) -> 
 async fn heartbeat(State(registry): State<Registry>) -> Response {
     let mut seen = registry.seen();
     seen.heartbeats += 1;
+    if let Some(status) = seen.lost_heartbeats.pop_front() {
+        return (status, "<h1>default backend</h1>").into_response();
+    }
     if std::mem::take(&mut seen.forget) {
         let body = json!({"error": "unknown session", "code": "SESSION_NOT_FOUND"});
         return (StatusCode::NOT_FOUND, Json(body)).into_response();
@@ -162,12 +176,15 @@ async fn open(State(registry): State<Registry>, headers: HeaderMap) -> Response 
     {
         let mut seen = registry.seen();
         seen.streams.push(headers);
-        if !seen.mute {
+        if seen.lost.is_none() {
             let epoch = seen.streams.len();
             let hello = json!({"providerSessionId": "s", "epoch": epoch, "pingSeconds": seen.ping.unwrap_or(20.0)});
             out.try_send(format!("event: hello\ndata: {hello}\n\n")).expect("room");
         }
         seen.out = Some(out);
+    }
+    if registry.seen().lost == Some(Lost::Head) {
+        std::future::pending::<()>().await;
     }
     let body = stream::unfold(frames, |mut frames| async {
         frames.recv().await.map(|text| (Ok::<_, Infallible>(text), frames))

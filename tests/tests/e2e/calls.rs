@@ -10,6 +10,8 @@ mod flow;
 mod offline;
 #[path = "calls/public.rs"]
 mod public;
+#[path = "calls/queue.rs"]
+mod queue;
 #[path = "calls/unread.rs"]
 mod unread;
 

@@ -62,7 +62,7 @@ async fn an_array_is_no_request() {
 #[tokio::test]
 async fn an_answer_comes_back_byte_for_byte() {
     let mut setting = Setting::new(&[]).await;
-    for status in [200, 418] {
+    for status in [200, 400, 418] {
         let (call, frame) = setting.call(samples::ask(false).to_string()).await;
         let upload = setting.publisher.upload(&task_id(&frame));
         upload.send_text(format!("{{\"status\":{status},\"body\":{ODD}}}\n")).await;
@@ -71,6 +71,11 @@ async fn an_answer_comes_back_byte_for_byte() {
         assert_eq!(answer.text, ODD);
         assert_eq!(answer.header("content-type"), "application/json");
     }
+    let (call, frame) = setting.call(samples::ask(false).to_string()).await;
+    let text = json!({"status": 400, "text": "the prompt is too long"});
+    let _ = setting.publisher.result(&task_id(&frame), &text).await.expect(202);
+    let answer = call.await.expect("no panic").expect(400);
+    assert_eq!((&*answer.text, answer.header("content-type")), ("the prompt is too long", "text/plain; charset=utf-8"));
 }
 
 #[tokio::test]

@@ -51,6 +51,18 @@ async fn a_failed_turn_stays_and_the_thread_goes_on_without_it() {
 }
 
 #[tokio::test]
+async fn what_no_database_holds_does_not_end_a_thread() {
+    let mut setting = Setting::new(&[]).await;
+    let (_, chat) = setting.turn(json!({"message": "first"}), &[samples::completion("a\0b")]).await;
+    let thread = chat.expect(200).json()["threadId"].clone();
+    assert_eq!(setting.messages(&thread).await[1], said("assistant", "a\u{fffd}b", "complete"));
+    let again = json!({"message": "second", "threadId": thread});
+    let (request, chat) = setting.turn(again, &[samples::completion("fine")]).await;
+    let _ = chat.expect(200);
+    assert!(request["messages"].to_string().contains("a\u{fffd}b"), "{request}");
+}
+
+#[tokio::test]
 async fn a_stream_that_fails_ends_with_an_error_event_and_so_does_its_turn() {
     let mut setting = Setting::new(&[]).await;
     let results = [samples::chunk(&samples::words("half ")), json!({"error": "boom"})];
@@ -126,6 +138,9 @@ async fn who_cannot_be_chatted_with_is_named() {
     })
     .await;
     client.post("/agents/agent/chat", &hi).await.refused(503, "OFFLINE", "'agent' is offline since");
+    let _ = client.post("/agents", &json!({"name": "reviewer", "llm": "llm"})).await.expect(201);
+    client.post("/agents/reviewer/chat", &hi).await.refused(503, "OFFLINE", "Llm 'llm' is offline since");
+    assert_eq!(client.get("/agents/reviewer/threads").await.json(), json!([]));
     assert_eq!(client.get("/agents/agent/threads").await.json(), json!([]), "no turn begins that nobody can answer");
 }
 

@@ -50,6 +50,29 @@ async fn odd_answers_come_back_as_the_model_server_gave_them() {
     assert!(events[1].contains(r#""code":"PUBLISHER_ERROR""#), "{events:?}");
 }
 
+/// As large as a body may be.
+const LARGEST: usize = 16 << 20;
+
+#[tokio::test]
+async fn the_largest_requests_arrive_and_disturb_nobody() {
+    for flags in [&[][..], &["--transport", "long-poll"][..]] {
+        let setting = Setting::new(says("read"), flags).await;
+        let ask = |bytes: usize| {
+            let empty = json!({"messages": [{"role": "user", "content": ""}]}).to_string();
+            let content = "x".repeat(bytes - empty.len());
+            setting.client.post_text("/llms/llm/infer", empty.replace(r#""""#, &format!("\"{content}\"")))
+        };
+        let answers = tokio::join!(ask(LARGEST), ask(LARGEST - 50), ask(LARGEST / 2), ask(200));
+        for answer in [answers.0, answers.1, answers.2, answers.3] {
+            let _ = answer.expect(200);
+        }
+        ask(LARGEST + 1).await.refused(413, "BODY_TOO_LARGE", "--max-body");
+        let calls: Vec<_> = setting.model.calls().iter().map(|call| call.body.len()).collect();
+        assert_eq!(calls.iter().filter(|bytes| **bytes >= LARGEST / 2).count(), 3, "{flags:?}: {calls:?}");
+        assert!(!setting.mcplocal.process.log().contains("lost"), "{}", setting.mcplocal.process.log());
+    }
+}
+
 #[tokio::test]
 async fn a_caller_that_leaves_frees_the_model_server() {
     let setting = Setting::new(Reply::Never, &[]).await;

@@ -51,6 +51,20 @@ async fn a_poll_binds_gets_the_same_frames_and_ends_after_ten_seconds_without_on
 }
 
 #[tokio::test]
+async fn who_polls_all_the_time_is_not_silent() {
+    let mcpd = Mcpd::start(&["--disconnect-grace", "50ms"]).await;
+    let (client, publisher) = (mcpd.client(), mcpd.publisher("one"));
+    publish(&publisher).await;
+    let _ = poll(&publisher, 0).await.expect("no panic").expect(200);
+    let (sequence, since) = (client.sequence().await, Instant::now());
+    while since.elapsed() < Duration::from_secs(12) {
+        let _ = poll(&publisher, 0).await.expect("no panic").expect(200);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(client.sequence().await, sequence, "it stays connected");
+}
+
+#[tokio::test]
 async fn polls_and_streams_supersede_each_other() {
     let mcpd = Mcpd::start(&[]).await;
     let (client, mut publisher) = (mcpd.client(), mcpd.publisher("one"));
