@@ -12,7 +12,8 @@ pub use at_once::{
 };
 pub use content::{
     a_log_is_empty_at_first, a_page_holds_at_most_what_was_asked_for, a_tail_from_any_point_is_the_same,
-    bytes_come_back_exactly, large_pages_leave_nothing_out, positions_only_grow, what_was_appended_survives_a_crash,
+    a_torn_write_leaves_whole_batches, bytes_come_back_exactly, large_pages_leave_nothing_out, positions_only_grow,
+    what_was_appended_survives_a_crash,
 };
 pub use space::{a_full_disk_refuses_whole_batches_and_reads_go_on, a_second_appender_is_refused};
 
@@ -29,6 +30,10 @@ pub trait Harness: Sync {
 
     /// What is found of `log` after its process was killed at this moment.
     fn after_a_crash(&self, log: Self::Log) -> Self::Log;
+
+    /// What is found of `log` after the machine died within a write: only `part` of 100 of what an append leaves behind
+    /// reached the disk. `None` if the adapter has no disk.
+    fn after_a_torn_write(&self, log: &Self::Log, part: usize) -> Option<Self::Log>;
 
     /// Opens `log` once more to append to it, while it is open; `None` if the adapter allows that.
     fn second_appender(&self, log: &Self::Log) -> Option<Result<Self::Log, String>>;
@@ -69,7 +74,8 @@ pub fn batch(batch: usize, records: usize) -> Vec<Bytes> {
 macro_rules! conformance {
     ($harness:expr) => {
         $crate::conformance!($harness;
-            a_log_is_empty_at_first, what_was_appended_survives_a_crash, positions_only_grow, bytes_come_back_exactly,
+            a_log_is_empty_at_first, what_was_appended_survives_a_crash, a_torn_write_leaves_whole_batches,
+            positions_only_grow, bytes_come_back_exactly,
             a_tail_from_any_point_is_the_same, a_page_holds_at_most_what_was_asked_for, large_pages_leave_nothing_out,
             the_tip_is_true_while_others_append, appenders_do_not_mix, wait_is_woken_by_an_append,
             wait_returns_in_time, a_second_appender_is_refused, a_full_disk_refuses_whole_batches_and_reads_go_on,

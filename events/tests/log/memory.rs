@@ -15,6 +15,10 @@ impl Harness for Memory {
         log
     }
 
+    fn after_a_torn_write(&self, _: &MemoryLog, _: usize) -> Option<MemoryLog> {
+        None
+    }
+
     fn second_appender(&self, _: &MemoryLog) -> Option<Result<MemoryLog, String>> {
         None
     }

@@ -3,7 +3,7 @@
 use crate::folder::Folder;
 use bytes::Bytes;
 use mcpctl_events::log::{AppendError, EventLog, Page, Position, ReadError, conformance::Harness, sqlite::SqliteLog};
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 /// A log and the folder that it is in. Reads go through a reader as another process would have one, if there is one.
 struct InFolder {
@@ -47,6 +47,13 @@ impl Harness for Sqlite {
 
     fn after_a_crash(&self, log: InFolder) -> InFolder {
         self.open(log.folder.image())
+    }
+
+    fn after_a_torn_write(&self, log: &InFolder, part: usize) -> Option<InFolder> {
+        let image = log.folder.image();
+        let written = fs::read(image.write_ahead_log()).unwrap();
+        fs::write(image.write_ahead_log(), &written[..written.len() * part / 100]).unwrap();
+        Some(self.open(image))
     }
 
     fn second_appender(&self, log: &InFolder) -> Option<Result<InFolder, String>> {

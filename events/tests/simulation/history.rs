@@ -1,5 +1,6 @@
 //! What must hold whatever happens, told from the records alone and not from what admission remembers.
 
+use crate::outside::IMPOSTOR;
 use bytes::Bytes;
 use mcpctl_events::{
     admission::{Rejected, Verdict},
@@ -75,14 +76,12 @@ impl History {
         match landed.verdict {
             Verdict::Elected => self.elected(record),
             Verdict::Fatal(fatal) => Err(format!("a legal schedule is fatal: {fatal}")),
-            Verdict::Rejected(Rejected::UnknownTerm) if self.log_id == Some(record.log_id) => {
-                Err("an alarm without a reason".to_owned())
+            Verdict::Rejected(why) if self.log_id == Some(record.log_id) && record.kind == RecordKind::Commit => {
+                let (alarm, reason) = (why == Rejected::UnknownTerm, record.writer == IMPOSTOR);
+                ensure!(alarm == reason, "an alarm without a reason, or none where there is one");
+                self.wronged(landed, own, copy, why)
             }
-            Verdict::Rejected(why) => {
-                let wronged = own && landed.opens() && !self.opened && !copy;
-                ensure!(!wronged, "the holder's opening commit was rejected: {why:?}");
-                Ok(())
-            }
+            Verdict::Rejected(why) => self.wronged(landed, own, copy, why),
             Verdict::Committed => {
                 ensure!(own, "a commit of {} in term {} while {:?} holds", record.writer, record.term, self.tenure);
                 self.committed(landed, record)
@@ -95,6 +94,12 @@ impl History {
                 Ok(())
             }
         }
+    }
+
+    fn wronged(&self, landed: &Landed, own: bool, copy: bool, why: Rejected) -> Check {
+        let wronged = own && landed.opens() && !self.opened && !copy;
+        ensure!(!wronged, "the holder's opening commit was rejected: {why:?}");
+        Ok(())
     }
 
     fn elected(&mut self, claim: &Header) -> Check {

@@ -64,11 +64,11 @@ fn judge(mutant: Option<Mutant>, state: &Admission, header: Option<&Header>) -> 
         };
         return if wins { Verdict::Elected } else { Verdict::Rejected(Rejected::LostClaim) };
     }
-    if record.term > state.term {
+    if record.term > state.term && !off(LaterTermsAreNoAlarm) {
         return Verdict::Rejected(Rejected::UnknownTerm);
     }
     let holder = state.holder == Some(record.writer) || off(AnyoneWritesInTheTerm);
-    if !(record.term == state.term && holder || off(NoFence)) {
+    if !((record.term == state.term || off(TermsAreNotCompared)) && holder || off(NoFence)) {
         return Verdict::Rejected(Rejected::NotTheHolder);
     }
     match record.kind {

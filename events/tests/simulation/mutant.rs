@@ -1,9 +1,8 @@
 //! The rules one by one, each broken.
 //!
-//! Three have none, because no legal schedule needs them while the others stand: that a term is compared besides the
-//! writer (a fresh writer has only one; the fence as a whole is `NoFence`), that a record of a later term is rejected
-//! (nobody leads whose claim was not read back; here it is an alarm, and the simulation checks that it never rings),
-//! and that a leader steps down at such a record. Unit tests and golden logs hold those.
+//! Those that no writer of this log ever needs are broken with a record of somebody who is none: that a term is compared
+//! besides the writer, that a record of a later term is an alarm, and that a leader steps down at it. That unknown
+//! content stops the fold is not here: no process of the simulation reads content. `replica.rs` has its tests.
 
 /// A rule that is broken in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +17,8 @@ pub enum Mutant {
     LaterTermClaimsWin,
     EveryClaimWins,
     NoFence,
+    TermsAreNotCompared,
+    LaterTermsAreNoAlarm,
     AnyoneWritesInTheTerm,
     GapsAreAdmitted,
     CopiesAreAdmitted,
@@ -50,6 +51,8 @@ pub enum Mutant {
     AnswersWithoutBarrier,
     AnswersBehindEarlierBatches,
     WaitsForItsClaimForEver,
+    LeadsOnAtLaterTerms,
+    ClaimsAfterFatal,
 }
 
 use Mutant::*;
@@ -65,6 +68,8 @@ impl Mutant {
         LaterTermClaimsWin,
         EveryClaimWins,
         NoFence,
+        TermsAreNotCompared,
+        LaterTermsAreNoAlarm,
         AnyoneWritesInTheTerm,
         GapsAreAdmitted,
         CopiesAreAdmitted,
@@ -96,5 +101,7 @@ impl Mutant {
         AnswersWithoutBarrier,
         AnswersBehindEarlierBatches,
         WaitsForItsClaimForEver,
+        LeadsOnAtLaterTerms,
+        ClaimsAfterFatal,
     ];
 }

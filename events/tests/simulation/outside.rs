@@ -9,55 +9,73 @@ use crate::{
 use bytes::Bytes;
 use mcpctl_events::{
     admission::{Admission, Verdict},
-    event::{Body, Event, Subject, registry::WriterElected},
+    event::{
+        Body, Event, Subject,
+        registry::{ExpiryResumed, WriterElected},
+    },
     hash::Hash,
+    leadership::{Stamp, Tenure},
     record::{Header, Record, RecordKind, VERSION},
 };
 use uuid::Uuid;
 
 const OTHER_LOG: Uuid = Uuid::from_u128(u128::MAX);
+/// A writer that no process ever was.
+pub const IMPOSTOR: Uuid = Uuid::from_u128(u128::MAX - 1);
 
 impl<P: Protocol> World<'_, P> {
-    /// A process that was pointed at the wrong log claims what is the next term of its own, and opens it.
-    pub fn meet_a_stranger(&mut self) -> Check {
-        if self.calm || self.rng.chance(500) {
+    /// Somebody who is no part of the registry writes to its log.
+    pub fn meet_an_outsider(&mut self) -> Check {
+        if self.calm {
             return Ok(());
         }
+        match self.rng.below(4) {
+            0 | 1 => Ok(()),
+            2 => self.meet_a_stranger(),
+            _ => self.meet_an_impostor(),
+        }
+    }
+
+    /// A process that was pointed at the wrong log claims what is the next term of its own, and opens it.
+    fn meet_a_stranger(&mut self) -> Check {
         self.count("met a stranger");
         let term = (self.judged.term + 1).max(2);
-        let (writer, command_id) = (self.id(), self.id());
-        let claim = self.of_another_log(RecordKind::Claim, term, writer, Vec::new(), command_id);
-        let body = Body::WriterElected(WriterElected { term, writer, advertise_url: String::new() });
+        let head = Hash::of(b"the head of another log");
+        let other = Tenure { log_id: OTHER_LOG, term, writer: self.id() };
+        let claim = self.forge(RecordKind::Claim, other, head, Vec::new());
+        let body = Body::WriterElected(WriterElected { term, writer: other.writer, advertise_url: String::new() });
         let event = Event { subject: Subject::Registry(OTHER_LOG), body };
-        let opening = self.of_another_log(RecordKind::Commit, term, writer, vec![event], command_id);
+        let opening = self.forge(RecordKind::Commit, other, head, vec![event]);
         self.land(claim)?;
         self.land(opening)
     }
 
-    fn of_another_log(
-        &mut self,
-        kind: RecordKind,
-        term: u64,
-        writer: Uuid,
-        events: Vec<Event>,
-        command_id: Uuid,
-    ) -> Bytes {
-        let header = Header {
-            v: VERSION,
-            log_id: OTHER_LOG,
-            term,
-            writer,
-            kind,
-            first_sequence: self.judged.last_sequence + 1,
-            count: events.len() as u64,
-            prev_hash: Hash::of(b"the head of another log"),
+    /// Somebody writes what fits the log, but in a term that is over under the name of who holds the one now, or in one
+    /// that nobody has claimed.
+    fn meet_an_impostor(&mut self) -> Check {
+        let Admission { log_id, term, holder, head, .. } = self.judged;
+        let Some(log_id) = log_id else { return Ok(()) };
+        self.count("met an impostor");
+        let over = holder.filter(|_| term > 1 && self.rng.chance(500));
+        let tenure = match over {
+            Some(writer) => Tenure { log_id, term: term - 1, writer },
+            None => Tenure { log_id, term: term + 1, writer: IMPOSTOR },
         };
-        let stamp = self.stamp();
-        let (decided_at, actor) = (stamp.decided_at, stamp.actor);
+        let body = Body::ExpiryResumed(ExpiryResumed { sweep_id: self.id() });
+        let event = Event { subject: Subject::Registry(log_id), body };
+        let forged = self.forge(RecordKind::Commit, tenure, head, vec![event]);
+        self.land(forged)
+    }
+
+    fn forge(&mut self, kind: RecordKind, tenure: Tenure, prev_hash: Hash, events: Vec<Event>) -> Bytes {
+        let Tenure { log_id, term, writer } = tenure;
+        let (first_sequence, count) = (self.judged.last_sequence + 1, events.len() as u64);
+        let header = Header { v: VERSION, log_id, term, writer, kind, first_sequence, count, prev_hash };
+        let Stamp { command_id, decided_at, actor } = self.stamp();
         Record { header, command_id, idempotency: None, decided_at, actor, events }.encode()
     }
 
-    /// A commit that was edited in place does not go unnoticed, unless it is the last one.
+    /// A commit that was edited in place does not go unnoticed, unless it is the last one, and who noticed never claims.
     pub fn check_tampering(&mut self) -> Check {
         let committed = |at: &usize| self.log[*at].verdict == Verdict::Committed;
         let commits: Vec<usize> = (0..self.log.len()).filter(committed).collect();
@@ -65,7 +83,7 @@ impl<P: Protocol> World<'_, P> {
             return Ok(());
         };
         let edited = self.rng.pick(earlier);
-        let mut admission = Admission::default();
+        let (mut admission, mut protocol) = (Admission::default(), P::new(self.mutant));
         for (at, landed) in self.log.iter().enumerate() {
             let mut bytes = landed.bytes.to_vec();
             if at == edited {
@@ -74,8 +92,11 @@ impl<P: Protocol> World<'_, P> {
             }
             let header = judge::header(self.mutant, &bytes);
             let verdict = P::admit(self.mutant, &mut admission, header.as_ref(), Hash::of(&bytes));
+            protocol.observe(header.as_ref(), Hash::of(&bytes), verdict, &admission);
             if matches!(verdict, Verdict::Fatal(_)) {
                 self.count("noticed an edit");
+                let claim = protocol.claim(&admission, Uuid::nil(), self.id(), self.stamp());
+                ensure!(claim.is_none(), "it claims on top of a history that was altered");
                 return Ok(());
             }
         }

@@ -26,6 +26,7 @@ pub struct Sketch {
     admitted: Link,
     claimed_at: Link,
     once_staged: Option<Link>,
+    barred: bool,
 }
 
 #[derive(Default)]
@@ -162,6 +163,9 @@ impl Protocol for Sketch {
     }
 
     fn claim(&mut self, admitted: &Admission, log_id_if_new: Uuid, writer: Uuid, stamp: Stamp) -> Option<Bytes> {
+        if self.barred {
+            return None;
+        }
         let log_id = admitted.log_id.unwrap_or(log_id_if_new);
         self.claimed_at = link(admitted);
         if self.off(WriterIsConfiguredAndResumes) && admitted.holder == Some(writer) {
@@ -221,12 +225,15 @@ impl Protocol for Sketch {
         self.admitted = link(admitted);
         let own = header.is_some_and(|record| self.tenure().is_some_and(|tenure| tenure.wrote(record)));
         let observation = match (verdict, header) {
-            (Verdict::Fatal(fatal), _) => self.fall(StepDown::Fatal(fatal)),
+            (Verdict::Fatal(fatal), _) => {
+                self.barred = !self.off(ClaimsAfterFatal);
+                self.fall(StepDown::Fatal(fatal))
+            }
             (_, None) => Observation::Nothing,
             (Verdict::Elected, Some(claim)) => self.observe_election(claim, admitted),
             _ if own => self.observe_own(verdict, hash),
             (_, Some(record)) if admitted.log_id == Some(record.log_id) && record.term > admitted.term => {
-                self.fall(StepDown::LaterTerm)
+                if self.off(LeadsOnAtLaterTerms) { Observation::Nothing } else { self.fall(StepDown::LaterTerm) }
             }
             _ => Observation::Nothing,
         };

@@ -11,7 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use mcpctl_events::{
-    admission::{Admission, Verdict},
+    admission::{Admission, Rejected, Verdict},
     hash::Hash,
     leadership::{Observation, StepDown, Tenure},
     record::{Record, RecordKind},
@@ -94,7 +94,7 @@ impl<'a, P: Protocol> World<'a, P> {
                 0..45 => self.read(who, 1)?,
                 45..80 => self.act(who)?,
                 80..90 => self.land_late()?,
-                90..92 => self.meet_a_stranger()?,
+                90..92 => self.meet_an_outsider()?,
                 92..98 if self.calm || !self.rng.chance(self.turmoil) => {}
                 92..96 => self.pause(who),
                 96..98 => self.crash(who),
@@ -190,6 +190,8 @@ impl<'a, P: Protocol> World<'a, P> {
         }
         let rejected = matches!(landed.verdict, Verdict::Rejected(_)) && before.is_some_and(|own| own.wrote(record));
         ensure!(!rejected || now != before, "it leads on although a record of its own was rejected");
+        let alarm = landed.verdict == Verdict::Rejected(Rejected::UnknownTerm);
+        ensure!(!alarm || now.is_none(), "it leads on although a record of a later term is on the log");
         if let Some(now) = now {
             let Admission { term, holder, .. } = process.read.admission;
             ensure!((now.term, Some(now.writer)) == (term, holder), "it leads although it read that it does not hold");

@@ -32,6 +32,28 @@ pub fn what_was_appended_survives_a_crash(harness: &impl Harness) {
     }
 }
 
+/// A write that tore takes its whole batch with it and nothing before it, and appends go on from there.
+pub fn a_torn_write_leaves_whole_batches(harness: &impl Harness) {
+    const BATCHES: usize = 20;
+    let log = harness.fresh();
+    let batches: Vec<_> = (0..BATCHES).map(|number| batch(number, number % 5 + 1)).collect();
+    for records in &batches {
+        log.append(records).expect("appended");
+    }
+    let mut before = 0;
+    for part in 0..=100 {
+        let Some(torn) = harness.after_a_torn_write(&log, part) else { return };
+        let found = contents(&torn);
+        let whole = (0..=BATCHES).find(|count| batches[..*count].concat() == found);
+        let whole = whole.unwrap_or_else(|| panic!("part of a batch, or not in order: {found:?}"));
+        assert!(whole >= before, "{whole} batches of {part} parts, {before} of fewer");
+        before = whole;
+        torn.append(&batch(BATCHES, 2)).expect("appended");
+        assert_eq!(contents(&torn), [&batches[..whole].concat()[..], &batch(BATCHES, 2)].concat());
+    }
+    assert_eq!(before, BATCHES);
+}
+
 /// Positions rise within a page, over pages, over appends and over a restart, and stay what they were.
 pub fn positions_only_grow(harness: &impl Harness) {
     let log = harness.fresh();
