@@ -23,8 +23,8 @@ mod written;
 use crate::{app::App, auth, call::AsItCame, error::ApiError};
 use axum::{
     Router,
-    extract::Request,
-    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    extract::{OriginalUri, Request},
+    http::{HeaderValue, Method, StatusCode, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -71,12 +71,12 @@ pub fn router(app: &Arc<App>) -> Router {
         .with_state(app.clone())
 }
 
-async fn no_route(request: Request) -> ApiError {
-    ApiError::not_found(format!("no such route: {} {}", request.method(), request.uri().path()))
+async fn no_route(method: Method, OriginalUri(uri): OriginalUri) -> ApiError {
+    ApiError::not_found(format!("no such route: {method} {}", uri.path()))
 }
 
-async fn no_method(request: Request) -> ApiError {
-    let message = format!("{} is not allowed on {}", request.method(), request.uri().path());
+async fn no_method(method: Method, OriginalUri(uri): OriginalUri) -> ApiError {
+    let message = format!("{method} is not allowed on {}", uri.path());
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message)
 }
 

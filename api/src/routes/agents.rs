@@ -2,7 +2,7 @@
 
 use super::{
     rows::{Gathered, ListQuery, if_match, list, path_name},
-    written::{WriteQuery, Written, idempotency, not_rebuilt, show as show_written, write},
+    written::{WriteHeaders, WriteQuery, Written, idempotency, not_rebuilt, show as show_written, write},
 };
 use crate::{
     app::App,
@@ -30,7 +30,7 @@ use mcpctl_projector::store::AgentFilter;
 use std::{ops::ControlFlow, sync::Arc};
 
 /// Lists agents.
-#[utoipa::path(get, path = "/api/v1/agents", tag = "registry",
+#[utoipa::path(get, path = "/api/v1/agents", operation_id = "listAgents", tag = "registry", params(ListQuery),
     responses((status = 200, body = Vec<Agent>), (status = "default", body = ErrorBody)))]
 pub async fn index(
     State(app): State<Arc<App>>,
@@ -73,7 +73,7 @@ fn pinned<'a>(state: &'a Registry, pin: &'a Pin) -> impl Iterator<Item = &'a Arc
 }
 
 /// Reads an agent.
-#[utoipa::path(get, path = "/api/v1/agents/{name}", tag = "registry", params(("name" = String, Path, description = "name or id")),
+#[utoipa::path(get, path = "/api/v1/agents/{name}", operation_id = "getAgent", tag = "registry", params(("name" = String, Path, description = "name or id")),
     responses((status = 200, body = Agent), (status = "default", body = ErrorBody)))]
 pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Agent>, ApiError> {
     let found = app.tables.agent(&name).await.map_err(ApiError::internal)?;
@@ -86,7 +86,7 @@ fn not_found(name: &str) -> ApiError {
 }
 
 /// Creates a public agent.
-#[utoipa::path(post, path = "/api/v1/agents", tag = "registry", request_body(content = Object),
+#[utoipa::path(post, path = "/api/v1/agents", operation_id = "createAgent", tag = "registry", params(WriteQuery, WriteHeaders), request_body(content = Object),
     responses((status = 201, body = Agent), (status = "default", body = ErrorBody)))]
 pub async fn create(
     State(app): State<Arc<App>>,
@@ -115,7 +115,7 @@ async fn left(app: &Arc<App>, written: &mut Written, name: &Name) -> Result<Agen
 }
 
 /// Replaces an agent's definition; a field left out returns to its default.
-#[utoipa::path(put, path = "/api/v1/agents/{name}", tag = "registry", params(("name" = String, Path)),
+#[utoipa::path(put, path = "/api/v1/agents/{name}", operation_id = "replaceAgent", tag = "registry", params(("name" = String, Path), WriteQuery, WriteHeaders),
     request_body(content = Object), responses((status = 200, body = Agent), (status = "default", body = ErrorBody)))]
 pub async fn replace(
     State(app): State<Arc<App>>,
@@ -198,7 +198,7 @@ fn pin(fields: &mut Fields<'_>) -> Option<Name> {
 }
 
 /// Deletes an agent.
-#[utoipa::path(delete, path = "/api/v1/agents/{name}", tag = "registry", params(("name" = String, Path)),
+#[utoipa::path(delete, path = "/api/v1/agents/{name}", operation_id = "deleteAgent", tag = "registry", params(("name" = String, Path), WriteQuery, WriteHeaders),
     responses((status = 204), (status = "default", body = ErrorBody)))]
 pub async fn delete(
     State(app): State<Arc<App>>,
@@ -215,8 +215,8 @@ pub async fn delete(
 }
 
 /// Pauses an agent, or ends the pause.
-#[utoipa::path(post, path = "/api/v1/agents/{name}/{switch}", tag = "registry",
-    params(("name" = String, Path), ("switch" = String, Path, description = "disable or enable")),
+#[utoipa::path(post, path = "/api/v1/agents/{name}/{switch}", operation_id = "switchAgent", tag = "registry",
+    params(("name" = String, Path), ("switch" = String, Path, description = "disable or enable"), WriteQuery, WriteHeaders),
     responses((status = 200, body = Agent), (status = "default", body = ErrorBody)))]
 pub async fn switch(
     State(app): State<Arc<App>>,

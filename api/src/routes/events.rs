@@ -65,7 +65,7 @@ impl EventsQuery {
 }
 
 /// Lists events in log order.
-#[utoipa::path(get, path = "/api/v1/events", tag = "audit",
+#[utoipa::path(get, path = "/api/v1/events", operation_id = "listEvents", tag = "audit",
     params(("after" = Option<u64>, Query, description = "only events above this sequence"),
         ("until" = Option<u64>, Query), ("type" = Option<String>, Query, description = "a glob such as mcpctl.agent.*"),
         ("subject" = Option<String>, Query), ("limit" = Option<u32>, Query, description = "1,000 by default, 10,000 at most")),

@@ -31,7 +31,7 @@ pub struct RetainedLlm {
 }
 
 /// Sweeps.
-#[utoipa::path(post, path = "/api/v1/gc", tag = "registry",
+#[utoipa::path(post, path = "/api/v1/gc", tag = "registry", params(WriteQuery),
     responses((status = 200, body = Swept), (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
 pub async fn gc(
     State(app): State<Arc<App>>,

@@ -5,13 +5,13 @@ use axum::extract::State;
 use std::sync::Arc;
 
 /// The process is up.
-#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, description = "the process is up")))]
+#[utoipa::path(get, path = "/healthz", security(()), tag = "operations", responses((status = 200, description = "the process is up")))]
 pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
 /// The log is readable, and the tables hold what was on it at the start.
-#[utoipa::path(get, path = "/readyz", tag = "operations",
+#[utoipa::path(get, path = "/readyz", security(()), tag = "operations",
     responses((status = 200, description = "ready"), (status = 503, body = mcpctl_events::wire::error::ErrorBody)))]
 pub async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
     let not_ready = |reason: String| Err(ApiError::unavailable("NOT_READY", reason, 1));

@@ -3,7 +3,7 @@
 use super::{
     rows::{Gathered, ListQuery, if_match, list, path_name},
     secrets,
-    written::{WriteQuery, Written, idempotency, not_rebuilt, show as show_written, write},
+    written::{WriteHeaders, WriteQuery, Written, idempotency, not_rebuilt, show as show_written, write},
 };
 use crate::{
     app::App,
@@ -36,7 +36,7 @@ use std::{ops::ControlFlow, sync::Arc};
 const API_KEY_REF: &str = "is {\"env\": \"NAME\"} or {\"file\": \"path\"}";
 
 /// Lists Llms.
-#[utoipa::path(get, path = "/api/v1/llms", tag = "registry",
+#[utoipa::path(get, path = "/api/v1/llms", operation_id = "listLlms", tag = "registry", params(ListQuery),
     responses((status = 200, body = Vec<Llm>), (status = "default", body = ErrorBody)))]
 pub async fn index(
     State(app): State<Arc<App>>,
@@ -66,7 +66,7 @@ pub(super) fn is_callable(row: &Llm) -> bool {
 }
 
 /// Reads an Llm.
-#[utoipa::path(get, path = "/api/v1/llms/{name}", tag = "registry", params(("name" = String, Path, description = "name or id")),
+#[utoipa::path(get, path = "/api/v1/llms/{name}", operation_id = "getLlm", tag = "registry", params(("name" = String, Path, description = "name or id")),
     responses((status = 200, body = Llm), (status = "default", body = ErrorBody)))]
 pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Llm>, ApiError> {
     let found = app.tables.llm(&name).await.map_err(ApiError::internal)?;
@@ -79,7 +79,7 @@ fn not_found(name: &str) -> ApiError {
 }
 
 /// Creates a public Llm.
-#[utoipa::path(post, path = "/api/v1/llms", tag = "registry", request_body(content = Object),
+#[utoipa::path(post, path = "/api/v1/llms", operation_id = "createLlm", tag = "registry", params(WriteQuery, WriteHeaders), request_body(content = Object),
     responses((status = 201, body = Llm), (status = "default", body = ErrorBody)))]
 pub async fn create(
     State(app): State<Arc<App>>,
@@ -108,7 +108,7 @@ async fn left(app: &Arc<App>, written: &mut Written, name: &Name) -> Result<Llm,
 }
 
 /// Replaces an Llm's definition; a field left out returns to its default.
-#[utoipa::path(put, path = "/api/v1/llms/{name}", tag = "registry", params(("name" = String, Path)),
+#[utoipa::path(put, path = "/api/v1/llms/{name}", operation_id = "replaceLlm", tag = "registry", params(("name" = String, Path), WriteQuery, WriteHeaders),
     request_body(content = Object), responses((status = 200, body = Llm), (status = "default", body = ErrorBody)))]
 pub async fn replace(
     State(app): State<Arc<App>>,
@@ -209,7 +209,7 @@ fn api_key_ref(fields: &mut Fields<'_>) -> Option<ApiKeyRef> {
 }
 
 /// Deletes an Llm and the virtual agents pinned to it.
-#[utoipa::path(delete, path = "/api/v1/llms/{name}", tag = "registry", params(("name" = String, Path)),
+#[utoipa::path(delete, path = "/api/v1/llms/{name}", operation_id = "deleteLlm", tag = "registry", params(("name" = String, Path), WriteQuery, WriteHeaders),
     responses((status = 204), (status = "default", body = ErrorBody)))]
 pub async fn delete(
     State(app): State<Arc<App>>,
@@ -226,8 +226,8 @@ pub async fn delete(
 }
 
 /// Pauses an Llm, or ends the pause.
-#[utoipa::path(post, path = "/api/v1/llms/{name}/{switch}", tag = "registry",
-    params(("name" = String, Path), ("switch" = String, Path, description = "disable or enable")),
+#[utoipa::path(post, path = "/api/v1/llms/{name}/{switch}", operation_id = "switchLlm", tag = "registry",
+    params(("name" = String, Path), ("switch" = String, Path, description = "disable or enable"), WriteQuery, WriteHeaders),
     responses((status = 200, body = Llm), (status = "default", body = ErrorBody)))]
 pub async fn switch(
     State(app): State<Arc<App>>,

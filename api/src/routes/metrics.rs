@@ -5,7 +5,7 @@ use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse};
 use std::{fmt::Write, sync::Arc};
 
 /// Shows the gauges that matter at 3 a.m.; each is read from its source, so none can drift.
-#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "Prometheus text format")))]
+#[utoipa::path(get, path = "/metrics", security(()), tag = "operations", responses((status = 200, description = "Prometheus text format")))]
 pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     let sequence = app.progress.borrow().sequence;
     let projected = *app.projected.borrow();

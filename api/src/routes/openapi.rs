@@ -4,7 +4,10 @@ use super::{
     agents, chat, events, gc, health, heartbeat, infer, llms, metrics, poll, register, result, stream, threads,
 };
 use axum::{Json, response::IntoResponse};
-use utoipa::OpenApi;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+};
 
 /// The server's API.
 #[derive(OpenApi)]
@@ -43,11 +46,38 @@ use utoipa::OpenApi;
         health::readyz,
         metrics::metrics,
     ),
-    components(schemas(mcpctl_events::wire::chat::ChatEvent))
+    components(schemas(mcpctl_events::wire::chat::ChatEvent)),
+    security(("token" = [])),
+    modifiers(&Token)
 )]
 pub struct Document;
+
+/// How callers say who they are.
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("token", scheme);
+    }
+}
 
 /// The OpenAPI document.
 pub async fn document() -> impl IntoResponse {
     Json(Document::openapi())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let document: serde_json::Value = serde_json::to_value(Document::openapi()).unwrap();
+        let paths = document["paths"].as_object().unwrap().values();
+        let operations: Vec<_> = paths.flat_map(|path| path.as_object().unwrap().values()).collect();
+        let names: BTreeSet<_> = operations.iter().map(|it| it["operationId"].as_str().unwrap()).collect();
+        assert_eq!(names.len(), operations.len(), "{names:?}");
+    }
 }

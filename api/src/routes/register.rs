@@ -1,6 +1,6 @@
 //! `POST /api/v1/llms/_provider-register`: a publisher declares all that it publishes; all of it happens, or nothing.
 
-use super::written::{WriteQuery, idempotency, show, write};
+use super::written::{WriteHeaders, WriteQuery, idempotency, show, write};
 use crate::{
     app::App,
     auth::Caller,
@@ -31,7 +31,7 @@ const NO_OBJECT: &str = "agent entry must be an object";
 const NO_NAMES: &str = "agent entry requires string `name` and `llmName`";
 
 /// Registers.
-#[utoipa::path(post, path = "/api/v1/llms/_provider-register", tag = "publishing",
+#[utoipa::path(post, path = "/api/v1/llms/_provider-register", tag = "publishing", params(WriteQuery, WriteHeaders),
     request_body(content = Object, description = "`{providerSessionId?, providers: […], agents?: […]}`"),
     responses((status = 201, body = Registered), (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
 pub async fn register(

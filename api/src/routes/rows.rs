@@ -16,6 +16,7 @@ use mcpctl_events::{
 use mcpctl_projector::store::{Page, RowFilter};
 use serde::{Deserialize, Serialize};
 use std::{ops::ControlFlow, time::Duration};
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 const TABLES_WAIT: Duration = Duration::from_secs(5);
@@ -23,16 +24,28 @@ const MAX_PATTERN: usize = 1000;
 const MAX_LABELS: usize = 50;
 
 /// Query of a list.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ListQuery {
+    /// `public` or `virtual`.
     kind: Option<String>,
+    /// `active`, `inactive` or `hibernating`.
     status: Option<String>,
+    /// `key=value`, several separated by commas: rows that have them all.
     label: Option<String>,
+    /// Text in name, description or model.
     q: Option<String>,
+    /// Rows at most; the header `Link` says how to go on.
+    #[param(value_type = Option<u32>)]
     limit: Option<String>,
+    /// Where an earlier page ended.
     cursor: Option<String>,
+    /// Only what can be called now, or only what can't.
+    #[param(value_type = Option<bool>)]
     callable: Option<String>,
+    /// Waits until the list shows at least this sequence, 5 s at most.
+    #[param(value_type = Option<u64>)]
     min_sequence: Option<String>,
     /// Agents: pinned to this Llm or pool.
     pub llm: Option<String>,

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// Lists the caller's threads with an agent, the newest first.
-#[utoipa::path(get, path = "/api/v1/agents/{name}/threads", tag = "chat", params(("name" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/agents/{name}/threads", operation_id = "listThreads", tag = "chat", params(("name" = String, Path)),
     responses((status = 200, body = Vec<Thread>), (status = "default", body = ErrorBody)))]
 pub async fn of_agent(
     State(app): State<Arc<App>>,
@@ -33,7 +33,7 @@ pub async fn of_agent(
 }
 
 /// Reads a thread.
-#[utoipa::path(get, path = "/api/v1/threads/{id}", tag = "chat", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/threads/{id}", operation_id = "getThread", tag = "chat", params(("id" = String, Path)),
     responses((status = 200, body = Thread), (status = "default", body = ErrorBody)))]
 pub async fn show(
     State(app): State<Arc<App>>,
@@ -44,7 +44,7 @@ pub async fn show(
 }
 
 /// Deletes a thread with its messages.
-#[utoipa::path(delete, path = "/api/v1/threads/{id}", tag = "chat", params(("id" = String, Path)),
+#[utoipa::path(delete, path = "/api/v1/threads/{id}", operation_id = "deleteThread", tag = "chat", params(("id" = String, Path)),
     responses((status = 204), (status = "default", body = ErrorBody)))]
 pub async fn delete(
     State(app): State<Arc<App>>,
@@ -57,7 +57,7 @@ pub async fn delete(
 }
 
 /// Lists a thread's messages.
-#[utoipa::path(get, path = "/api/v1/threads/{id}/messages", tag = "chat", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/threads/{id}/messages", operation_id = "listMessages", tag = "chat", params(("id" = String, Path)),
     responses((status = 200, body = Vec<Message>), (status = "default", body = ErrorBody)))]
 pub async fn messages(
     State(app): State<Arc<App>>,

@@ -18,17 +18,30 @@ use mcpctl_events::{
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::timeout};
+use utoipa::IntoParams;
 
 /// How long a write waits for the read tables.
 const TABLES_WAIT: Duration = Duration::from_secs(5);
 const MAX_KEY: usize = 255;
 
 /// What a write asks for besides its body.
-#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, serde::Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct WriteQuery {
-    /// Whether to wait for the read tables.
+    /// Whether to wait, 5 s at most, until lists show the change; true if it is left out.
     #[serde(default = "yes")]
+    #[param(required = false)]
     pub wait: bool,
+}
+
+/// Headers of a write, for the API's document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only described")]
+pub struct WriteHeaders {
+    /// The same key and body within 24 h: the first answer again, and nothing is done twice.
+    #[param(rename = "idempotency-key")]
+    idempotency_key: Option<String>,
 }
 
 fn yes() -> bool {
