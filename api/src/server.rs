@@ -4,6 +4,7 @@ mod accept;
 mod activity;
 mod background;
 mod connection;
+pub(crate) mod handover;
 mod open;
 mod socket;
 mod stop;

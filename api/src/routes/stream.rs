@@ -7,6 +7,7 @@ use crate::{
     call::sse_response,
     error::ApiError,
     relay::binding::{Binding, End, Features, Next},
+    server::handover::LongLived,
 };
 use axum::{
     Extension,
@@ -88,7 +89,9 @@ pub async fn stream(
     let mut body = StreamBody::new(app.clone(), binding);
     tables_reach(app.projected.clone(), sequence, TABLES_WAIT).await;
     body.greet();
-    Ok(sse_response(Body::new(body)))
+    let mut response = sse_response(Body::new(body));
+    response.extensions_mut().insert(LongLived);
+    Ok(response)
 }
 
 /// The session named by a publisher's request.

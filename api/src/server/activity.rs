@@ -45,8 +45,13 @@ impl Activity {
         self.doing.store(NOTHING, Relaxed);
     }
 
+    /// Whether all that was to go out so far is with the system.
+    pub(super) fn is_written(&self) -> bool {
+        !self.write_waits.load(Relaxed)
+    }
+
     fn is_idle(&self) -> bool {
-        self.doing.load(Relaxed) == NOTHING && !self.write_waits.load(Relaxed)
+        self.doing.load(Relaxed) == NOTHING && self.is_written()
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::{
     activity::{Activity, Rest},
+    handover::{Handover, LongLived, write_out},
     socket::Socket,
 };
 use crate::{app::App, clock::Clock};
@@ -22,6 +23,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use std::{
+    convert::Infallible,
     future::poll_fn,
     pin::Pin,
     sync::Arc,
@@ -73,23 +75,38 @@ impl Connections {
                 asked = idle.asked(self.header_timeout) => if !asked { return },
                 () = self.stopping.cancelled() => return,
             }
-            // In a box of its own: what waits for a request is as small as it can be.
-            match Box::pin(self.exchange(idle)).await {
+            // In boxes of their own: what waits for a request is as small as it can be.
+            let next = match Box::pin(self.exchange(idle)).await {
+                Next::Rests(idle) => Some(idle),
+                Next::StreamsOn(idle, body) => Box::pin(write_out(idle, body, self.patience, &self.cut)).await,
+                Next::Over => None,
+            };
+            match next {
                 Some(next) => idle = next,
                 None => return,
             }
         }
     }
 
-    /// Answers requests until there are none for a while; `None` if the connection is over.
-    async fn exchange(&self, idle: Idle) -> Option<Idle> {
-        let activity = Arc::new(Activity::default());
+    /// Answers requests until there are none for a while, or one has an answer that goes on for long.
+    async fn exchange(&self, idle: Idle) -> Next {
+        let (activity, handover) = (Arc::new(Activity::default()), Handover::default());
         let socket = Socket::new(TokioIo::new(idle.stream), idle.unread, self.patience, activity.clone());
-        let (routes, noted) = (TowerToHyperService::new(self.router.clone()), activity.clone());
+        let (routes, noted, lending) =
+            (TowerToHyperService::new(self.router.clone()), activity.clone(), handover.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let answering = Answering::begin(&noted);
+            let lending = Handover::is_possible(&request).then(|| lending.clone());
             let response = routes.call(request);
-            async move { response.await.map(|response| response.map(|body| Answer { body, _answering: answering })) }
+            async move {
+                let response = response.await?;
+                let lending = lending.filter(|_| response.extensions().get::<LongLived>().is_some());
+                let lend = |body| match lending {
+                    Some(handover) => handover.lend(body),
+                    None => body,
+                };
+                Ok::<_, Infallible>(response.map(|body| Answer { body: lend(body), _answering: answering }))
+            }
         });
         let mut serving = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -100,39 +117,54 @@ impl Connections {
         let ended = tokio::select! {
             ended = poll_fn(|context| match Pin::new(&mut serving).poll(context) {
                 Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                Poll::Pending if handover.is_ready() && activity.is_written() => Poll::Ready(None),
                 Poll::Pending => rest.poll(&activity, context).map(|()| None),
             }) => ended,
             () = self.stopping.cancelled() => {
                 Pin::new(&mut serving).graceful_shutdown();
                 tokio::select! {
                     outcome = &mut serving => Some(outcome),
-                    () = self.cut.cancelled() => return None,
+                    () = self.cut.cancelled() => return Next::Over,
                 }
             }
         };
         match ended {
             None => {
-                // Nothing is under way and nothing waits to be written, so nothing is lost with the rest of it.
+                let body = handover.take();
+                // Nothing waits to be written, and what is under way was taken: nothing is lost with the rest of it.
                 let parts = serving.into_parts();
                 // Even an empty rest keeps the buffer that it was a part of.
                 let unread = if parts.read_buf.is_empty() { Bytes::new() } else { parts.read_buf };
-                Some(Idle { stream: parts.io.into_inner().into_inner(), unread })
+                let idle = Idle { stream: parts.io.into_inner().into_inner(), unread };
+                match body {
+                    Some(body) => Next::StreamsOn(idle, body),
+                    None => Next::Rests(idle),
+                }
             }
             Some(outcome) => {
                 if let Err(error) = outcome {
                     tracing::debug!(%error, "a connection ended early");
                 }
-                None
+                Next::Over
             }
         }
     }
 }
 
+/// How a connection goes on.
+enum Next {
+    /// Nothing is asked.
+    Rests(Idle),
+    /// The head of an answer was written, and some of its body; this is the rest.
+    StreamsOn(Idle, Body),
+    Over,
+}
+
 /// A connection between two requests.
-struct Idle {
-    stream: TcpStream,
+pub(super) struct Idle {
+    pub(super) stream: TcpStream,
     /// What came of the next request already.
-    unread: Bytes,
+    pub(super) unread: Bytes,
 }
 
 impl Idle {
@@ -187,7 +219,7 @@ impl HttpBody for Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::routing::post;
+    use axum::{response::IntoResponse, routing::post};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
@@ -205,6 +237,8 @@ mod tests {
         client: TcpStream,
         task: JoinHandle<()>,
         stopping: CancellationToken,
+        /// What `/stream` answers; it ends with the sender.
+        pieces: tokio::sync::mpsc::Sender<&'static str>,
     }
 
     impl Served {
@@ -213,7 +247,19 @@ mod tests {
                 sleep(PAUSE).await;
                 body
             });
-            let router = Router::new().route("/echo", post(|body: String| async { body })).route("/slow", slow);
+            let (pieces, body) = tokio::sync::mpsc::channel(8);
+            let body = Arc::new(std::sync::Mutex::new(Some(body)));
+            let stream = post(move || async move {
+                let body = body.lock().unwrap().take().expect("one stream");
+                let pieces = futures_util::stream::unfold(body, async |mut body| {
+                    Some((Ok::<_, Infallible>(body.recv().await?), body))
+                });
+                let mut response = Body::from_stream(pieces).into_response();
+                response.extensions_mut().insert(LongLived);
+                response
+            });
+            let routes = Router::new().route("/echo", post(|body: String| async { body }));
+            let router = routes.route("/slow", slow).route("/stream", stream);
             let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
             let stop = stopping.clone();
             let (clock, rest_after, patience) = (Clock::start(), REST, LONG);
@@ -223,7 +269,7 @@ mod tests {
             let (client, accepted) = tokio::join!(dialled, listener.accept());
             #[expect(clippy::disallowed_methods, reason = "what a test starts ends with its runtime")]
             let task = tokio::spawn(connections.serve(accepted.unwrap().0));
-            Self { client: client.unwrap(), task, stopping }
+            Self { client: client.unwrap(), task, stopping, pieces }
         }
 
         async fn send(&mut self, text: &str) {
@@ -278,6 +324,72 @@ mod tests {
         sleep(PAUSE).await;
         served.send(&whole[20..]).await;
         served.read("pieces").await;
+    }
+
+    /// The pieces of a body, and how it ends.
+    async fn stream(served: &mut Served, head: &str, ends: &str) {
+        served.send(head).await;
+        served.pieces.send("one").await.unwrap();
+        served.read("one\r\n").await;
+        for piece in ["", "two", "three and more than ten"] {
+            sleep(PAUSE).await;
+            served.pieces.send(piece).await.unwrap();
+        }
+        served.pieces = tokio::sync::mpsc::channel(1).0;
+        let mut rest = vec![0; ends.len()];
+        timeout(LONG, served.client.read_exact(&mut rest)).await.expect("the rest comes").unwrap();
+        assert_eq!(String::from_utf8_lossy(&rest), ends);
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_comes_in_chunks_and_the_connection_goes_on_after_it() {
+        let mut served = Served::new(LONG).await;
+        let rest = "3\r\ntwo\r\n17\r\nthree and more than ten\r\n0\r\n\r\n";
+        stream(&mut served, &request("/stream", ""), rest).await;
+        served.send(&request("/echo", "after it")).await;
+        served.read("after it").await;
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_ahead_of_the_end_of_a_long_answer_is_asked_after_it() {
+        let mut served = Served::new(LONG).await;
+        let (stream_on, next) = (request("/stream", ""), request("/echo", "sent ahead"));
+        served.send(&[&*stream_on, &next[..10]].concat()).await;
+        served.pieces.send("one").await.unwrap();
+        served.read("one\r\n").await;
+        served.send(&next[10..]).await;
+        served.pieces = tokio::sync::mpsc::channel(1).0;
+        let mut end = [0; 5];
+        served.client.read_exact(&mut end).await.unwrap();
+        assert_eq!(&end, b"0\r\n\r\n");
+        served.read("sent ahead").await;
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_is_dropped_when_its_client_hangs_up() {
+        for first in [None, Some("one")] {
+            let mut served = Served::new(LONG).await;
+            served.send(&request("/stream", "")).await;
+            if let Some(piece) = first {
+                served.pieces.send(piece).await.unwrap();
+                served.read("one\r\n").await;
+            }
+            drop(served.client);
+            timeout(LONG, served.pieces.closed()).await.expect("the body is dropped");
+            timeout(LONG, served.task).await.expect("the connection ends").unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_closes_after_the_answer_gets_it_from_http() {
+        let mut served = Served::new(LONG).await;
+        let head = "POST /stream HTTP/1.1\r\nhost: here\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        served.send(head).await;
+        served.pieces.send("one").await.unwrap();
+        served.pieces = tokio::sync::mpsc::channel(1).0;
+        let mut all = String::new();
+        timeout(LONG, served.client.read_to_string(&mut all)).await.expect("it closes").unwrap();
+        assert!(all.ends_with("one\r\n0\r\n\r\n") && all.contains("connection: close"), "{all}");
     }
 
     #[tokio::test]
