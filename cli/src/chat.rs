@@ -1,6 +1,7 @@
 //! `chat` and `chat-llm`: one message or a conversation, with an agent or with a model itself.
 
 mod agent;
+mod known;
 mod llm;
 pub mod options;
 mod reasoning;
@@ -102,16 +103,20 @@ impl Partner {
             Err(error) => {
                 // What was shown stays; the message about the failure starts on a line of its own.
                 renderer.abandon()?;
-                Err(error)
+                Err(self.explained(error).await)
             }
         }
     }
 
     /// Says something and returns the server's answer as JSON text.
     async fn ask(&mut self, message: &str) -> anyhow::Result<String> {
-        match self {
+        let answer = match self {
             Partner::Agent(chat) => chat.ask(message).await,
             Partner::Llm(chat) => chat.ask(message).await,
+        };
+        match answer {
+            Err(error) => Err(self.explained(error).await),
+            answer => answer,
         }
     }
 

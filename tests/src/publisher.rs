@@ -54,6 +54,7 @@ impl Publisher {
         if response.status() != 200 {
             return Err(Answer::read(response).await.expect("an answer"));
         }
+        assert_eq!(response.headers()["x-accel-buffering"], "no", "no proxy holds it back");
         Ok(Sse::new(response))
     }
 

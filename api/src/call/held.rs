@@ -151,3 +151,76 @@ impl HttpBody for Held {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::error_event;
+    use futures_util::{FutureExt, StreamExt, stream::BoxStream};
+    use std::convert::Infallible;
+    use tokio::sync::mpsc;
+
+    /// What a model says, piece by piece.
+    fn model() -> (mpsc::Sender<&'static str>, Body) {
+        let (says, said) = mpsc::channel(8);
+        let pieces = futures_util::stream::unfold(said, async |mut said: mpsc::Receiver<&'static str>| {
+            Some((Ok::<_, Infallible>(said.recv().await?), said))
+        });
+        (says, Body::from_stream(pieces))
+    }
+
+    async fn caller(waiting: Waiting) -> BoxStream<'static, String> {
+        let response = respond(waiting, error_event).await.expect("an answer");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let pieces = response.into_body().into_data_stream();
+        pieces.map(|piece| String::from_utf8(piece.expect("a piece").to_vec()).expect("text")).boxed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silence_is_commented_in_time_but_never_within_an_event() {
+        let (says, body) = model();
+        let began = Instant::now();
+        let mut heard = caller(async move { Ok(Reply::Stream(body)) }.boxed()).await;
+        says.send("data: one\n\n").await.unwrap();
+        assert_eq!(heard.next().await.unwrap(), "data: one\n\n");
+        for silences in 1..4 {
+            assert_eq!(heard.next().await.unwrap(), ": waiting\n\n");
+            assert!(began.elapsed() <= SILENCE * silences + SILENCE / 10, "{:?}", began.elapsed());
+        }
+        says.send("data: tw").await.unwrap();
+        assert_eq!(heard.next().await.unwrap(), "data: tw");
+        let within = tokio::time::timeout(SILENCE * 10, heard.next()).await;
+        assert!(within.is_err(), "said within an event: {within:?}");
+        says.send("o\n\n").await.unwrap();
+        assert_eq!(heard.next().await.unwrap(), "o\n\n");
+        assert_eq!(heard.next().await.unwrap(), ": waiting\n\n");
+        drop(says);
+        assert_eq!(heard.next().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_for_the_first_byte_is_commented_and_may_end_in_any_way() {
+        let whole = Whole { status: 200, content_type: "application/json".into(), body: "{\n}".into() };
+        let refused = ApiError::new(StatusCode::BAD_GATEWAY, "PUBLISHER_ERROR", "boom");
+        let late = |reply: Result<Reply, ApiError>| {
+            async move {
+                sleep(SILENCE * 3).await;
+                reply
+            }
+            .boxed()
+        };
+        let (says, body) = model();
+        says.send("data: one\n\n").await.unwrap();
+        drop(says);
+        for (reply, last) in [
+            (Ok(Reply::Stream(body)), "data: one\n\n"),
+            (Ok(Reply::Whole(whole)), "data: { }\n\ndata: [DONE]\n\n"),
+            (Err(refused), "data: {\"error\":\"boom\",\"code\":\"PUBLISHER_ERROR\"}\n\n"),
+        ] {
+            let heard: Vec<_> = caller(late(reply)).await.collect().await;
+            let (comments, said) = heard.split_at(heard.len() - 1);
+            assert!((2..=3).contains(&comments.len()) && comments.iter().all(|it| it == ": waiting\n\n"), "{heard:?}");
+            assert_eq!(said, [last]);
+        }
+    }
+}

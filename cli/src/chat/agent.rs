@@ -20,7 +20,8 @@ pub struct AgentChat {
     pub thread: Option<String>,
     /// What goes along with every message.
     pub settings: Settings,
-    client: Client,
+    /// The way to the server.
+    pub client: Client,
     personality: Option<String>,
     allow_tools: Option<Vec<String>>,
 }
@@ -30,7 +31,8 @@ impl AgentChat {
     pub fn new(client: Client, options: AgentOptions) -> anyhow::Result<Self> {
         let tools = options.allow_tools;
         Ok(AgentChat {
-            name: options.agent,
+            // As `get agents -o name` prints it.
+            name: options.agent.strip_prefix("agent/").unwrap_or(&options.agent).to_owned(),
             thread: options.thread,
             settings: options.common.settings()?,
             client,

@@ -17,7 +17,8 @@ pub struct LlmChat {
     pub history: Vec<Value>,
     /// What goes along with every message.
     pub settings: Settings,
-    client: Client,
+    /// The way to the server.
+    pub client: Client,
 }
 
 /// A streamed reply so far.
@@ -31,7 +32,9 @@ struct Reply {
 impl LlmChat {
     /// A conversation in which nothing was said yet.
     pub fn new(client: Client, options: LlmOptions) -> anyhow::Result<Self> {
-        Ok(LlmChat { name: options.llm, history: Vec::new(), settings: options.common.settings()?, client })
+        // As `get llms -o name` prints it.
+        let name = options.llm.strip_prefix("llm/").unwrap_or(&options.llm).to_owned();
+        Ok(LlmChat { name, history: Vec::new(), settings: options.common.settings()?, client })
     }
 
     /// Says something and shows the reply.

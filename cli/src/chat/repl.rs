@@ -54,6 +54,7 @@ async fn from_pipe(screen: Screen, mut partner: Partner, stream: bool) -> anyhow
 }
 
 async fn at_terminal(screen: Screen, mut partner: Partner, stream: bool) -> anyhow::Result<()> {
+    partner.check().await?;
     let mut editor = editor(screen)?;
     let history = history();
     if let Some(path) = &history {

@@ -1,7 +1,7 @@
 //! At a terminal, which util-linux's `script` plays: colour, and conversations whose reply is kept in a file.
 
 use super::program::{home, llm, to};
-use super::server::{Reply, Server};
+use super::server::{HUNG_UP, Reply, Server};
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -120,5 +120,28 @@ fn a_conversation_whose_replies_are_kept_still_has_its_commands() {
     let kept = std::fs::read_to_string(folder.join("log")).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(kept, "hello there\n");
-    assert_eq!(server.asked(), ["/api/v1/agents/coder/chat"]);
+    assert_eq!(server.asked(), ["/api/v1/agents/coder", "/api/v1/agents/coder/chat"]);
+}
+
+#[test]
+fn ctrl_c_cancels_a_reply_at_the_server_too() {
+    let text = r#"{"type":"text","delta":"hello there"}"#;
+    let server = Server::always(move || Reply::stream(&[text]).without_end());
+    let mut terminal = Terminal::run(&server, "$MCPCTL chat-llm qwen", &[]);
+    terminal.wait_for("qwen> ");
+    terminal.type_line("hi");
+    server.asked_for("/api/v1/llms/qwen/infer");
+    terminal.keyboard.write_all(b"\x03").unwrap();
+    terminal.wait_for("(cancelled)");
+    server.asked_for(HUNG_UP);
+    terminal.wait_for("qwen> ");
+    terminal.type_line("/quit");
+    terminal.end();
+}
+
+#[test]
+fn nobody_is_waited_for_who_does_not_exist() {
+    let server = Server::always(|| Reply::refused("404 Not Found", "Agent not found: coder"));
+    let shown = Terminal::run(&server, "$MCPCTL chat coder", &[]).end();
+    assert!(shown.contains("Agent not found: coder") && !shown.contains("coder> "), "{shown}");
 }

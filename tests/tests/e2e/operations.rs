@@ -219,6 +219,13 @@ async fn the_command_line_lists_chats_and_fails_helpfully() {
     let failed = mcpd.mcpctl(&["chat", "nobody", "-m", "hi"]).await;
     assert_eq!((failed.status.code(), stdout(&failed)), (Some(1), String::new()));
     assert!(stderr(&failed).contains("nobody"), "{}", stderr(&failed));
+    let named = mcpd.mcpctl(&["chat", "agent/reviewer", "--no-stream", "-m", "hi"]).await;
+    assert_eq!(stdout(&named), "from upstream\n", "{}", stderr(&named));
+    let mistaken = mcpd.mcpctl(&["chat", "public", "-m", "hi"]).await;
+    assert!(stderr(&mistaken).contains("'public' is an Llm and no agent"), "{}", stderr(&mistaken));
+    assert!(stderr(&mistaken).contains("next: `mcpctl chat-llm public`"), "{}", stderr(&mistaken));
+    let mistaken = mcpd.mcpctl(&["chat-llm", "reviewer", "-m", "hi"]).await;
+    assert!(stderr(&mistaken).contains("'reviewer' is an agent and no Llm"), "{}", stderr(&mistaken));
     let usage = mcpd.mcpctl(&["get", "wombats"]).await;
     assert_eq!(usage.status.code(), Some(2), "{}", stderr(&usage));
 }

@@ -67,7 +67,9 @@ async fn a_stream_that_fails_ends_with_an_error_event_and_so_does_its_turn() {
     let mut setting = Setting::new(&[]).await;
     let results = [samples::chunk(&samples::words("half ")), json!({"error": "boom"})];
     let (_, chat) = setting.turn(json!({"message": "hi", "stream": true}), &results).await;
-    let events = events(&chat.expect(200));
+    let chat = chat.expect(200);
+    assert_eq!(chat.header("x-accel-buffering"), "no");
+    let events = events(&chat);
     assert_eq!(events[0], json!({"type": "text", "delta": "half "}));
     let last = events.last().expect("events");
     assert_eq!(last["type"], "error");
