@@ -178,12 +178,22 @@ mod tests {
     use super::*;
     use crate::{
         config::{Kind, Provider},
+        connection::End,
+        notice::Notice,
+        poll,
         settings::Endpoint,
+        stream,
     };
-    use tokio::net::TcpListener;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+        time::timeout,
+    };
 
-    #[tokio::test]
-    async fn a_register_without_an_answer_is_sent_again_when_the_machine_wakes_up() {
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    /// A publisher of echo, the place where its server would be, and the folder that it lives in.
+    async fn publisher() -> (Arc<Publisher>, TcpListener, tempfile::TempDir) {
         let home = tempfile::tempdir().expect("a folder");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -192,12 +202,50 @@ mod tests {
         let config = Config { providers: vec![echo], ..Config::default() };
         let settings = Settings::new(server, home.path().join("provider-session"), config);
         let publisher = Arc::new(Publisher::new(settings, &TaskTracker::new()).expect("a session"));
+        (publisher, listener, home)
+    }
+
+    #[tokio::test]
+    async fn a_register_without_an_answer_is_sent_again_when_the_machine_wakes_up() {
+        let (publisher, listener, _home) = publisher().await;
         let mut running = JoinSet::new();
         running.spawn(publisher.clone().run());
-        let patience = Duration::from_secs(5);
-        let first = tokio::time::timeout(patience, listener.accept()).await;
+        let first = timeout(PATIENCE, listener.accept()).await;
         publisher.wake_up();
-        let second = tokio::time::timeout(patience, listener.accept()).await;
+        let second = timeout(PATIENCE, listener.accept()).await;
         assert!(first.is_ok() && second.is_ok(), "long before the call would have been given up");
+    }
+
+    /// Takes a request and answers with these bytes, and no end.
+    async fn answer(listener: &TcpListener, with: &str) -> TcpStream {
+        let (mut connection, _) = timeout(PATIENCE, listener.accept()).await.expect("a call").expect("a connection");
+        let asked = connection.read(&mut [0; 4096]).await.expect("a request");
+        assert!(asked > 0);
+        connection.write_all(with.as_bytes()).await.expect("written");
+        connection
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_tasks_starts_anew_when_the_machine_wakes_up() {
+        let (publisher, listener, _home) = publisher().await;
+        let server = Arc::new(publisher.server().expect("a server"));
+        let (mut stream_notice, mut poll_notice) = (Notice::default(), Notice::default());
+        let hello = r#"{"providerSessionId":"s","epoch":1,"pingSeconds":20}"#;
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        for begun in [String::new(), format!("{head}event: hello\ndata: {hello}\n\n")] {
+            let wakes = async {
+                let _stream = answer(&listener, &begun).await;
+                let _poll = answer(&listener, "").await;
+                publisher.wake_up();
+                std::future::pending::<()>().await;
+            };
+            let streams = timeout(PATIENCE, stream::follow(&publisher, &server, &mut stream_notice));
+            let polls = timeout(PATIENCE, poll::follow(&publisher, &server, &mut poll_notice));
+            let ends = tokio::select! {
+                ends = async { tokio::join!(streams, polls) } => ends,
+                () = wakes => unreachable!("it waits for ever"),
+            };
+            assert!(matches!(ends, (Ok(End::Slept), Ok(End::Slept))), "{ends:?}");
+        }
     }
 }

@@ -268,6 +268,17 @@ mod tests {
     }
 
     #[test]
+    fn a_kind_of_server_is_where_it_usually_is() {
+        let usual = [("vllm", 8000), ("ollama", 11434), ("lmstudio", 1234), ("llamacpp", 8080)];
+        for (kind, port) in usual {
+            let text = format!(r#"{{"llm": {{"providers": [{{"name": "x", "type": "{kind}", "model": "m"}}]}}}}"#);
+            let read = config(&text).expect("valid");
+            assert_eq!(read.providers[0].base, format!("http://127.0.0.1:{port}"), "{kind}");
+        }
+        assert!(config(r#"{"llm": {"providers": [{"name": "x", "type": "openai", "model": "m"}]}}"#).is_err());
+    }
+
+    #[test]
     fn what_a_wake_sends_is_never_shown() {
         let read = config(
             r#"{"llm": {"providers": [{"name": "o", "type": "ollama", "model": "m", "wake": {"type": "http",

@@ -294,6 +294,17 @@ async fn registers_again_when_the_server_forgot() {
 }
 
 #[tokio::test]
+async fn a_register_that_is_refused_is_tried_again() {
+    let (registry, model) = (Registry::start().await, Model::start(Reply::Never).await);
+    registry.seen().refused_registers = [StatusCode::CONFLICT, StatusCode::SERVICE_UNAVAILABLE].into();
+    let running = connected(&registry, provider(&model)).await;
+    let registers = registry.seen().registers.clone();
+    assert_eq!(registers.len(), 3);
+    assert!(registers.windows(2).all(|two| two[0] == two[1]), "{registers:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_404_on_the_way_is_not_the_servers() {
     let (registry, model) = (Registry::start().await, Model::start(Reply::Never).await);
     let running = connected(&registry, provider(&model)).await;

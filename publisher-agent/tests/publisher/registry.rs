@@ -34,6 +34,8 @@ pub struct Seen {
     pub forget: bool,
     /// What of a stream never arrives.
     pub lost: Option<Lost>,
+    /// How the next registers are refused.
+    pub refused_registers: VecDeque<StatusCode>,
     /// How the next heartbeats are refused by something on the way.
     pub lost_heartbeats: VecDeque<StatusCode>,
     /// Like a proxy that holds uploads back until they are complete.
@@ -154,6 +156,9 @@ impl Registry {
 async fn register(State(registry): State<Registry>, Json(body): Json<Value>) -> Response {
     let session = body["providerSessionId"].clone();
     registry.seen().registers.push(body);
+    if let Some(status) = registry.seen().refused_registers.pop_front() {
+        return (status, Json(json!({"error": "not now", "code": "NO"}))).into_response();
+    }
     (StatusCode::CREATED, Json(json!({"providerSessionId": session, "epoch": 0, "llms": [], "agents": []})))
         .into_response()
 }
