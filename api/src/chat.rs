@@ -11,6 +11,7 @@ use crate::{
     auth::Caller,
     call::{self, Reply, held},
     error::ApiError,
+    in_the_end::in_the_end,
     relay::object::Whole,
 };
 use axum::{
@@ -154,11 +155,12 @@ impl Drop for OpenTurn {
     fn drop(&mut self) {
         if self.open {
             let (app, finish) = (self.app.clone(), self.finish_turn(None, None, true));
-            self.app.tasks.spawn(async move {
-                if let Err(error) = app.work.finish_turn(finish).await {
-                    tracing::warn!(%error, "a turn that was given up stays pending until the next start");
-                }
-            });
+            let stopping = self.app.stopping.clone();
+            let attempt = move || {
+                let (app, finish) = (app.clone(), finish.clone());
+                async move { app.work.finish_turn(finish).await.map(drop) }
+            };
+            self.app.tasks.spawn(in_the_end("the failure of a turn", stopping, attempt));
         }
     }
 }

@@ -15,6 +15,7 @@ mod credentials;
 mod error;
 mod follower;
 mod heartbeats;
+mod in_the_end;
 mod json;
 mod leases;
 pub mod logging;

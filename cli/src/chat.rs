@@ -18,6 +18,7 @@ use crate::output::{Format, Screen};
 use crate::shell::Shell;
 use agent::AgentChat;
 use llm::LlmChat;
+use mcpctl_events::wire::sse;
 use options::{AgentOptions, LlmOptions, Settings};
 use render::Renderer;
 use std::io::{Read, Write};
@@ -160,17 +161,13 @@ fn is_stream(response: &reqwest::Response) -> bool {
 struct Events<'a> {
     client: &'a Client,
     subject: Option<Subject>,
-    inner: futures_util::stream::BoxStream<'static, Result<String, EventError>>,
+    response: reqwest::Response,
+    reader: sse::Reader,
 }
-
-type EventError = eventsource_stream::EventStreamError<reqwest::Error>;
 
 impl<'a> Events<'a> {
     fn of(client: &'a Client, route: &Route, response: reqwest::Response) -> Self {
-        use eventsource_stream::Eventsource;
-        use futures_util::StreamExt;
-        let events = response.bytes_stream().eventsource().map(|event| event.map(|e| e.data));
-        Events { client, subject: route.subject(), inner: events.boxed() }
+        Events { client, subject: route.subject(), response, reader: sse::Reader::default() }
     }
 
     /// The failure of a stream that said so, or that ended too early.
@@ -179,11 +176,13 @@ impl<'a> Events<'a> {
     }
 
     async fn next(&mut self) -> anyhow::Result<Option<String>> {
-        use futures_util::StreamExt;
-        match self.inner.next().await.transpose() {
-            Ok(data) => Ok(data),
-            Err(EventError::Transport(error)) => Err(self.client.broken(&error).into()),
-            Err(other) => Err(Failure::Malformed { reason: other.to_string() }.into()),
+        loop {
+            if let Some(data) = self.reader.next_data() {
+                return Ok(Some(data));
+            }
+            let piece = self.response.chunk().await.map_err(|error| self.client.broken(&error))?;
+            let Some(piece) = piece else { return Ok(None) };
+            self.reader.feed(&piece).map_err(|error| Failure::Malformed { reason: error.to_string() })?;
         }
     }
 }

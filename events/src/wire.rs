@@ -1,6 +1,6 @@
 //! What server, publisher and command line say to each other, as types.
 //!
-//! Only shapes live here, and what both sides must judge alike: no client, no server. Field names are camelCase on the wire; times are RFC 3339
+//! Only shapes live here, and what both sides must read or judge alike: no client, no server. Field names are camelCase on the wire; times are RFC 3339
 //! UTC with milliseconds. Values that belong to a model server (`request`, `body`, `defaultParams`, …) are carried
 //! as [`RawValue`](serde_json::value::RawValue), token for token.
 
@@ -9,6 +9,7 @@ pub mod error;
 pub mod publish;
 pub mod rows;
 pub mod secrets;
+pub mod sse;
 
 /// The request header that names a publisher's session on stream, long-poll and result routes.
 pub const SESSION_HEADER: &str = "x-mcpctl-provider-session";

@@ -26,7 +26,6 @@ mod secret;
 mod server;
 mod session;
 pub mod settings;
-mod sse;
 mod stream;
 mod task;
 mod undelivered;

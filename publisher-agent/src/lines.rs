@@ -7,13 +7,13 @@ use crate::{
     echo::Spoken,
     http::within,
     json::{ACCEPTED, chunk_line, error_line},
-    sse,
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use mcpctl_events::wire::sse;
 use std::{
     fmt, mem,
     pin::Pin,

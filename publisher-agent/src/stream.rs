@@ -6,10 +6,12 @@ use crate::{
     notice::Notice,
     publisher::Publisher,
     server::{CallError, LARGEST_FRAME, Server},
-    sse::{Event, Parser},
 };
 use http_body_util::BodyExt;
-use mcpctl_events::wire::publish::{Goodbye, Hello};
+use mcpctl_events::wire::{
+    publish::{Goodbye, Hello},
+    sse::{Event, Parser},
+};
 use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{info, warn};

@@ -39,6 +39,10 @@ pub(super) async fn call(app: &App, llm: &Llm, path: &'static str, request: &Mod
     };
     let response = response.map_err(|_| gateway_timeout(llm))?.map_err(|error| unreachable_upstream(llm, &error))?;
     let status = response.status().as_u16();
+    if status < 200 {
+        let message = format!("the model server of '{}' answered {status}, which is no answer", llm.name);
+        return Err(ApiError::new(StatusCode::BAD_GATEWAY, "UPSTREAM_ERROR", message));
+    }
     let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or("application/json").to_owned();
     if request.streaming && status == 200 && content_type.starts_with("text/event-stream") {

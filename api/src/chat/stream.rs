@@ -2,37 +2,48 @@
 
 use super::{OpenTurn, bad_answer, error_event, event, reply, reply::Answer};
 use crate::{call::Reply, error::ApiError};
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
-use eventsource_stream::{Event, EventStreamError, Eventsource};
-use futures_util::{
-    Stream, StreamExt,
-    stream::{self, BoxStream},
-};
-use mcpctl_events::wire::chat::ChatEvent;
+use futures_util::{Stream, StreamExt, stream};
+use mcpctl_events::wire::{chat::ChatEvent, sse};
 use std::convert::Infallible;
-
-type Chunks = BoxStream<'static, Result<Event, EventStreamError<axum::Error>>>;
 
 /// Most bytes of one streamed answer: all of it is kept until its turn is stored.
 const MAX_ANSWER: usize = 64 << 20;
 
-/// Breaks off an answer that would never end.
-fn bounded(pieces: impl Stream<Item = Result<Bytes, axum::Error>>) -> impl Stream<Item = Result<Bytes, axum::Error>> {
-    let mut seen = 0;
-    pieces.map(move |piece| {
-        seen += piece.as_ref().map_or(0, Bytes::len);
-        if seen > MAX_ANSWER { Err(axum::Error::new(format!("it is larger than {MAX_ANSWER} bytes"))) } else { piece }
-    })
+/// The data of a model's events.
+struct Chunks {
+    body: BodyDataStream,
+    bytes: usize,
+    reader: sse::Reader,
+}
+
+impl Chunks {
+    fn of(body: Body) -> Self {
+        Self { body: body.into_data_stream(), bytes: 0, reader: sse::Reader::default() }
+    }
+
+    /// The next one; none at the end. An answer that would never end is broken off.
+    async fn next(&mut self) -> Result<Option<String>, String> {
+        loop {
+            if let Some(data) = self.reader.next_data() {
+                return Ok(Some(data));
+            }
+            let Some(piece) = self.body.next().await else { return Ok(None) };
+            let piece = piece.map_err(|error| error.to_string())?;
+            self.bytes += piece.len();
+            if self.bytes > MAX_ANSWER {
+                return Err(format!("it is larger than {MAX_ANSWER} bytes"));
+            }
+            self.reader.feed(&piece).map_err(|error| error.to_string())?;
+        }
+    }
 }
 
 /// Turns the model's answer into chat events; the turn is stored before `final` is said.
 pub(super) async fn respond(open: OpenTurn, reply: Reply) -> Result<Reply, ApiError> {
     match reply {
-        Reply::Stream(body) => {
-            let chunks = bounded(body.into_data_stream()).eventsource().boxed();
-            Ok(Reply::Stream(Body::from_stream(events(open, chunks))))
-        }
+        Reply::Stream(body) => Ok(Reply::Stream(Body::from_stream(events(open, Chunks::of(body))))),
         Reply::Whole(whole) => match reply::read(&whole) {
             Ok(answer) => {
                 let said = event(&ChatEvent::Text { delta: answer.text() });
@@ -63,12 +74,12 @@ fn events(open: OpenTurn, chunks: Chunks) -> impl Stream<Item = Result<Bytes, In
 async fn next(mut speaking: Speaking) -> (Bytes, Option<Speaking>) {
     loop {
         let data = match speaking.chunks.next().await {
-            Some(Ok(chunk)) if chunk.data == "[DONE]" => return (end(speaking).await, None),
-            Some(Ok(chunk)) => chunk.data,
-            Some(Err(error)) => {
+            Ok(Some(data)) if data == "[DONE]" => return (end(speaking).await, None),
+            Ok(Some(data)) => data,
+            Err(error) => {
                 return (fail(speaking, bad_answer(format!("the answer broke off: {error}"))).await, None);
             }
-            None => {
+            Ok(None) => {
                 let finished = speaking.answer.finish_reason.is_some();
                 let bytes = if finished {
                     end(speaking).await

@@ -20,7 +20,10 @@ use axum::{
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use mcpctl_events::event::session::Transport;
+use mcpctl_events::{
+    command::{Command, Revive},
+    event::{row::Cause, session::Transport},
+};
 use serde::Deserialize;
 use std::{future::poll_fn, sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -63,16 +66,40 @@ pub async fn poll(
         app.tasks.spawn(watch(app.clone(), binding.clone()));
         binding
     };
-    if let Some(lease) = app.leases.get(&binding.session) {
-        lease.renew(app.clock.uptime(), app.clock.now());
-    }
+    revive(&app, &caller, &binding).await?;
     let _open = binding.polls.enter();
     let wait = Duration::from_secs(wait.min(LONGEST_WAIT));
     let frames = timeout(wait, poll_fn(|context| binding.poll_frames(context))).await.unwrap_or_default();
+    // Whoever waited was there.
+    renew(&app, &binding);
     if frames.is_empty() && binding.over.is_cancelled() {
         return Err(ended_by(binding.end()));
     }
     Ok(answer(&frames))
+}
+
+fn renew(app: &App, binding: &Binding) {
+    if let Some(lease) = app.leases.get(&binding.session) {
+        lease.renew(app.clock.uptime(), app.clock.now());
+    }
+}
+
+/// A poll is a sign of life: it renews the lease, and rows that had expired come back, as with a heartbeat.
+async fn revive(app: &App, caller: &Caller, binding: &Binding) -> Result<(), ApiError> {
+    renew(app, binding);
+    let session = &binding.session;
+    let has_expired = app.look(|state| {
+        let known = state.sessions.get(session);
+        known.is_some_and(|known| {
+            known.llms.iter().any(|name| state.llms.get(name).is_some_and(|row| !row.is_live()))
+                || known.agents.iter().any(|name| state.agents.get(name).is_some_and(|row| !row.is_live()))
+        })
+    });
+    if has_expired {
+        let revive = Revive { session: session.clone(), user: caller.user.id, cause: Cause::Heartbeat };
+        app.writer.write_all(Command::Revive(revive), "relay").await?;
+    }
+    Ok(())
 }
 
 fn answer(frames: &[Frame]) -> Response {

@@ -6,6 +6,7 @@ use crate::{
     auth::Caller,
     call::sse_response,
     error::ApiError,
+    in_the_end::in_the_end,
     relay::binding::{Binding, End, Features, Next},
     server::handover::LongLived,
 };
@@ -46,10 +47,6 @@ const MINUTE: Duration = Duration::from_mins(1);
 const PING: Bytes = Bytes::from_static(b": ping\n\n");
 /// How long `hello` waits for the read tables.
 const TABLES_WAIT: Duration = Duration::from_secs(5);
-
-/// Pauses between two attempts to write that a stream has ended.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How often each session opened a stream lately.
 #[derive(Debug, Default)]
@@ -203,25 +200,17 @@ pub fn ended(app: &Arc<App>, binding: &Arc<Binding>) {
 async fn leave(app: &App, binding: &Binding) {
     let (session, epoch) = (binding.session.clone(), binding.epoch);
     let heard = app.leases.get(&session).map(|lease| lease.heard_at());
+    // A stream that ended while nobody could write must not be listed as bound for ever. A newer stream makes each of
+    // these a command that changes nothing.
+    let write = |command: Command| {
+        let attempt = move || app.writer.write_all(command.clone(), "relay");
+        in_the_end("the end of a stream", app.stopping.clone(), attempt)
+    };
     let disconnect = Disconnect { session: session.clone(), epoch, cause: StreamEnd::Closed };
-    write_in_the_end(app, Command::Disconnect(disconnect)).await;
+    write(Command::Disconnect(disconnect)).await;
     tokio::time::sleep(app.config.args.disconnect_grace).await;
     let deactivate = Deactivate { session, epoch, cause: Cause::Disconnected, last_heartbeat_at: heard };
-    write_in_the_end(app, Command::Deactivate(deactivate)).await;
-}
-
-/// Tries until it is written: a stream that ended while nobody could write must not be listed as bound for ever. A
-/// newer stream makes the command one that changes nothing.
-async fn write_in_the_end(app: &App, command: Command) {
-    let mut pause = FIRST_PAUSE;
-    while let Err(error) = app.writer.write_all(command.clone(), "relay").await {
-        // Once, and not every few seconds for each of many streams: on a full disk it may take long.
-        if pause == FIRST_PAUSE {
-            tracing::warn!(%error, "the end of a stream could not be written yet; trying until it is");
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
+    write(Command::Deactivate(deactivate)).await;
 }
 
 /// The body of a stream: frames as they come, pings between them, a goodbye at the end.

@@ -22,6 +22,7 @@ const MOST_UNSENT: u32 = 128 << 10;
 pub(super) async fn serve(listener: TcpListener, router: Router, app: Arc<App>) {
     let _vital = Vital::new("listener", &app.died);
     let connections = Connections::new(router, &app);
+    let mut failing = false;
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener) => accepted,
@@ -29,10 +30,13 @@ pub(super) async fn serve(listener: TcpListener, router: Router, app: Arc<App>) 
         };
         match accepted {
             Ok(stream) => {
+                failing = false;
                 app.tasks.spawn(connections.clone().serve(stream));
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "a connection could not be accepted; trying on");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

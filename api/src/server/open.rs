@@ -7,6 +7,7 @@ use crate::{
     credentials,
     follower::{Follower, Progress},
     heartbeats,
+    in_the_end::in_the_end,
     leases::Leases,
     projecting::{Pending, Projector},
     relay::Relay,
@@ -70,6 +71,7 @@ pub(super) struct Parts {
 
 #[expect(clippy::disallowed_methods, reason = "`stop` waits for the tasks by their handles")]
 pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> anyhow::Result<Parts> {
+    let clock = Clock::start();
     let DbTarget::Sqlite(db) = &config.db;
     make_dir("--db", db)?;
     let refused = |error: StoreError| {
@@ -84,10 +86,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         let _vital = vital;
         work_writer.run().await;
     });
-    if let Err(error) = work.fail_pending_turns().await {
-        // On a full disk what is there can still be read.
-        tracing::error!(%error, "turns that were cut off stay pending: the work store cannot be written");
-    }
+    fail_pending_turns(&work, clock, &last).await;
     let snapshots = Snapshots::new(&config.data_dir);
     let checkpoint = tables.checkpoint().await?;
     let snapshot = snapshots.load(&*log, checkpoint.sequence).unwrap_or_default();
@@ -95,7 +94,6 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let start_sequence = replica.admission.last_sequence;
     let projected = tables.checkpoint().await?.sequence;
     let stopped = replica.stopped().map(ToString::to_string);
-    let clock = Clock::start();
     let replica = Arc::new(RwLock::new(replica));
     let desk = Arc::new(Mutex::new(desk(stopped.as_deref())));
     let leases = Arc::new(Leases::default());
@@ -116,6 +114,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         leases: leases.clone(),
         clock,
         sweeper: Sweeper::new(config.args.heartbeat_timeout, config.args.inactive_retention),
+        alive_at: clock.uptime(),
     }
     .spawn(Vital::new("writer", &died))?;
     let follower = Follower {
@@ -166,6 +165,21 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         config,
     });
     Ok(Parts { app, threads: vec![writer_thread, follower], projector, work: work_task, last, snapshots })
+}
+
+/// Ends the turns that an earlier process had begun. On a full disk what is there can still be read, and they are ended
+/// later: those, and none that began meanwhile.
+#[expect(clippy::disallowed_methods, reason = "it ends with the server's last step")]
+async fn fail_pending_turns(work: &WorkStore, clock: Clock, last: &CancellationToken) {
+    if work.fail_pending_turns(None).await.is_ok() {
+        return;
+    }
+    let (work, started) = (work.clone(), clock.now());
+    let attempt = move || {
+        let work = work.clone();
+        async move { work.fail_pending_turns(Some(started)).await.map(drop) }
+    };
+    tokio::spawn(in_the_end("the end of turns that were cut off", last.clone(), attempt));
 }
 
 /// Brings a replica and the tables to where the log ends. Where the tables cannot be written (a full disk), what they

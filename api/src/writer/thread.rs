@@ -18,6 +18,9 @@ use tokio::sync::{
 
 /// Messages that are decided before the next append.
 const BATCH: usize = 512;
+/// The writer is asked to look after itself far more often than this. If it is not, the process was stopped, or the
+/// machine had no time for it, and what was to be heard meanwhile was not.
+const STOOD_STILL: Duration = Duration::from_secs(5);
 /// Longest time between an append and its read-back.
 const READ_BACK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pauses between two claims after a doubt.
@@ -44,6 +47,8 @@ pub struct WriterThread {
     pub clock: Clock,
     /// What expires when.
     pub sweeper: Sweeper,
+    /// When it was last seen to do something.
+    pub alive_at: Duration,
 }
 
 impl WriterThread {
@@ -73,6 +78,7 @@ impl WriterThread {
     }
 
     pub(super) fn begin(&mut self) {
+        self.alive_at = self.clock.uptime();
         self.watch_clocks();
         self.claim();
         self.flush();
@@ -96,6 +102,7 @@ impl WriterThread {
     /// Decides a batch and a part of the sweep under way, and appends what came of it. Returns who asked it to stop: it
     /// has resigned then.
     pub(super) fn turn(&mut self, batch: &mut Vec<Message>) -> Option<oneshot::Sender<()>> {
+        self.notice_a_standstill();
         let mut messages = batch.drain(..);
         while let Some(message) = messages.next() {
             match message {
@@ -112,7 +119,21 @@ impl WriterThread {
         drop(messages);
         self.go_on_sweeping();
         self.flush();
+        self.alive_at = self.clock.uptime();
         None
+    }
+
+    /// Who could not be heard is not called silent: every lease begins anew, as after an election.
+    fn notice_a_standstill(&self) {
+        let uptime = self.clock.uptime();
+        let stood_still = uptime.saturating_sub(self.alive_at);
+        if stood_still < STOOD_STILL {
+            return;
+        }
+        tracing::warn!(seconds = stood_still.as_secs(), "the server stood still: all sessions have a full lease again");
+        let desk = self.desk();
+        let sessions = desk.staged.sessions.iter();
+        self.leases.grant(sessions.map(|(id, session)| (id, session.last_heartbeat_at)), uptime);
     }
 
     pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {

@@ -84,9 +84,10 @@ impl WorkStore {
         self.change(Task::Delete(id, owner)).await.map(|changed| changed > 0)
     }
 
-    /// Marks all turns that a crash left pending as failed; how many there were. For the start, before any turn begins.
-    pub async fn fail_pending_turns(&self) -> Result<u64, StoreError> {
-        self.change(Task::FailPending).await
+    /// Marks all turns that a crash left pending as failed; how many there were. For the start, before any turn begins;
+    /// later on, only those from before then.
+    pub async fn fail_pending_turns(&self, before: Option<LogTime>) -> Result<u64, StoreError> {
+        self.change(Task::FailPending(before)).await
     }
 
     async fn change(&self, task: Task) -> Result<u64, StoreError> {

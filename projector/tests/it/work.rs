@@ -108,13 +108,14 @@ async fn what_a_crash_left_pending_fails_at_the_next_start() {
         writer.abort();
     }
     let (store, writer) = open(&dir).await;
-    assert_eq!(store.fail_pending_turns().await.unwrap(), 1);
-    assert_eq!(store.fail_pending_turns().await.unwrap(), 0);
+    assert_eq!(store.fail_pending_turns(Some(at(2))).await.unwrap(), 0, "it began no earlier");
+    assert_eq!(store.fail_pending_turns(Some(at(3))).await.unwrap(), 1);
+    assert_eq!(store.fail_pending_turns(None).await.unwrap(), 0);
     let messages = store.messages(Uuid::from_u128(10)).await.unwrap();
     assert_eq!(messages[3].status, MessageStatus::Error);
     writer.abort();
     let _ = writer.await;
-    let error = store.fail_pending_turns().await.unwrap_err();
+    let error = store.fail_pending_turns(None).await.unwrap_err();
     assert!(matches!(error, StoreError::Closed), "{error}");
 }
 

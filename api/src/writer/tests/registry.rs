@@ -70,7 +70,7 @@ impl Registry {
         let (queue, wishes) = mpsc::channel(64);
         let follower = follower(&log, &replica, &desk, &leases, clock, Writer { queue });
         let sweeper = Sweeper::new(HEARTBEAT_TIMEOUT, RETENTION);
-        let writer = WriterThread { log: log.clone(), replica, desk, leases, clock, sweeper };
+        let writer = WriterThread { log: log.clone(), replica, desk, leases, clock, sweeper, alive_at: Duration::ZERO };
         Self { log, times, writer, follower, wishes }
     }
 
@@ -96,6 +96,16 @@ impl Registry {
             batch.push(message);
         }
         self.writer.turn(&mut batch)
+    }
+
+    /// Time goes by in which nothing happens, on a server that runs.
+    pub(super) fn wait(&mut self, time: Duration) {
+        const STEP: Duration = Duration::from_secs(4);
+        let mut left = time;
+        while left > Duration::ZERO {
+            self.tick_after(left.min(STEP));
+            left = left.saturating_sub(STEP);
+        }
     }
 
     pub(super) fn tick_after(&mut self, time: Duration) {

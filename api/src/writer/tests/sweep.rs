@@ -34,9 +34,9 @@ fn overdue() -> Registry {
         it.ask(register(&format!("s{session}"), llms));
     }
     it.follow();
-    it.times.pass(HEARTBEAT_TIMEOUT + Duration::from_secs(1));
+    it.wait(HEARTBEAT_TIMEOUT + Duration::from_secs(1));
     assert_eq!(sweep(&mut it).marked_inactive, LLMS);
-    it.times.pass(RETENTION);
+    it.wait(RETENTION);
     it
 }
 
@@ -108,7 +108,7 @@ fn a_session_that_is_heard_before_its_turn_stays() {
         it.ask(register(&format!("s{session}"), (0..600).map(|number| format!("llm-{session}-{number}"))));
     }
     it.follow();
-    it.times.pass(HEARTBEAT_TIMEOUT + Duration::from_secs(1));
+    it.wait(HEARTBEAT_TIMEOUT + Duration::from_secs(1));
     let (message, mut report) = gc();
     it.turn([message]);
     let last = super::registry::id("s2");
@@ -127,11 +127,11 @@ fn the_log_tells_of_a_suspension_its_extension_and_its_end() {
         it.ask(register(&format!("s{session}"), [format!("llm-{session}")]));
     }
     it.follow();
-    it.times.pass(HEARTBEAT_TIMEOUT + Duration::from_secs(1));
+    it.wait(HEARTBEAT_TIMEOUT + Duration::from_secs(1));
     assert_eq!(sweep(&mut it).marked_inactive, 0, "all at once: a fault of ours?");
     it.times.set_wall_by(Duration::from_hours(1));
     sweep(&mut it);
-    it.times.pass(HEARTBEAT_TIMEOUT);
+    it.wait(HEARTBEAT_TIMEOUT);
     assert_eq!(sweep(&mut it).marked_inactive, 12);
     let told = it.records().into_iter().flat_map(|record| record.events).filter_map(|event| match event.body {
         Body::ExpirySuspended(suspended) => Some(suspended.reason),
@@ -153,4 +153,18 @@ fn a_command_of_the_same_turn_is_decided_before_the_sweep() {
     it.follow();
     assert!(waits.answer().unwrap().is_ok());
     assert_eq!(report.try_recv().unwrap().unwrap().deleted, LLMS - 1);
+}
+
+#[test]
+fn a_server_that_stood_still_expires_nobody_for_it() {
+    let mut it = Registry::elected();
+    it.ask(register("s", ["qwen".to_owned()]));
+    it.follow();
+    it.wait(Duration::from_mins(1));
+    it.times.pass(HEARTBEAT_TIMEOUT);
+    assert_eq!(sweep(&mut it).marked_inactive, 0, "nobody could be heard");
+    it.wait(HEARTBEAT_TIMEOUT);
+    assert_eq!(sweep(&mut it).marked_inactive, 0, "a full lease");
+    it.wait(Duration::from_secs(1));
+    assert_eq!(sweep(&mut it).marked_inactive, 1);
 }

@@ -64,7 +64,7 @@ pub(super) enum Task {
     Begin(BeginTurn),
     Finish(FinishTurn),
     Delete(Uuid, Uuid),
-    FailPending,
+    FailPending(Option<LogTime>),
 }
 
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Task {
             Self::Begin(turn) => return begin(writer, turn).map(Answer::Turn),
             Self::Finish(turn) => finish(turn),
             Self::Delete(id, owner) => delete(*id, *owner),
-            Self::FailPending => Statement::new("UPDATE messages SET status = 'error' WHERE status = 'pending'"),
+            Self::FailPending(before) => fail_pending(*before),
         };
         writer.execute(&statement).map(|rows| Answer::Changed(rows as u64))
     }
@@ -139,6 +139,14 @@ fn finish(turn: &FinishTurn) -> Statement {
     statement.arg(Value::Text(turn.tool_calls.as_ref().map(|json| json.get().to_owned())));
     statement.sql(", status = ").arg(status.as_str()).sql(" WHERE thread_id = ").arg(Value::text(turn.thread));
     statement.sql(" AND turn_index = ").arg(turn.turn_index).sql(" AND status = 'pending'");
+    statement
+}
+
+fn fail_pending(before: Option<LogTime>) -> Statement {
+    let mut statement = Statement::new("UPDATE messages SET status = 'error' WHERE status = 'pending'");
+    if let Some(before) = before {
+        statement.sql(" AND created_at < ").arg(before);
+    }
     statement
 }
 

@@ -1,7 +1,10 @@
 //! What of a model's answer is the reply.
 
 use super::{Setting, events, said};
-use mcpctl_tests::samples::{chunk, completion, delta, done, message};
+use mcpctl_tests::{
+    Model, Reply,
+    samples::{self, chunk, completion, delta, done, message},
+};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -92,4 +95,22 @@ async fn the_model_gets_system_history_and_parameters() {
     let third = json!({"message": "third", "systemPrompt": "Another one."});
     let (request, _) = setting.turn(third, &[completion("three")]).await;
     assert_eq!(request["messages"][0], json!({"role": "system", "content": "Another one."}));
+}
+
+#[tokio::test]
+async fn a_mark_of_byte_order_and_a_line_without_end_are_no_end_of_the_server() {
+    let setting = Setting::new(&[]).await;
+    let client = setting.mcpd.client();
+    let marked = format!("\u{feff}data: {}\n\ndata: [DONE]\n\n", delta(&json!({"content": "hello"})));
+    let model = Model::start(Reply::Whole(200, "text/event-stream", marked)).await;
+    let _ = client.post("/llms", &samples::public("public", &model.url)).await.expect(201);
+    let _ = client.post("/agents", &json!({"name": "reviewer", "llm": "public"})).await.expect(201);
+    let ask = json!({"message": "hi", "stream": true});
+    let said = events(&client.post("/agents/reviewer/chat", &ask).await.expect(200));
+    assert_eq!(said[0], json!({"type": "text", "delta": "hello"}));
+    assert_eq!(said[1]["type"], "final");
+    model.replies(Reply::Whole(200, "text/event-stream", format!("data: {}", "x".repeat(17 << 20))));
+    let said = events(&client.post("/agents/reviewer/chat", &ask).await.expect(200));
+    assert_eq!(said[0]["type"], "error", "{said:?}");
+    assert!(said[0]["error"].as_str().is_some_and(|error| error.contains("larger than 16 MiB")), "{said:?}");
 }

@@ -65,6 +65,22 @@ async fn who_polls_all_the_time_is_not_silent() {
 }
 
 #[tokio::test]
+async fn a_poll_is_a_sign_of_life_and_brings_back_what_had_expired() {
+    let mcpd = Mcpd::start(&["--heartbeat-timeout", "1s", "--gc-interval", "100ms"]).await;
+    let (client, publisher) = (mcpd.client(), mcpd.publisher("one"));
+    publish(&publisher).await;
+    let _ = poll(&publisher, 0).await.expect("no panic").expect(200);
+    let is = async |status: &str| client.row("/llms", "llm").await.filter(|row| row["status"] == status);
+    eventually("it is silent", super::SOON, async || is("inactive").await).await;
+    let polling = poll(&publisher, 20);
+    eventually("it is heard", super::SOON, async || is("active").await).await;
+    let call = tokio::spawn(async move { client.post("/llms/llm/infer", &samples::ask(false)).await });
+    let polled = polling.await;
+    call.abort();
+    assert_eq!(polled.expect("no panic").expect(200).json()["tasks"][0]["kind"], "infer");
+}
+
+#[tokio::test]
 async fn polls_and_streams_supersede_each_other() {
     let mcpd = Mcpd::start(&[]).await;
     let (client, mut publisher) = (mcpd.client(), mcpd.publisher("one"));

@@ -2,7 +2,9 @@
 
 use super::SOON;
 use mcpctl_tests::{Mcpd, eventually, samples};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_sweep_says_what_it_marked_deleted_and_kept() {
@@ -57,4 +59,23 @@ async fn a_publisher_that_is_refused_was_heard_all_the_same() {
     for name in ["refused", "late"] {
         assert_eq!(client.row("/llms", name).await.expect("a row")["status"], "active", "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_stood_still_calls_nobody_silent_for_it() {
+    let mcpd = Mcpd::start(&["--heartbeat-timeout", "3s", "--gc-interval", "100ms"]).await;
+    let (client, mut publisher) = (mcpd.client(), mcpd.publisher("one"));
+    let _ = publisher.register(json!([samples::llm("llm")]), json!([])).await.expect(201);
+    publisher.connect("").await;
+    mcpd.process.signal(Signal::SIGSTOP);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    mcpd.process.signal(Signal::SIGCONT);
+    let _ = publisher.heartbeat().await.expect(200);
+    assert!(mcpd.process.log().contains("stood still"), "{}", mcpd.process.log());
+    let events = client.events(0).await;
+    assert!(!events.iter().any(|event| event["data"]["cause"] == "heartbeat_stale"), "{events:?}");
+    eventually("who is silent from now on is", SOON, async || {
+        client.row("/llms", "llm").await.filter(|row| row["status"] == "inactive")
+    })
+    .await;
 }

@@ -4,7 +4,7 @@
 //! `retry` are ignored. One event may not be larger than [`LARGEST_EVENT`], or what is said instead.
 
 use memchr::{memchr, memchr2};
-use std::mem;
+use std::{collections::VecDeque, mem};
 
 /// The most bytes that one event may have.
 pub const LARGEST_EVENT: usize = 16 * 1024 * 1024;
@@ -146,6 +146,29 @@ impl Parser {
     }
 }
 
+/// The data of events, one at a time, for those who wait for the next.
+#[derive(Debug, Default)]
+pub struct Reader {
+    parser: Parser,
+    ready: VecDeque<String>,
+}
+
+impl Reader {
+    /// Takes the next buffer.
+    ///
+    /// # Errors
+    /// When an event is too large; the reader is of no use after that.
+    pub fn feed(&mut self, input: &[u8]) -> Result<(), TooLarge> {
+        let Self { parser, ready } = self;
+        parser.feed(input, &mut |event| ready.push_back(String::from_utf8_lossy(event.data).into_owned()))
+    }
+
+    /// The data of the next event that is complete.
+    pub fn next_data(&mut self) -> Option<String> {
+        self.ready.pop_front()
+    }
+}
+
 fn reuse(mut buffer: Vec<u8>) -> Vec<u8> {
     buffer.clear();
     buffer.shrink_to(KEPT_CAPACITY);
@@ -207,6 +230,16 @@ mod tests {
         assert!(refused(format!("data: {}\n", "x".repeat(101)).as_bytes()));
         assert!(refused("data: 0123456789\n".repeat(20).as_bytes()));
         assert!(!refused("data: 0123456789\n\n".repeat(20).as_bytes()));
+    }
+
+    #[test]
+    fn a_reader_gives_what_is_complete() {
+        let mut reader = Reader::default();
+        for piece in [&b"\xef"[..], b"\xbb\xbfdata: on", b"e\n\ndata: two\n\ndata: thr"] {
+            reader.feed(piece).expect("small");
+        }
+        let all: Vec<_> = std::iter::from_fn(|| reader.next_data()).collect();
+        assert_eq!(all, ["one", "two"]);
     }
 
     proptest! {
