@@ -102,6 +102,7 @@ Examples:
   mcpctl chat local-coder                        a conversation; /help lists its commands
   mcpctl chat local-coder -m 'explain this'      one message; the reply goes to stdout
   git diff | mcpctl chat reviewer -m -           the message comes from stdin
+  mcpctl chat local-coder < questions.txt        without -m, each line is a message
   mcpctl chat local-coder --thread ID -m 'more'  go on with a thread")]
     Chat(AgentOptions),
     /// Talk to an Llm directly, without an agent or a thread

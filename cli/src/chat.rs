@@ -22,6 +22,11 @@ use mcpctl_events::wire::sse;
 use options::{AgentOptions, LlmOptions, Settings};
 use render::Renderer;
 use std::io::{Read, Write};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Longest silence of a streamed reply: while a model thinks, the server says something every 15 s.
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// What is talked to. Keeps what a conversation needs from one turn to the next.
 enum Partner {
@@ -180,8 +185,11 @@ impl<'a> Events<'a> {
             if let Some(data) = self.reader.next_data() {
                 return Ok(Some(data));
             }
-            let piece = self.response.chunk().await.map_err(|error| self.client.broken(&error))?;
-            let Some(piece) = piece else { return Ok(None) };
+            let Ok(piece) = timeout(SILENCE, self.response.chunk()).await else {
+                let silence = format!("no sign of life for {} s", SILENCE.as_secs());
+                return Err(self.client.silent(silence).into());
+            };
+            let Some(piece) = piece.map_err(|error| self.client.broken(&error))? else { return Ok(None) };
             self.reader.feed(&piece).map_err(|error| Failure::Malformed { reason: error.to_string() })?;
         }
     }

@@ -86,6 +86,11 @@ impl Client {
         Failure::transport(&self.target.server, error)
     }
 
+    /// A stream on which nothing comes any more.
+    pub fn silent(&self, reason: String) -> Failure {
+        Failure::broken(&self.target.server, reason)
+    }
+
     async fn answer(&self, request: RequestBuilder, route: &Route) -> anyhow::Result<Answer> {
         Ok(self.rest(self.send(request, route).await?).await?)
     }

@@ -74,6 +74,7 @@ pub fn resolve_open(server: Option<&str>, token: Option<&str>) -> anyhow::Result
 
 /// Settles server and token from the flags (or their environment variables) and the credentials file.
 pub fn resolve(server: Option<&str>, token: Option<&str>) -> anyhow::Result<Target> {
+    token.map_or(Ok(()), check_token)?;
     if let (Some(server), Some(token)) = (server, token) {
         return Ok(Target { server: parse_server(server)?, token: token.to_owned() });
     }
@@ -113,7 +114,24 @@ pub fn parse_server(text: &str) -> Result<Url, Usage> {
     if url.query().is_some() || url.fragment().is_some() || user {
         return Err(refuse(" may hold no user, query or fragment"));
     }
-    Ok(url)
+    Ok(without_api(url))
+}
+
+/// Where the API is within the server is known: whoever says it too means the same.
+fn without_api(mut url: Url) -> Url {
+    let path = url.path().trim_end_matches('/');
+    if let Some(base) = path.strip_suffix("/api/v1").map(str::to_owned) {
+        url.set_path(&base);
+    }
+    url
+}
+
+/// A token that can stand in a request. Problems never show it.
+fn check_token(token: &str) -> Result<(), Usage> {
+    if token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(Usage("the token holds a space, a line break or another character that no token has".to_owned()))
 }
 
 /// The address with `***` for all that could be a user and a password, also where it is no valid address.
@@ -162,6 +180,26 @@ mod tests {
         for bad in ["localhost:8420", "127.0.0.1:8420", "ftp://x", "http://", "http://u@h", "http://:p@h", "http://h?x"]
         {
             assert!(parse_server(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn where_the_api_is_need_not_be_said() {
+        for (said, meant) in [
+            ("http://h:1/api/v1", "http://h:1/"),
+            ("http://h/registry/api/v1/", "http://h/registry"),
+            ("http://h/api/v1beta", "http://h/api/v1beta"),
+        ] {
+            assert_eq!(parse_server(said).unwrap().as_str(), meant);
+        }
+    }
+
+    #[test]
+    fn a_token_is_one_word_and_never_shown() {
+        assert!(check_token("mcp_s3cret").is_ok());
+        for bad in ["s3cret two", "s3cret\n", "s\u{e9}cret"] {
+            let told = check_token(bad).unwrap_err().to_string();
+            assert!(!told.contains("cret"), "{told}");
         }
     }
 

@@ -26,6 +26,9 @@ pub async fn run(shell: &Shell, options: &Events) -> anyhow::Result<()> {
     };
     let mut printer = Printer::new(format);
     query.pages(&client, options.limit.unwrap_or(u64::MAX), |page| Ok(printer.page(&page)?)).await?;
+    if printer.is_empty() {
+        shell.screen.note("no event matches");
+    }
     Ok(printer.end()?)
 }
 

@@ -33,6 +33,9 @@ pub async fn run(shell: &Shell) -> anyhow::Result<()> {
     let format = shell.format(&[Format::Table, Format::Json, Format::Yaml], "status")?;
     let (target, has_token) = credentials::resolve_open(shell.server(), shell.token())?;
     let report = look(&Client::new(target)?, has_token).await?;
+    if !has_token {
+        shell.screen.note("no token: what is registered there is not counted; give --token, or run `mcpctl login`");
+    }
     let text = match format {
         Format::Json => json::pretty(&report.document()) + "\n",
         Format::Yaml => yaml::write(&report.document()),

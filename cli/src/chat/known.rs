@@ -7,13 +7,17 @@ use crate::exit::Stuck;
 use reqwest::StatusCode;
 
 impl Partner {
-    /// Fails if there is no such agent. What is talked to as a model may also be a pool, which only a call finds out.
+    /// Fails if there is no such agent or thread. What is talked to as a model may also be a pool, which only a call finds
+    /// out.
     pub(super) async fn check(&self) -> anyhow::Result<()> {
         let Partner::Agent(chat) = self else { return Ok(()) };
-        match chat.client.get(&Route::api(["agents", &chat.name])).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.explained(error).await),
+        if let Err(error) = chat.client.get(&Route::api(["agents", &chat.name])).await {
+            return Err(self.explained(error).await);
         }
+        if let Some(thread) = &chat.thread {
+            chat.client.get(&Route::api(["threads", thread])).await?;
+        }
+        Ok(())
     }
 
     /// Where an agent was taken for a model, or the other way round, says so.

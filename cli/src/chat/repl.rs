@@ -19,9 +19,12 @@ const HELP: &str = "\
 /help             this list
 /quit             leave (so does Ctrl-D); Ctrl-C cancels a reply
 /thread [ID]      show the thread, or go on with another
-/clear            begin anew
-/system [TEXT]    show the system prompt, or replace it; /system - returns to the agent's own
-/set [NAME VALUE] show the parameters, or set one: /set temperature 0.2; without a value it is unset";
+/clear            begin anew; parameters stay
+/system [TEXT]    show the system prompt, or replace it
+/system -         return to the agent's own
+/set              show the parameters
+/set NAME VALUE   set one, as in /set temperature 0.2
+/set NAME         unset it";
 
 /// What to do after a line.
 #[derive(Debug, PartialEq, Eq)]

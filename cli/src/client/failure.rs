@@ -72,13 +72,21 @@ impl Failure {
             "no answer in time".to_owned()
         } else {
             let deepest = std::iter::successors(error.source(), |&e| e.source()).last();
-            deepest.map_or_else(|| error.to_string(), ToString::to_string)
+            let reason = deepest.map_or_else(|| error.to_string(), ToString::to_string);
+            // What an answer in plain HTTP is to a TLS library.
+            let plain = server.scheme() == "https" && reason.contains("InvalidContentType");
+            if plain { "it speaks no TLS; its address begins with http://".to_owned() } else { reason }
         };
         if error.is_connect() || error.is_builder() {
             Failure::Unreachable { address, reason }
         } else {
             Failure::Broken { address, reason }
         }
+    }
+
+    /// A connection that is of no use any more.
+    pub fn broken(server: &Url, reason: String) -> Self {
+        Failure::Broken { address: host_and_port(server), reason }
     }
 
     /// Every single problem that the server found.

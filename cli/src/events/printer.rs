@@ -25,6 +25,11 @@ impl Printer {
         output::answer(&text)
     }
 
+    /// Whether there was no event so far.
+    pub fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
     /// Writes what closes the list.
     pub fn end(self) -> std::io::Result<()> {
         match (self.format, self.is_empty) {

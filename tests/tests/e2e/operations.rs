@@ -226,6 +226,13 @@ async fn the_command_line_lists_chats_and_fails_helpfully() {
     assert!(stderr(&mistaken).contains("next: `mcpctl chat-llm public`"), "{}", stderr(&mistaken));
     let mistaken = mcpd.mcpctl(&["chat-llm", "reviewer", "-m", "hi"]).await;
     assert!(stderr(&mistaken).contains("'reviewer' is an agent and no Llm"), "{}", stderr(&mistaken));
+    let publisher = mcpd.publisher("one");
+    let _ = publisher.register(json!([samples::llm("declared")]), json!([])).await.expect(201);
+    let deleted = mcpd.mcpctl(&["delete", "llm", "llm/declared"]).await;
+    assert_eq!(stdout(&deleted), "llm/declared deleted\n", "{}", stderr(&deleted));
+    assert!(stderr(&deleted).contains("a publisher declares llm 'declared'"), "{}", stderr(&deleted));
+    let deleted = mcpd.mcpctl(&["delete", "agent", "reviewer"]).await;
+    assert_eq!((stdout(&deleted), stderr(&deleted)), ("agent/reviewer deleted\n".to_owned(), String::new()));
     let usage = mcpd.mcpctl(&["get", "wombats"]).await;
     assert_eq!(usage.status.code(), Some(2), "{}", stderr(&usage));
 }

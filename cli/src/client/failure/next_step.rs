@@ -31,7 +31,9 @@ fn after_refusal(refusal: &Refusal) -> Vec<String> {
         let step = "is about the model server itself, its key or what was sent to it, and not about this registry";
         return vec![format!("this {step}; `mcpctl describe llm {name}` says which it is")];
     }
-    let wait = refusal.retry_after.as_ref().map(|s| format!("try again in {s} s"));
+    // Waiting does not end what somebody has switched off.
+    let passes = refusal.body.code != "DISABLED";
+    let wait = refusal.retry_after.as_ref().filter(|_| passes).map(|s| format!("try again in {s} s"));
     let steps: Vec<String> = about_subject(refusal).into_iter().chain(wait).collect();
     if steps.is_empty() { vec![by_status(refusal.status).to_owned()] } else { steps }
 }
@@ -123,6 +125,11 @@ mod tests {
         }
         assert_eq!(refused(429, None, Some("3")), ["try again in 3 s"]);
         assert_eq!(refused(503, Some("agents"), Some("3")).len(), 2);
+        let body = ErrorBody { error: "no".into(), code: "DISABLED".into(), details: vec![] };
+        let (status, subject) =
+            (StatusCode::SERVICE_UNAVAILABLE, Some(Subject { list: "llms".into(), name: "x".into() }));
+        let disabled = Refusal { status, body, subject, retry_after: Some("60".into()), by_model: false };
+        assert_eq!(after(&Failure::Refused(Box::new(disabled))).len(), 1, "waiting does not help");
     }
 
     #[test]
