@@ -47,7 +47,7 @@ pub struct WriterThread {
     pub clock: Clock,
     /// What expires when.
     pub sweeper: Sweeper,
-    /// When it was last seen to do something.
+    /// When its last turn began.
     pub alive_at: Duration,
 }
 
@@ -119,14 +119,14 @@ impl WriterThread {
         drop(messages);
         self.go_on_sweeping();
         self.flush();
-        self.alive_at = self.clock.uptime();
         None
     }
 
-    /// Who could not be heard is not called silent: every lease begins anew, as after an election.
-    fn notice_a_standstill(&self) {
+    /// Who could not be heard is not called silent: every lease begins anew, as after an election. A turn that took long
+    /// is no different: what came meanwhile is still in the queue.
+    fn notice_a_standstill(&mut self) {
         let uptime = self.clock.uptime();
-        let stood_still = uptime.saturating_sub(self.alive_at);
+        let stood_still = uptime.saturating_sub(std::mem::replace(&mut self.alive_at, uptime));
         if stood_still < STOOD_STILL {
             return;
         }

@@ -168,3 +168,16 @@ fn a_server_that_stood_still_expires_nobody_for_it() {
     it.wait(Duration::from_secs(1));
     assert_eq!(sweep(&mut it).marked_inactive, 1);
 }
+
+#[test]
+fn an_append_that_takes_long_is_a_standstill_too() {
+    let mut it = Registry::elected();
+    it.ask(register("s", ["qwen".to_owned()]));
+    it.follow();
+    it.wait(Duration::from_mins(1));
+    *it.log.an_append_takes.lock().unwrap() = HEARTBEAT_TIMEOUT;
+    it.ask(register("t", ["llama".to_owned()]));
+    *it.log.an_append_takes.lock().unwrap() = Duration::ZERO;
+    it.follow();
+    assert_eq!(sweep(&mut it).marked_inactive, 0);
+}
