@@ -18,11 +18,13 @@ pub use thread::WriterThread;
 
 use mcpctl_events::{
     command::Command,
-    name::Name,
+    name::{Name, SessionId},
     record::{Actor, Idempotency},
     rejection::Rejection,
 };
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 /// Messages that may wait for the writer.
 const QUEUE: usize = 4096;
@@ -81,9 +83,10 @@ struct Job {
 }
 
 /// The way to the writer, for everyone else.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Writer {
     queue: mpsc::Sender<Message>,
+    desk: Arc<Mutex<Desk>>,
 }
 
 impl Writer {
@@ -102,6 +105,13 @@ impl Writer {
     pub async fn write_all(&self, command: Command, part: &'static str) -> Result<(), WriteError> {
         while !self.write(command.clone(), system(part), None).await?.events.is_empty() {}
         Ok(())
+    }
+
+    /// Whether a sign of life of this session, whose lease was just renewed, has nothing to bring back: then it needs no
+    /// turn of the writer. What is decided later sees the new lease.
+    pub fn has_nothing_to_revive(&self, session: &SessionId, user: Uuid) -> bool {
+        let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        desk.leadership.is_leading() && desk.staged.has_all_live(session, user)
     }
 
     /// Sweeps now.

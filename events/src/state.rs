@@ -191,6 +191,15 @@ fn regroup<K: Ord>(index: &mut BTreeMap<K, BTreeSet<Name>>, name: &Name, before:
 }
 
 impl State {
+    /// Whether this is a session of this user, and nothing of it is inactive: a sign of life changes nothing then.
+    pub fn has_all_live(&self, session: &SessionId, user: Uuid) -> bool {
+        self.sessions.get(session).is_some_and(|session| {
+            session.user_id == user
+                && session.llms.iter().all(|name| self.llms.get(name).is_some_and(|row| row.is_live()))
+                && session.agents.iter().all(|name| self.agents.get(name).is_some_and(|row| row.is_live()))
+        })
+    }
+
     /// The agents pinned to the Llm of this id, by name.
     pub fn agents_of(&self, llm: Uuid) -> impl Iterator<Item = &Arc<Agent>> {
         self.pins.get(&llm).into_iter().flatten().filter_map(|name| self.agents.get(name))

@@ -88,14 +88,7 @@ fn renew(app: &App, binding: &Binding) {
 async fn revive(app: &App, caller: &Caller, binding: &Binding) -> Result<(), ApiError> {
     renew(app, binding);
     let session = &binding.session;
-    let has_expired = app.look(|state| {
-        let known = state.sessions.get(session);
-        known.is_some_and(|known| {
-            known.llms.iter().any(|name| state.llms.get(name).is_some_and(|row| !row.is_live()))
-                || known.agents.iter().any(|name| state.agents.get(name).is_some_and(|row| !row.is_live()))
-        })
-    });
-    if has_expired {
+    if !app.writer.has_nothing_to_revive(session, caller.user.id) {
         let revive = Revive { session: session.clone(), user: caller.user.id, cause: Cause::Heartbeat };
         app.writer.write_all(Command::Revive(revive), "relay").await?;
     }

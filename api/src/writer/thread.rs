@@ -55,11 +55,12 @@ impl WriterThread {
     /// Starts the thread.
     pub fn spawn(self, vital: Vital) -> std::io::Result<(Writer, thread::JoinHandle<()>)> {
         let (queue, messages) = mpsc::channel(QUEUE);
+        let desk = self.desk.clone();
         let thread = thread::Builder::new().name("writer".into()).spawn(move || {
             let _vital = vital;
             self.run(messages);
         })?;
-        Ok((Writer { queue }, thread))
+        Ok((Writer { queue, desk }, thread))
     }
 
     fn run(mut self, mut messages: mpsc::Receiver<Message>) {

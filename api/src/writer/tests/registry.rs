@@ -68,7 +68,7 @@ impl Registry {
         let (log, replica) = (Arc::new(log), Arc::new(RwLock::new(Replica::default())));
         let (desk, leases) = (Arc::new(Mutex::new(Desk::default())), Arc::new(Leases::default()));
         let (queue, wishes) = mpsc::channel(64);
-        let follower = follower(&log, &replica, &desk, &leases, clock, Writer { queue });
+        let follower = follower(&log, &replica, &desk, &leases, clock, Writer { queue, desk: desk.clone() });
         let sweeper = Sweeper::new(HEARTBEAT_TIMEOUT, RETENTION);
         let writer = WriterThread { log: log.clone(), replica, desk, leases, clock, sweeper, alive_at: Duration::ZERO };
         Self { log, times, writer, follower, wishes }
