@@ -15,6 +15,7 @@ use mcpctl_events::{
     command::{Command, Expire, Retention, SuspendExpiry},
     decide::{Retained, plan_retention, retained},
     event::{Body, row::RowEvent},
+    leadership::Tenure,
     name::{Name, SessionId},
     record::MAX_EVENTS_OF_A_MASS_CHANGE,
     time::LogTime,
@@ -49,6 +50,8 @@ impl Sweeper {
 /// A sweep under way.
 struct Sweep {
     id: Uuid,
+    /// What it staged in another term is not known to be history.
+    tenure: Option<Tenure>,
     steps: VecDeque<Step>,
     report: SweepReport,
     answers: Vec<SweepAnswer>,
@@ -100,9 +103,11 @@ impl WriterThread {
     }
 
     fn begin_sweep(&mut self, answers: Vec<SweepAnswer>) {
-        if self.desk().leadership.is_leading() {
-            let id = self.clock.id();
-            self.sweeper.under_way = Some(Sweep { id, steps: self.plan(id), report: SweepReport::default(), answers });
+        self.notice_a_standstill();
+        let tenure = self.led_tenure();
+        if tenure.is_some() {
+            let (id, report) = (self.clock.id(), SweepReport::default());
+            self.sweeper.under_way = Some(Sweep { id, tenure, steps: self.plan(id), report, answers });
         } else {
             let why = self.desk().no_writer();
             refuse(answers, &why);
@@ -112,6 +117,10 @@ impl WriterThread {
     /// Goes on with the sweep under way, a slice at a time: writes are not held up by it.
     pub(super) fn go_on_sweeping(&mut self) {
         let Some(mut sweep) = self.sweeper.under_way.take() else { return };
+        self.notice_a_standstill();
+        if let Some(why) = self.has_lost(&sweep) {
+            return refuse(sweep.answers.into_iter().chain(self.sweeper.next.drain(..)), &why);
+        }
         let mut done = 0;
         while done < SLICE {
             let Some(step) = sweep.steps.pop_front() else { return self.end(sweep) };
@@ -124,6 +133,20 @@ impl WriterThread {
             }
         }
         self.sweeper.under_way = Some(sweep);
+    }
+
+    /// The term that is led, if one is.
+    fn led_tenure(&self) -> Option<Tenure> {
+        let desk = self.desk();
+        desk.leadership.tenure().filter(|_| desk.leadership.is_leading())
+    }
+
+    /// Why the sweep can't go on, if its term is over.
+    fn has_lost(&self, sweep: &Sweep) -> Option<WriteError> {
+        match self.led_tenure() {
+            None => Some(self.desk().no_writer()),
+            led => (led != sweep.tenure).then_some(WriteError::OutcomeUnknown),
+        }
     }
 
     fn end(&mut self, sweep: Sweep) {

@@ -47,7 +47,7 @@ pub struct WriterThread {
     pub clock: Clock,
     /// What expires when.
     pub sweeper: Sweeper,
-    /// When its last turn began.
+    /// When it was last asked to look after itself.
     pub alive_at: Duration,
 }
 
@@ -103,13 +103,16 @@ impl WriterThread {
     /// Decides a batch and a part of the sweep under way, and appends what came of it. Returns who asked it to stop: it
     /// has resigned then.
     pub(super) fn turn(&mut self, batch: &mut Vec<Message>) -> Option<oneshot::Sender<()>> {
-        self.notice_a_standstill();
         let mut messages = batch.drain(..);
         while let Some(message) = messages.next() {
             match message {
                 Message::Command(job) => self.desk().decide(*job, &self.clock, &self.leases),
                 Message::Sweep(answer) => self.sweep(answer),
-                Message::Tick => self.check(),
+                Message::Tick => {
+                    self.notice_a_standstill();
+                    self.alive_at = self.clock.uptime();
+                    self.check();
+                }
                 Message::Stop(stopped) => {
                     messages.for_each(|message| message.refuse(&stopping()));
                     self.stop();
@@ -125,12 +128,13 @@ impl WriterThread {
 
     /// Who could not be heard is not called silent: every lease begins anew, as after an election. A turn that took long
     /// is no different: what came meanwhile is still in the queue.
-    fn notice_a_standstill(&mut self) {
+    pub(super) fn notice_a_standstill(&mut self) {
         let uptime = self.clock.uptime();
-        let stood_still = uptime.saturating_sub(std::mem::replace(&mut self.alive_at, uptime));
+        let stood_still = uptime.saturating_sub(self.alive_at);
         if stood_still < STOOD_STILL {
             return;
         }
+        self.alive_at = uptime;
         tracing::warn!(seconds = stood_still.as_secs(), "the server stood still: all sessions have a full lease again");
         let desk = self.desk();
         let sessions = desk.staged.sessions.iter();

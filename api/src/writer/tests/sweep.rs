@@ -2,7 +2,10 @@
 
 use super::registry::{HEARTBEAT_TIMEOUT, RETENTION, Registry, job, register};
 use crate::writer::{Message, SweepReport, WriteError};
-use mcpctl_events::{event::Body, log::faulty::Fault};
+use mcpctl_events::{
+    event::Body,
+    log::{EventLog, faulty::Fault},
+};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -26,16 +29,20 @@ fn sweep(it: &mut Registry) -> SweepReport {
     report.try_recv().unwrap().unwrap()
 }
 
-/// Five sessions, each with a fifth of the Llms, which were inactive for longer than they are kept.
+/// Sessions with Llms, which were inactive for longer than they are kept.
 fn overdue() -> Registry {
+    overdue_of(5, LLMS / 5)
+}
+
+fn overdue_of(sessions: usize, each: usize) -> Registry {
     let mut it = Registry::elected();
-    for session in 0..5 {
-        let llms = (0..LLMS / 5).map(|number| format!("llm-{session}-{number}"));
+    for session in 0..sessions {
+        let llms = (0..each).map(|number| format!("llm-{session}-{number}"));
         it.ask(register(&format!("s{session}"), llms));
     }
     it.follow();
     it.wait(HEARTBEAT_TIMEOUT + Duration::from_secs(1));
-    assert_eq!(sweep(&mut it).marked_inactive, LLMS);
+    assert_eq!(sweep(&mut it).marked_inactive, sessions * each);
     it.wait(RETENTION);
     it
 }
@@ -180,4 +187,28 @@ fn an_append_that_takes_long_is_a_standstill_too() {
     *it.log.an_append_takes.lock().unwrap() = Duration::ZERO;
     it.follow();
     assert_eq!(sweep(&mut it).marked_inactive, 0);
+}
+
+#[test]
+fn what_a_sweep_staged_in_a_term_that_is_over_is_not_reported() {
+    for recovers in [false, true] {
+        // So many that nothing is left to delete after two slices.
+        let mut it = overdue_of(3, 333);
+        let (message, mut report) = gc();
+        it.log.log.plan([None, Some(Fault::DiskFull)]);
+        it.turn([message]);
+        it.follow();
+        it.turn([]);
+        assert!(it.writer.sweeper.is_sweeping(), "only the list of what was kept is left");
+        if recovers {
+            it.writer.desk().claim(&it.replica(|replica| replica.admission.clone()), &it.writer.clock);
+            let claim = it.writer.desk().take_outgoing();
+            it.log.append(&claim).unwrap();
+            it.follow();
+        }
+        it.turn([]);
+        it.follow();
+        let answer = report.try_recv().unwrap();
+        assert!(answer.is_err(), "{recovers}: {answer:?}");
+    }
 }

@@ -29,6 +29,19 @@ async fn the_place_of_a_finished_call_is_free_before_its_caller_has_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_reads_nothing_of_a_publishers_answer_is_cancelled() {
+    let mut setting = Setting::new(&["--idle-timeout", "1s"]).await;
+    let ask = samples::ask(true).to_string();
+    let mut unread = Raw::post(&setting.mcpd, "/llms/llm/infer", ask.len(), "").await;
+    unread.send(&ask).await;
+    let task = setting.publisher.task("infer").await;
+    let upload = setting.publisher.upload(&task);
+    upload.send(&samples::chunk(&"x".repeat(ANSWER))).await;
+    assert_eq!(setting.publisher.task("cancel").await, task);
+    upload.answered().await.refused(410, "TASK_GONE", &task);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_reads_nothing_is_hung_up_on_and_the_model_is_let_go() {
     let mcpd = Mcpd::start(&["--idle-timeout", "1s"]).await;
     let model = Model::start(Reply::Endless("x".repeat(64 << 10), Duration::ZERO)).await;

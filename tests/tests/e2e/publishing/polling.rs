@@ -81,6 +81,18 @@ async fn a_poll_is_a_sign_of_life_and_brings_back_what_had_expired() {
 }
 
 #[tokio::test]
+async fn polls_go_on_while_nobody_writes() {
+    let mcpd = Mcpd::start(&[]).await;
+    let (client, publisher) = (mcpd.client(), mcpd.publisher("one"));
+    publish(&publisher).await;
+    let _ = poll(&publisher, 0).await.expect("no panic").expect(200);
+    let log = mcpd.home.data().join("log.db");
+    std::fs::rename(&log, log.with_file_name("away.db")).expect("moved away");
+    assert_eq!(client.post("/llms", &samples::public("lost", "http://h")).await.status, 503);
+    let _ = poll(&publisher, 0).await.expect("no panic").expect(200);
+}
+
+#[tokio::test]
 async fn polls_and_streams_supersede_each_other() {
     let mcpd = Mcpd::start(&[]).await;
     let (client, mut publisher) = (mcpd.client(), mcpd.publisher("one"));
