@@ -1,17 +1,8 @@
 //! Who calls: the bearer token, looked up by its hash in the fold.
 
 use crate::{app::App, config::Auth, error::ApiError};
-use axum::{
-    extract::{Request, State},
-    http::{
-        HeaderMap, StatusCode,
-        header::{AUTHORIZATION, WWW_AUTHENTICATE},
-    },
-    middleware::Next,
-    response::{IntoResponse, Response},
-};
+use axum::http::{HeaderMap, StatusCode, header::AUTHORIZATION};
 use mcpctl_events::{command::User, event::token::Role, hash::Hash, name::Name, record::Actor};
-use std::sync::Arc;
 
 const BEARER: &[u8] = b"Bearer ";
 
@@ -40,18 +31,8 @@ impl Caller {
     }
 }
 
-/// Lets a request through with its [`Caller`], or answers 401.
-pub async fn require(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    match caller(&app, request.headers()) {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(error) => ([(WWW_AUTHENTICATE, "Bearer")], error).into_response(),
-    }
-}
-
-fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
+/// The [`Caller`] of a request, or a 401.
+pub fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
     if app.config.args.auth == Auth::Off {
         return app.look(|state| {
             let admin = Name::parse("admin").ok().and_then(|name| Some((name.clone(), *state.users.get(&name)?)));

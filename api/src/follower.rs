@@ -15,7 +15,7 @@ use crate::{
 use mcpctl_events::{
     admission::{Rejected, Verdict},
     leadership::{Observation, StepDown},
-    log::{EventLog, ReadError},
+    log::{EventLog, Position, ReadError},
     replica::{Decoded, Replica, Stopped},
 };
 use mcpctl_projector::Batch;
@@ -31,6 +31,8 @@ use tokio_util::sync::CancellationToken;
 const PAGE: usize = 512;
 /// How long the thread sleeps before it looks whether it should end.
 const WAIT: Duration = Duration::from_millis(500);
+/// After how many of these it looks whether the log can still be read, though nothing is appended.
+const WAITS_A_LOOK: u32 = 10;
 
 /// What is known of the log, for whoever waits.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -99,10 +101,7 @@ impl Follower {
         }
         match read {
             Ok(page) if page.entries.is_empty() => {
-                if let Err(error) = self.log.wait(after, WAIT) {
-                    tracing::warn!(%error, "waiting for the log failed");
-                    thread::park_timeout(WAIT);
-                }
+                self.wait(after);
                 Ok(())
             }
             Ok(page) => self.take(&page.entries.iter().map(Decoded::new).collect::<Vec<_>>()),
@@ -110,6 +109,20 @@ impl Follower {
                 self.readable(Some(&error));
                 thread::park_timeout(WAIT);
                 Ok(())
+            }
+        }
+    }
+
+    fn wait(&self, after: Position) {
+        for _ in 0..WAITS_A_LOOK {
+            match self.log.wait(after, WAIT) {
+                Ok(false) if !self.shutdown.is_cancelled() => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "waiting for the log failed");
+                    thread::park_timeout(WAIT);
+                    return;
+                }
             }
         }
     }

@@ -26,6 +26,7 @@ use std::{
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use connection::{Answer, NextIsFar};
 /// Why a server did not start because of how it was asked to: exit code 2.
 pub use open::Refused;
 
@@ -89,7 +90,7 @@ impl Server {
         let Self { parts, background, listener, url, .. } = self;
         tracing::info!(%url, "listening");
         let app = parts.app.clone();
-        let accepting = tokio::spawn(accept::serve(listener, routes::router(&app), app.clone()));
+        let accepting = tokio::spawn(accept::serve(listener, routes::Routes::new(app.clone()), app.clone()));
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = app.died.cancelled() => {}

@@ -107,11 +107,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether a sign of life of this session, whose lease was just renewed, has nothing to bring back: then it needs no
-    /// turn of the writer. What is decided later sees the new lease.
-    pub fn has_nothing_to_revive(&self, session: &SessionId, user: Uuid) -> bool {
+    /// Renews the lease of a session of this user by `renew`, and says how many Llms and agents it has, where that is all
+    /// there is to a sign of life: it has nothing to bring back, and nothing is in flight that may change that. Then it
+    /// needs no turn of the writer: what is decided later sees the new lease.
+    pub fn hear(&self, session: &SessionId, user: Uuid, renew: impl FnOnce()) -> Option<(usize, usize)> {
         let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-        desk.leadership.is_leading() && desk.staged.has_all_live(session, user)
+        let rows = desk.settled()?.live_rows(session, user)?;
+        renew();
+        Some(rows)
     }
 
     /// Sweeps now.

@@ -80,8 +80,8 @@ pub fn holds(log: &dyn EventLog, position: Position, hash: Hash) -> Result<bool,
 /// - Records are never changed, reordered or removed, and their bytes come back exactly.
 /// - `read` returns records in log order, each once, without leaving out any; what was read at a position once is read
 ///   there always. `at_tip` is true only when true (see [`Page`]).
-/// - `wait` returns when there may be something after a position, or after the timeout; returning early is allowed,
-///   returning late is not.
+/// - `wait` returns true when there may be something after a position, or false after the timeout; returning early, with
+///   true, is allowed, returning late is not.
 /// - Every call may come from any thread.
 ///
 /// An adapter does not judge records: what it stores may be torn, doubled or late, and admission decides.
@@ -92,8 +92,8 @@ pub trait EventLog: Send + Sync {
     /// Reads at most `max` records after a position.
     fn read(&self, after: Position, max: usize) -> Result<Page, ReadError>;
 
-    /// Blocks until there may be a record after `after`, for `timeout` at most.
-    fn wait(&self, after: Position, timeout: Duration) -> Result<(), ReadError>;
+    /// Blocks until there may be a record after `after`, for `timeout` at most; whether there may be one.
+    fn wait(&self, after: Position, timeout: Duration) -> Result<bool, ReadError>;
 
     /// Whether one process at a time appends, and none but those of this log's format: then no writer leaves a record that
     /// can't be read or is out of sequence, and one that is there means that the log was damaged.

@@ -132,7 +132,7 @@ mod tests {
         fn read(&self, after: Position, _: usize) -> Result<Page, ReadError> {
             self.0.read(after, 1)
         }
-        fn wait(&self, after: Position, timeout: Duration) -> Result<(), ReadError> {
+        fn wait(&self, after: Position, timeout: Duration) -> Result<bool, ReadError> {
             self.0.wait(after, timeout)
         }
     }

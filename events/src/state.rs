@@ -191,13 +191,13 @@ fn regroup<K: Ord>(index: &mut BTreeMap<K, BTreeSet<Name>>, name: &Name, before:
 }
 
 impl State {
-    /// Whether this is a session of this user, and nothing of it is inactive: a sign of life changes nothing then.
-    pub fn has_all_live(&self, session: &SessionId, user: Uuid) -> bool {
-        self.sessions.get(session).is_some_and(|session| {
-            session.user_id == user
-                && session.llms.iter().all(|name| self.llms.get(name).is_some_and(|row| row.is_live()))
-                && session.agents.iter().all(|name| self.agents.get(name).is_some_and(|row| row.is_live()))
-        })
+    /// How many Llms and agents a session of this user owns, if none of them is inactive: a sign of life changes nothing
+    /// then.
+    pub fn live_rows(&self, session: &SessionId, user: Uuid) -> Option<(usize, usize)> {
+        let session = self.sessions.get(session).filter(|session| session.user_id == user)?;
+        let llms = session.llms.iter().all(|name| self.llms.get(name).is_some_and(|row| row.is_live()));
+        let agents = session.agents.iter().all(|name| self.agents.get(name).is_some_and(|row| row.is_live()));
+        (llms && agents).then_some((session.llms.len(), session.agents.len()))
     }
 
     /// The agents pinned to the Llm of this id, by name.

@@ -217,7 +217,7 @@ async fn tail(
 
 async fn wait(log: &SharedLog, after: Position) -> Result<(), ReadError> {
     let log = log.clone();
-    blocking(move || log.wait(after, WAIT)).await
+    blocking(move || log.wait(after, WAIT).map(drop)).await
 }
 
 /// Returns when the checkpoint has stood still for [`STALL`] although the log went on.

@@ -14,8 +14,8 @@ use crate::{
 use axum::{
     Extension, Json,
     body::Body,
-    extract::{OriginalUri, Path, Query, State},
-    http::{HeaderMap, StatusCode},
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode, Uri},
     response::Response,
 };
 use mcpctl_events::{
@@ -34,7 +34,7 @@ use std::{ops::ControlFlow, sync::Arc};
     responses((status = 200, body = Vec<Agent>), (status = "default", body = ErrorBody)))]
 pub async fn index(
     State(app): State<Arc<App>>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, ApiError> {
     let mut filter = AgentFilter {

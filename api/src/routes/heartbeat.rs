@@ -6,6 +6,7 @@ use crate::{
     auth::Caller,
     error::ApiError,
     json::{self, Fields, Problems},
+    server::NextIsFar,
 };
 use axum::{
     Extension,
@@ -21,7 +22,6 @@ use mcpctl_events::{
     wire::publish::HeartbeatSeen,
 };
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// Renews the lease of a session and brings its inactive rows back.
 #[utoipa::path(post, path = "/api/v1/llms/_provider-heartbeat", tag = "publishing",
@@ -36,29 +36,27 @@ pub async fn heartbeat(
     let body = json::read_body(body, app.config.args.max_body).await?;
     let session = parse(&body)?;
     let user = caller.user.id;
-    let written = if is_heard(&app, &session, user) {
-        settled(&app, query).await
+    // The usual heartbeat, of which there are many, costs the writer nothing.
+    let heard = app.writer.hear(&session, user, || renew(&app, &session));
+    let (written, (llms, agents)) = if let Some(rows) = heard {
+        (settled(&app, query).await, rows)
     } else {
         let revive = Revive { session: session.clone(), user, cause: Cause::Heartbeat };
-        write_all(&app, &caller, Command::Revive(revive), query).await?
+        (write_all(&app, &caller, Command::Revive(revive), query).await?, rows_of(&app, &session))
     };
-    let (llms, agents) = app.look(|state| {
-        state.sessions.get(&session).map_or((0, 0), |session| (session.llms.len(), session.agents.len()))
-    });
     let connected = app.relay.bound(&session).is_some();
     let seen = HeartbeatSeen { connected, llms: llms as u64, agents: agents as u64 };
-    Ok(written.answer(StatusCode::OK, seen))
+    let mut response = written.answer(StatusCode::OK, seen);
+    response.extensions_mut().insert(NextIsFar);
+    Ok(response)
 }
 
-/// Renews the lease; false where that is not all: nothing is known of the session, or it has rows to bring back. The
-/// usual heartbeat, of which there are many, so costs the writer nothing.
-fn is_heard(app: &App, session: &SessionId, user: Uuid) -> bool {
-    if !app.look(|state| state.has_all_live(session, user)) {
-        return false;
-    }
-    let Some(lease) = app.leases.get(session) else { return false };
-    lease.renew(app.clock.uptime(), app.clock.now());
-    app.writer.has_nothing_to_revive(session, user)
+fn renew(app: &App, session: &SessionId) {
+    app.leases.renew(session, app.clock.uptime(), app.clock.now());
+}
+
+fn rows_of(app: &App, session: &SessionId) -> (usize, usize) {
+    app.look(|state| state.sessions.get(session).map_or((0, 0), |session| (session.llms.len(), session.agents.len())))
 }
 
 fn parse(body: &[u8]) -> Result<SessionId, ApiError> {

@@ -15,8 +15,8 @@ use crate::{
 use axum::{
     Extension, Json,
     body::Body,
-    extract::{OriginalUri, Path, Query, State},
-    http::{HeaderMap, StatusCode},
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode, Uri},
     response::Response,
 };
 use mcpctl_events::{
@@ -40,7 +40,7 @@ const API_KEY_REF: &str = "is {\"env\": \"NAME\"} or {\"file\": \"path\"}";
     responses((status = 200, body = Vec<Llm>), (status = "default", body = ErrorBody)))]
 pub async fn index(
     State(app): State<Arc<App>>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, ApiError> {
     let mut filter = LlmFilter {

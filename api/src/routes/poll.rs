@@ -88,7 +88,7 @@ fn renew(app: &App, binding: &Binding) {
 async fn revive(app: &App, caller: &Caller, binding: &Binding) {
     renew(app, binding);
     let session = &binding.session;
-    if !app.writer.has_nothing_to_revive(session, caller.user.id) {
+    if app.writer.hear(session, caller.user.id, || ()).is_none() {
         let revive = Revive { session: session.clone(), user: caller.user.id, cause: Cause::Heartbeat };
         // While nobody writes, calls go on all the same; the next poll tries again.
         let _ = app.writer.write_all(Command::Revive(revive), "relay").await;

@@ -101,7 +101,10 @@ pub async fn show<T>(
     // The way to a record is in the tables. While they are behind, what was written is so new that its rows stand as it
     // left them.
     let Some(first) = written.repeat_of.filter(|first| *app.projected.borrow() >= *first) else {
-        return Ok(show(&written.left, subjects));
+        return Ok(match &written.left {
+            Some(left) => show(left, subjects),
+            None => show(&State::default(), subjects),
+        });
     };
     let first = repeat::of(app, first, subjects).await?;
     written.sequence = first.last_sequence;
@@ -143,7 +146,7 @@ pub struct Written {
     sequence: u64,
     behind: Option<u64>,
     repeat_of: Option<u64>,
-    left: Arc<State>,
+    left: Option<Arc<State>>,
 }
 
 impl Written {

@@ -1,8 +1,7 @@
 //! Accepting connections.
 
-use super::connection::Connections;
+use super::connection::{Answer, Connections};
 use crate::{app::App, vital::Vital};
-use axum::Router;
 use socket2::TcpKeepalive;
 use std::{io, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,9 +18,9 @@ const ASKED_AGAIN: Duration = Duration::from_secs(20);
 const MOST_UNSENT: u32 = 128 << 10;
 
 /// Serves until the server stops; connections end after the request that they are at.
-pub(super) async fn serve(listener: TcpListener, router: Router, app: Arc<App>) {
+pub(super) async fn serve(listener: TcpListener, answers: impl Answer, app: Arc<App>) {
     let _vital = Vital::new("listener", &app.died);
-    let connections = Connections::new(router, &app);
+    let connections = Connections::new(answers, &app);
     let mut failing = false;
     loop {
         let accepted = tokio::select! {

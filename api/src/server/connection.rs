@@ -5,33 +5,27 @@
 //! request.
 
 use super::{
-    activity::{Activity, Rest},
+    activity::{Activity, Pause, Pauses},
     handover::{Handover, LongLived, write_out},
     socket::Socket,
 };
 use crate::{app::App, clock::Clock};
-use axum::{Router, body::Body, http::Request};
+use axum::{Router, body::Body, http::Request, response::Response};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::{
-    body::Incoming,
-    server::conn::http1,
-    service::{Service, service_fn},
-};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use std::{
     convert::Infallible,
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::{net::TcpStream, time::timeout};
 use tokio_util::sync::CancellationToken;
+use tower_service::Service;
 
 /// How long a client may take to send the head of a request, and how long a connection may wait for one: longer than a
 /// publisher's heartbeats are apart, so that they share a connection.
@@ -41,11 +35,24 @@ const REST_AFTER: Duration = Duration::from_secs(4);
 /// Largest head of a request, and most that is read ahead of a body.
 const MAX_HEAD: usize = 64 << 10;
 
+/// What has an answer to every request.
+pub(crate) trait Answer: Clone + Send + Sync + 'static {
+    fn answer(&mut self, request: Request<Body>) -> impl Future<Output = Response> + Send;
+}
+
+impl Answer for Router {
+    async fn answer(&mut self, request: Request<Body>) -> Response {
+        // A router is ready for a request at any time, and has its own answer where no route has one.
+        let Ok(response) = self.call(request).await;
+        response
+    }
+}
+
 /// How connections are served.
 #[derive(Clone)]
-pub(super) struct Connections {
+pub(super) struct Connections<A> {
     clock: Clock,
-    router: Router,
+    answers: A,
     /// How long a peer may take nothing.
     patience: Duration,
     header_timeout: Duration,
@@ -54,11 +61,11 @@ pub(super) struct Connections {
     cut: CancellationToken,
 }
 
-impl Connections {
-    pub(super) fn new(router: Router, app: &App) -> Self {
+impl<A: Answer> Connections<A> {
+    pub(super) fn new(answers: A, app: &App) -> Self {
         Self {
             clock: app.clock,
-            router,
+            answers,
             patience: app.config.args.idle_timeout,
             header_timeout: HEADER_TIMEOUT,
             rest_after: REST_AFTER,
@@ -70,13 +77,14 @@ impl Connections {
     /// Serves requests until the client hangs up or the server stops.
     pub(super) async fn serve(self, stream: TcpStream) {
         let mut idle = Idle { stream, unread: Bytes::new() };
+        let mut stopping = pin!(self.stopping.cancelled());
         loop {
             tokio::select! {
                 asked = idle.asked(self.header_timeout) => if !asked { return },
-                () = self.stopping.cancelled() => return,
+                () = &mut stopping => return,
             }
             // In boxes of their own: what waits for a request is as small as it can be.
-            let next = match Box::pin(self.exchange(idle)).await {
+            let next = match Box::pin(self.exchange(idle, stopping.as_mut())).await {
                 Next::Rests(idle) => Some(idle),
                 Next::StreamsOn(idle, body) => Box::pin(write_out(idle, body, self.patience, &self.cut)).await,
                 Next::Over => None,
@@ -89,47 +97,50 @@ impl Connections {
     }
 
     /// Answers requests until there are none for a while, or one has an answer that goes on for long.
-    async fn exchange(&self, idle: Idle) -> Next {
+    async fn exchange(&self, idle: Idle, stopping: Pin<&mut impl Future<Output = ()>>) -> Next {
         let (activity, handover) = (Arc::new(Activity::default()), Handover::default());
         let socket = Socket::new(TokioIo::new(idle.stream), idle.unread, self.patience, activity.clone());
-        let (routes, noted, lending) =
-            (TowerToHyperService::new(self.router.clone()), activity.clone(), handover.clone());
+        let (answers, noted, lending) = (self.answers.clone(), activity.clone(), handover.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let answering = Answering::begin(&noted);
             let lending = Handover::is_possible(&request).then(|| lending.clone());
-            let response = routes.call(request);
+            let mut answers = answers.clone();
             async move {
-                let response = response.await?;
+                let response = answers.answer(request.map(Body::new)).await;
+                if response.extensions().get::<NextIsFar>().is_some() {
+                    answering.0.rest_next();
+                }
                 let lending = lending.filter(|_| response.extensions().get::<LongLived>().is_some());
                 let lend = |body| match lending {
                     Some(handover) => handover.lend(body),
                     None => body,
                 };
-                Ok::<_, Infallible>(response.map(|body| Answer { body: lend(body), _answering: answering }))
+                Ok::<_, Infallible>(response.map(|body| Answered { body: lend(body), _answering: answering }))
             }
         });
-        let mut serving = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.header_timeout)
-            .max_buf_size(MAX_HEAD)
-            .serve_connection(socket, service);
-        let mut rest = Rest::new(self.clock, self.rest_after);
+        // Heads that take too long are noticed by their pause.
+        let mut serving =
+            http1::Builder::new().header_read_timeout(None).max_buf_size(MAX_HEAD).serve_connection(socket, service);
+        let mut pauses = Pauses::new(self.clock, self.rest_after, self.header_timeout);
         let ended = tokio::select! {
             ended = poll_fn(|context| match Pin::new(&mut serving).poll(context) {
-                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-                Poll::Pending if handover.is_ready() && activity.is_written() => Poll::Ready(None),
-                Poll::Pending => rest.poll(&activity, context).map(|()| None),
+                Poll::Ready(outcome) => Poll::Ready(Ended::ByHttp(outcome)),
+                Poll::Pending if handover.is_ready() && activity.is_written() => Poll::Ready(Ended::Paused),
+                Poll::Pending => pauses.poll(&activity, context).map(|pause| match pause {
+                    Pause::Rest => Ended::Paused,
+                    Pause::Stall => Ended::Stalled,
+                }),
             }) => ended,
-            () = self.stopping.cancelled() => {
+            () = stopping => {
                 Pin::new(&mut serving).graceful_shutdown();
                 tokio::select! {
-                    outcome = &mut serving => Some(outcome),
+                    outcome = &mut serving => Ended::ByHttp(outcome),
                     () = self.cut.cancelled() => return Next::Over,
                 }
             }
         };
         match ended {
-            None => {
+            Ended::Paused => {
                 let body = handover.take();
                 // Nothing waits to be written, and what is under way was taken: nothing is lost with the rest of it.
                 let parts = serving.into_parts();
@@ -141,15 +152,30 @@ impl Connections {
                     None => Next::Rests(idle),
                 }
             }
-            Some(outcome) => {
-                if let Err(error) = outcome {
-                    tracing::debug!(%error, "a connection ended early");
-                }
+            Ended::ByHttp(Ok(())) => Next::Over,
+            Ended::ByHttp(Err(error)) => {
+                tracing::debug!(%error, "a connection ended early");
+                Next::Over
+            }
+            Ended::Stalled => {
+                tracing::debug!("the head of a request did not come to its end");
                 Next::Over
             }
         }
     }
 }
+
+/// Why an exchange is over.
+enum Ended {
+    ByHttp(hyper::Result<()>),
+    Paused,
+    Stalled,
+}
+
+/// Marks the response to a request that clients repeat after a while, and make on a connection that they use for nothing
+/// else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NextIsFar;
 
 /// How a connection goes on.
 enum Next {
@@ -191,12 +217,12 @@ impl Drop for Answering {
 }
 
 /// The body of an answer, as it is.
-struct Answer {
+struct Answered {
     body: Body,
     _answering: Answering,
 }
 
-impl HttpBody for Answer {
+impl HttpBody for Answered {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -263,7 +289,8 @@ mod tests {
             let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
             let stop = stopping.clone();
             let (clock, rest_after, patience) = (Clock::start(), REST, LONG);
-            let connections = Connections { clock, router, patience, header_timeout, rest_after, stopping: stop, cut };
+            let connections =
+                Connections { clock, answers: router, patience, header_timeout, rest_after, stopping: stop, cut };
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let dialled = TcpStream::connect(listener.local_addr().unwrap());
             let (client, accepted) = tokio::join!(dialled, listener.accept());

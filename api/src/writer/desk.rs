@@ -35,8 +35,8 @@ pub struct Done {
     pub events: Arc<[Event]>,
     /// The command had been done before, under the same key; its first event has this sequence.
     pub repeat_of: Option<u64>,
-    /// The rows that it was about, as it left them: what comes after it does not show in its answer.
-    pub left: Arc<State>,
+    /// The rows that it was about, if an answer shows them, as it left them: what comes after it does not show in its answer.
+    pub left: Option<Arc<State>>,
 }
 
 /// What a caller of the writer gets.
@@ -71,6 +71,11 @@ impl Desk {
         self.answer_later(Waiting::Command(job.answer, answer));
     }
 
+    /// The registry, if this is who leads, and all that was staged is history.
+    pub(super) fn settled(&self) -> Option<&State> {
+        (self.leadership.is_leading() && self.in_flight.is_empty()).then_some(&self.staged)
+    }
+
     /// Whoever is heard has a new lease, from the moment of the decision, whatever was decided.
     fn renew(&self, command: &Command, uptime: Duration, now: LogTime, leases: &Leases) {
         let (session, user) = match command {
@@ -97,7 +102,7 @@ impl Desk {
             match self.staged.keys.look_up(key, now) {
                 Ok(KeyUse::Fresh) => {}
                 Ok(KeyUse::Repeat(first)) => {
-                    let left = Arc::new(left(&self.staged, command));
+                    let left = left(&self.staged, command);
                     return Ok(Done { repeat_of: Some(first), left, ..self.unchanged() });
                 }
                 Ok(KeyUse::OtherRequest) => return Err(WriteError::KeyOfAnotherRequest),
@@ -111,7 +116,7 @@ impl Desk {
             let stamp = Stamp { command_id: clock.id(), decided_at: now, actor: actor.clone() };
             self.commit(Draft { stamp, idempotency, events })?
         };
-        Ok(Done { left: Arc::new(left(&self.staged, command)), ..done })
+        Ok(Done { left: left(&self.staged, command), ..done })
     }
 
     fn commit(&mut self, draft: Draft) -> Answer {
@@ -255,9 +260,9 @@ impl Desk {
 }
 
 /// The rows that an answer to this command shows.
-fn left(state: &State, command: &Command) -> State {
+fn left(state: &State, command: &Command) -> Option<Arc<State>> {
     let row = |llm: Option<&Name>, agent: Option<&Name>| state.part(llm, agent, None);
-    match command {
+    let left = match command {
         Command::Register(register) => {
             let llms = register.providers.iter().map(|provider| &provider.name);
             let agents = register.agents.iter().map(|agent| &agent.name);
@@ -269,6 +274,7 @@ fn left(state: &State, command: &Command) -> State {
         Command::CreateAgent(create) => row(None, Some(&create.name)),
         Command::PutAgent(put) => row(None, Some(&put.name)),
         Command::SwitchAgent(switch) => row(None, Some(&switch.name)),
-        _ => State::default(),
-    }
+        _ => return None,
+    };
+    Some(Arc::new(left))
 }

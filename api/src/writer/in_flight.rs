@@ -61,6 +61,11 @@ pub(super) enum Appending {
 pub(super) struct InFlight(VecDeque<Record>);
 
 impl InFlight {
+    /// Whether all that was staged was read back.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A record was staged.
     pub(super) fn push(&mut self, hash: Hash) {
         self.0.push_back(Record { hash, way: Way::Staged, waiting: Vec::new() });

@@ -114,7 +114,7 @@ impl<L: EventLog> EventLog for FaultyLog<L> {
         self.inner.read(after, max)
     }
 
-    fn wait(&self, after: Position, timeout: Duration) -> Result<(), ReadError> {
+    fn wait(&self, after: Position, timeout: Duration) -> Result<bool, ReadError> {
         self.inner.wait(after, timeout)
     }
 }

@@ -47,10 +47,10 @@ impl EventLog for MemoryLog {
         Ok(Page { at_tip: page.len() == rest.len(), entries: entries.collect() })
     }
 
-    fn wait(&self, after: Position, timeout: Duration) -> Result<(), ReadError> {
+    fn wait(&self, after: Position, timeout: Duration) -> Result<bool, ReadError> {
         let nothing_new = |records: &mut Vec<Bytes>| records.len() <= index(after);
-        drop(self.appended.wait_timeout_while(self.lock(), timeout, nothing_new));
-        Ok(())
+        let waited = self.appended.wait_timeout_while(self.lock(), timeout, nothing_new);
+        Ok(!waited.unwrap_or_else(PoisonError::into_inner).1.timed_out())
     }
 }
 

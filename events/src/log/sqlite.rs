@@ -100,12 +100,9 @@ impl EventLog for SqliteLog {
         self.readers.with(|reader| reader.page(after, max))
     }
 
-    fn wait(&self, after: Position, timeout: Duration) -> Result<(), ReadError> {
+    fn wait(&self, after: Position, timeout: Duration) -> Result<bool, ReadError> {
         match &self.writing {
-            Some(writing) => {
-                writing.tip.wait(after, timeout);
-                Ok(())
-            }
+            Some(writing) => Ok(writing.tip.wait(after, timeout)),
             None => self.readers.with(|reader| reader.poll(after, timeout)),
         }
     }

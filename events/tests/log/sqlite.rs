@@ -21,7 +21,7 @@ impl EventLog for InFolder {
         self.reader.as_ref().unwrap_or(&self.log).read(after, max)
     }
 
-    fn wait(&self, after: Position, timeout: Duration) -> Result<(), ReadError> {
+    fn wait(&self, after: Position, timeout: Duration) -> Result<bool, ReadError> {
         self.reader.as_ref().unwrap_or(&self.log).wait(after, timeout)
     }
 }

@@ -45,7 +45,7 @@ impl EventLog for SlowLog {
         self.log.read(after, max)
     }
 
-    fn wait(&self, after: Position, timeout: Duration) -> Result<(), ReadError> {
+    fn wait(&self, after: Position, timeout: Duration) -> Result<bool, ReadError> {
         self.log.wait(after, timeout)
     }
 }

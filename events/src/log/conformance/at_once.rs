@@ -85,7 +85,7 @@ pub fn wait_is_woken_by_an_append(harness: &impl Harness) {
             thread::yield_now();
         }
         let begin = Instant::now();
-        log.wait(Position::default(), LONG).expect("waited");
+        assert!(log.wait(Position::default(), LONG).expect("waited"), "there is something");
         assert!(begin.elapsed() < LONG / 2, "waited for what is there");
     });
 }
@@ -97,7 +97,7 @@ pub fn wait_returns_in_time(harness: &impl Harness) {
     let tip = read_all(&log, Position::default(), 10)[0].position;
     for position in [tip, Position(u64::MAX)] {
         let begin = Instant::now();
-        log.wait(position, Duration::from_millis(30)).expect("waited");
+        assert!(!log.wait(position, Duration::from_millis(30)).expect("waited"), "there is nothing at {position:?}");
         assert!(begin.elapsed() < LONG / 2, "at {position:?}");
     }
     log.wait(tip, Duration::ZERO).expect("waited");

@@ -75,7 +75,7 @@ impl Reader {
         Ok(Page { entries: collected.into_entries(), at_tip })
     }
 
-    pub(super) fn poll(&self, after: Position, timeout: Duration) -> rusqlite::Result<()> {
+    pub(super) fn poll(&self, after: Position, timeout: Duration) -> rusqlite::Result<bool> {
         let begin = Instant::now();
         let version = || self.0.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0));
         let before = version()?;
@@ -84,11 +84,11 @@ impl Reader {
         while !something && version()? == before {
             let left = timeout.saturating_sub(begin.elapsed());
             if left.is_zero() {
-                break;
+                return Ok(false);
             }
             thread::sleep(left.min(POLL));
         }
-        Ok(())
+        Ok(true)
     }
 }
 

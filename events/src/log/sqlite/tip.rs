@@ -25,8 +25,10 @@ impl Tip {
         self.moved.notify_all();
     }
 
-    pub(super) fn wait(&self, after: Position, timeout: Duration) {
-        drop(self.moved.wait_timeout_while(self.lock(), timeout, |last| *last <= after));
+    /// Whether there is something after `after` before the time is up.
+    pub(super) fn wait(&self, after: Position, timeout: Duration) -> bool {
+        let waited = self.moved.wait_timeout_while(self.lock(), timeout, |last| *last <= after);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 > after
     }
 
     fn lock(&self) -> MutexGuard<'_, Position> {
