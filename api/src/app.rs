@@ -1,7 +1,14 @@
 //! What every request handler works with.
 
 use crate::{
-    clock::Clock, config::Config, follower::Progress, leases::Leases, relay::Relay, upstream::Upstream, writer::Writer,
+    call::wake::Wakes,
+    clock::Clock,
+    config::Config,
+    follower::Progress,
+    leases::Leases,
+    relay::{Relay, places::Places},
+    upstream::Upstream,
+    writer::Writer,
 };
 use mcpctl_events::{heartbeat::HeartbeatStream, log::EventLog, replica::Replica, state::State};
 use mcpctl_projector::{Tables, store::work::WorkStore};
@@ -38,6 +45,10 @@ pub struct App {
     pub leases: Arc<Leases>,
     /// Streams and calls.
     pub relay: Arc<Relay>,
+    /// Who may be called now.
+    pub places: Arc<Places>,
+    /// Wakes under way.
+    pub wakes: Wakes,
     /// The read tables.
     pub tables: Tables,
     /// Threads and messages.

@@ -1,9 +1,12 @@
-//! Calling a model by its name: resolve it, then relay to its publisher or ask its own server.
+//! Calling a model by its name: find a way to it, then relay to its publisher or ask its own server.
 
 pub mod adapter;
 mod boundary;
 pub mod held;
 pub mod relayed;
+mod seek;
+pub mod target;
+pub mod wake;
 
 use crate::{app::App, error::ApiError, relay::object::Whole, request::ModelRequest};
 use axum::{
@@ -11,12 +14,25 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use held::LateError;
 use mcpctl_events::{
     event::row::{Kind, Status},
-    name::SessionId,
-    state::{Llm, Row, State, Stored},
+    state::{Agent, Row, Stored},
 };
 use std::sync::Arc;
+use target::Target;
+use tokio::time::Instant;
+
+/// What is asked of a model.
+#[derive(Debug)]
+pub struct Asked {
+    /// Path at the model server.
+    pub path: &'static str,
+    /// The body.
+    pub request: ModelRequest,
+    /// How a failure is told within a stream.
+    pub late_error: LateError,
+}
 
 /// An answer, as it came.
 pub enum Reply {
@@ -26,46 +42,83 @@ pub enum Reply {
     Stream(Body),
 }
 
-/// Calls the model of this name. Dropping the future, or the body of the reply, cancels the call.
-pub async fn call(app: &Arc<App>, name: &str, path: &'static str, request: ModelRequest) -> Result<Reply, ApiError> {
-    let llm = app.look(|state| state.llms.get(name).cloned());
-    let llm = llm.ok_or_else(|| not_found(name))?;
-    call_llm(app, &llm, path, request).await
-}
+/// Failures of a publisher or model server, with which another member of a pool may do better.
+const WORTH_ANOTHER: [&str; 7] = [
+    "PUBLISHER_DISCONNECTED",
+    "PUBLISHER_SILENT",
+    "PUBLISHER_ERROR",
+    "BUSY",
+    "UPSTREAM_ERROR",
+    "NO_URL",
+    "API_KEY_UNREADABLE",
+];
 
-/// Calls this model.
-pub async fn call_llm(
-    app: &Arc<App>,
-    llm: &Arc<Llm>,
-    path: &'static str,
-    request: ModelRequest,
-) -> Result<Reply, ApiError> {
-    match callable(app, llm)? {
-        None => adapter::call(app, llm, path, &request).await,
-        Some(_) => relayed::call(app, llm, path, &request).await,
+/// Calls a model. While the caller has got nothing, another member of a pool is asked where one fails. Dropping the
+/// future, or the body of the reply, cancels the call.
+pub async fn ask(app: &Arc<App>, target: &Target, asked: &Asked) -> Result<Reply, ApiError> {
+    let until = Instant::now() + app.config.args.first_byte_timeout;
+    let (mut tried, mut failed) = (Vec::new(), None);
+    loop {
+        let (way, place) = match seek::place(app, target, &tried, until).await {
+            Ok(found) => found,
+            Err(error) => return failed.unwrap_or(Err(error)),
+        };
+        let outcome = match &way.binding {
+            None => adapter::call(app, &way.llm, place, asked).await,
+            Some(binding) => match relayed::call(app, &way.llm, binding, place, asked).await {
+                Ok(Some(reply)) => Ok(reply),
+                // The stream ended before the call was on it.
+                Ok(None) if app.stopping.is_cancelled() => return Err(stopping()),
+                Ok(None) => continue,
+                Err(error) => Err(error),
+            },
+        };
+        if !is_worth_another(&outcome) {
+            return outcome;
+        }
+        tried.push(way.llm.id);
+        failed = Some(outcome);
     }
 }
 
-fn not_found(name: &str) -> ApiError {
-    ApiError::not_found(format!("Llm not found: {name}"))
+/// Calls a model and answers its caller; a stream is kept alive while nothing is said.
+pub async fn answer(app: Arc<App>, target: Target, asked: Asked) -> Result<Response, ApiError> {
+    if !asked.request.streaming {
+        return Ok(ask(&app, &target, &asked).await?.into_response());
+    }
+    let late_error = asked.late_error;
+    let waiting = async move { ask(&app, &target, &asked).await };
+    held::respond(Box::pin(waiting), late_error).await
 }
 
-/// The session to ask, or none for a public model; the error says why it can't be called and since when.
-pub fn callable<'a>(app: &App, llm: &'a Llm) -> Result<Option<&'a SessionId>, ApiError> {
-    if llm.disabled {
-        let message = format!("Llm '{}' is disabled; `mcpctl enable llm {}` ends that", llm.name, llm.name);
+fn is_worth_another(outcome: &Result<Reply, ApiError>) -> bool {
+    match outcome {
+        Ok(Reply::Stream(_)) => false,
+        Ok(Reply::Whole(whole)) => whole.status >= 500 || whole.status == 429,
+        Err(error) => WORTH_ANOTHER.contains(&error.code),
+    }
+}
+
+/// What an agent is pinned to, if both can be called; the error names the agent and since when it can't.
+pub async fn of_agent(app: &App, agent: &Agent) -> Result<Target, ApiError> {
+    if agent.disabled {
+        let message = format!("Agent '{}' is disabled; `mcpctl enable agent {}` ends that", agent.name, agent.name);
         return Err(ApiError::unavailable("DISABLED", message, 60));
     }
-    if llm.kind == Kind::Public {
-        return Ok(None);
+    if agent.status == Status::Inactive {
+        return Err(offline(app, "Agent", agent));
     }
-    match (llm.status, &llm.session) {
-        (Status::Active, Some(session)) => Ok(Some(session)),
-        (Status::Hibernating, _) => {
-            let message = format!("Llm '{}' is hibernating; its publisher has to wake it first", llm.name);
-            Err(ApiError::unavailable("HIBERNATING", message, 30))
+    if let (Kind::Virtual, Some(session)) = (agent.kind, &agent.session) {
+        relayed::connected(app, session).await.map_err(|()| offline(app, "Agent", agent))?;
+    }
+    let target = Target::pinned(&agent.definition.llm);
+    match target.standing(app, &[]) {
+        Ok(_) => Ok(target),
+        Err(error) if error.status == StatusCode::NOT_FOUND => {
+            let message = format!("Agent '{}' has no model: '{}' is gone", agent.name, target.name());
+            Err(ApiError::unavailable("OFFLINE", message, 30))
         }
-        _ => Err(offline(app, "Llm", llm)),
+        Err(error) => Err(error),
     }
 }
 
@@ -86,15 +139,6 @@ pub fn offline<D: Stored>(app: &App, title: &str, row: &Row<D>) -> ApiError {
         (None, None) => format!("{title} '{}' is offline: its publisher is not connected", row.name),
     };
     ApiError::unavailable("OFFLINE", message, 30)
-}
-
-/// The model that an agent is pinned to.
-pub fn pinned_llm(state: &State, pin: &mcpctl_events::definition::Pin) -> Option<Arc<Llm>> {
-    if let Some(id) = pin.id {
-        return state.llms.by_id(id).cloned();
-    }
-    let mut members = state.pool(&pin.name)?;
-    members.find(|llm| llm.is_live() && !llm.disabled).cloned()
 }
 
 impl IntoResponse for Reply {

@@ -9,7 +9,7 @@ pub use request::Turn;
 use crate::{
     app::App,
     auth::Caller,
-    call::{self, Reply, held},
+    call::{self, Asked, Reply, held},
     error::ApiError,
     in_the_end::in_the_end,
     relay::object::Whole,
@@ -20,9 +20,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use mcpctl_events::{
-    event::row::{Kind, Status},
     json::Json as RawJson,
-    state::{Agent, Llm},
+    state::Agent,
     wire::chat::{ChatEvent, ChatReply},
 };
 use mcpctl_projector::store::work::{BeginTurn, FinishTurn, NewThread, TurnThread};
@@ -47,48 +46,28 @@ pub async fn turn(app: &Arc<App>, caller: &Caller, name: &str, turn: Turn) -> Re
     if let Some(personality) = &turn.personality {
         return Err(ApiError::not_found(format!("Personality not found: {personality}")));
     }
-    let llm = callable(app, &agent).await?;
+    let target = call::of_agent(app, &agent).await?;
     let open = begin(app, caller, &agent, &turn).await?;
     let history = app.work.messages_for_model(open.thread, open.user_index).await?;
     let request = request::build(&agent.definition, &turn, &history)?;
+    let asked = Asked { path: PATH, request, late_error: call::error_event };
     if turn.stream {
         let app = app.clone();
         let waiting = async move {
-            match call::call_llm(&app, &llm, PATH, request).await {
+            match call::ask(&app, &target, &asked).await {
                 Ok(reply) => stream::respond(open, reply).await,
                 Err(error) => Err(open.fail(error).await),
             }
         };
         return held::respond(Box::pin(waiting), error_event).await;
     }
-    match call::call_llm(app, &llm, PATH, request).await {
+    match call::ask(app, &target, &asked).await {
         Ok(Reply::Whole(whole)) => whole_reply(open, &whole).await,
         Ok(Reply::Stream(_)) => {
             Err(open.fail(bad_answer("the model server streamed an answer that was asked for whole")).await)
         }
         Err(error) => Err(open.fail(error).await),
     }
-}
-
-/// The agent's model, if the agent can be called; the error names the agent and since when it can't.
-async fn callable(app: &App, agent: &Agent) -> Result<Arc<Llm>, ApiError> {
-    if agent.disabled {
-        let message = format!("Agent '{}' is disabled; `mcpctl enable agent {}` ends that", agent.name, agent.name);
-        return Err(ApiError::unavailable("DISABLED", message, 60));
-    }
-    if agent.status == Status::Inactive {
-        return Err(call::offline(app, "Agent", agent));
-    }
-    if let (Kind::Virtual, Some(session)) = (agent.kind, &agent.session) {
-        call::relayed::connected(app, session).await.map_err(|()| call::offline(app, "Agent", agent))?;
-    }
-    let llm = app.look(|state| call::pinned_llm(state, &agent.definition.llm));
-    let llm = llm.ok_or_else(|| {
-        let message = format!("Agent '{}' has no model: '{}' is gone", agent.name, agent.definition.llm.name);
-        ApiError::unavailable("OFFLINE", message, 30)
-    })?;
-    call::callable(app, &llm)?;
-    Ok(llm)
 }
 
 async fn begin(app: &Arc<App>, caller: &Caller, agent: &Agent, turn: &Turn) -> Result<OpenTurn, ApiError> {

@@ -32,7 +32,7 @@ const PAGE: usize = 512;
 /// How long the thread sleeps before it looks whether it should end.
 const WAIT: Duration = Duration::from_millis(500);
 /// After how many of these it looks whether the log can still be read, though nothing is appended.
-const WAITS_A_LOOK: u32 = 10;
+const WAITS_A_LOOK: u32 = 4;
 
 /// What is known of the log, for whoever waits.
 #[derive(Debug, Clone, Default, PartialEq)]

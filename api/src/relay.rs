@@ -6,6 +6,7 @@
 pub mod binding;
 pub mod frame;
 pub mod object;
+pub mod places;
 pub mod polls;
 pub mod task;
 pub mod upload;
@@ -179,7 +180,6 @@ impl Relay {
         if inner.tasks.remove(&task.id).is_none() {
             return false;
         }
-        task.leave_slot();
         inner.finished.insert(task.id, (task.session.clone(), how));
         inner.order.push_back(task.id);
         if inner.order.len() > REMEMBERED
@@ -187,6 +187,9 @@ impl Relay {
         {
             inner.finished.remove(&oldest);
         }
+        drop(inner);
+        // The next call may take it at once.
+        drop(task.take_place());
         true
     }
 
@@ -202,5 +205,6 @@ impl Relay {
             self.finish(&task, Finish::Dropped);
             task.disconnected();
         }
+        self.changed.send_modify(|n| *n += 1);
     }
 }

@@ -8,6 +8,7 @@ pub mod health;
 pub mod heartbeat;
 pub mod infer;
 pub mod llms;
+pub mod members;
 pub mod metrics;
 pub mod openapi;
 pub mod poll;
@@ -18,7 +19,7 @@ mod rows;
 mod secrets;
 pub mod stream;
 pub mod threads;
-mod written;
+pub(crate) mod written;
 
 use crate::{app::App, auth, call::AsItCame, error::ApiError, server::Answer};
 use axum::{
@@ -84,6 +85,7 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/llms", get(llms::index).post(llms::create))
         .route("/api/v1/llms/{name}", get(llms::show).put(llms::replace).delete(llms::delete))
         .route("/api/v1/llms/{name}/infer", post(infer::infer))
+        .route("/api/v1/llms/{name}/members", get(members::members))
         .route("/api/v1/llms/{name}/{switch}", post(llms::switch))
         .route("/api/v1/agents", get(agents::index).post(agents::create))
         .route("/api/v1/agents/{name}", get(agents::show).put(agents::replace).delete(agents::delete))

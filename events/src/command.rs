@@ -29,6 +29,8 @@ pub enum Command {
     Deactivate(Deactivate),
     /// A session was heard: its inactive rows come back.
     Revive(Revive),
+    /// A model that slept was woken, or could not be.
+    Wake(Wake),
     /// A session was silent for too long.
     Expire(Expire),
     /// Agents were inactive for too long.
@@ -230,6 +232,28 @@ pub struct Revive {
     pub user: Uuid,
     /// `heartbeat` or `reconnected`.
     pub cause: Cause,
+}
+
+/// How the wake of a hibernating Llm went.
+#[derive(Debug, Clone)]
+pub struct Wake {
+    /// The Llm.
+    pub llm: Uuid,
+    /// Its name.
+    pub name: Name,
+    /// How long it took, in milliseconds.
+    pub latency_ms: u64,
+    /// How it ended.
+    pub outcome: WakeOutcome,
+}
+
+/// How a wake ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WakeOutcome {
+    /// The model is up.
+    Woken,
+    /// It is still asleep, for this reason.
+    Failed(String),
 }
 
 /// Makes the rows of a silent session inactive, a record's worth at a time.

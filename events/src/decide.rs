@@ -36,6 +36,7 @@ pub fn decide(state: &State, command: &Command, context: Context) -> Result<Vec<
         Command::CloseBoots(close) => Ok(session::close_boots(state, close)),
         Command::Deactivate(deactivate) => Ok(session::deactivate(state, deactivate)),
         Command::Revive(revive) => session::revive(state, revive),
+        Command::Wake(wake) => Ok(session::wake(state, wake)),
         Command::Expire(expire) => Ok(sweep::expire(state, expire)),
         Command::DeleteExpiredAgents(retention) => Ok(sweep::delete_agents(state, retention)),
         Command::DeleteExpiredLlm(retention) => Ok(sweep::delete_llm(state, retention)),

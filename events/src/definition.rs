@@ -54,6 +54,25 @@ pub struct LlmDefinition {
     pub labels: Labels,
 }
 
+impl LlmDefinition {
+    /// Says the least there is to say.
+    pub fn new(type_: &str, model: &str) -> Self {
+        Self {
+            type_: type_.to_owned(),
+            model: model.to_owned(),
+            url: None,
+            tier: None,
+            description: None,
+            pool_name: None,
+            api_key_ref: None,
+            extra_config: None,
+            max_concurrent: None,
+            max_wait_seconds: None,
+            labels: Labels::new(),
+        }
+    }
+}
+
 impl Definition for LlmDefinition {
     const SUBJECT: &'static str = "llm";
     const TITLE: &'static str = "Llm";

@@ -1,7 +1,11 @@
 //! Public Llms: the server calls the model's own URL. Bodies pass as they came.
 
-use super::{Reply, boundary::Boundary, error_event, stopping};
-use crate::{app::App, error::ApiError, relay::object::Whole, request::ModelRequest};
+use super::{Asked, Reply, boundary::Boundary, held::LateError, stopping};
+use crate::{
+    app::App,
+    error::ApiError,
+    relay::{object::Whole, places::Place},
+};
 use axum::{body::Body, http::StatusCode};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -20,19 +24,20 @@ pub fn endpoint(base: &str, path: &str) -> String {
     format!("{base}{path}")
 }
 
-pub(super) async fn call(app: &App, llm: &Llm, path: &'static str, request: &ModelRequest) -> Result<Reply, ApiError> {
+/// Asks the model's own server. The place is kept until all of the answer was read.
+pub(super) async fn call(app: &App, llm: &Llm, place: Place, asked: &Asked) -> Result<Reply, ApiError> {
     let definition = &llm.definition;
     let Some(base) = definition.url.as_deref() else {
         let message = format!("{}: url is required (no default endpoint for this provider)", definition.type_);
         return Err(ApiError::new(StatusCode::BAD_GATEWAY, "NO_URL", message));
     };
-    let url = endpoint(base, path);
+    let url = endpoint(base, asked.path);
     let client = app.upstream.client().await.map_err(ApiError::internal)?;
     let mut post = client.post(&url).header("content-type", "application/json");
     if let Some(key) = key(definition.api_key_ref.as_ref()).await? {
         post = post.bearer_auth(key.expose_secret());
     }
-    let send = post.body(request.with_model(&definition.model)).send();
+    let send = post.body(asked.request.with_model(&definition.model)).send();
     let response = tokio::select! {
         response = tokio::time::timeout(app.config.args.first_byte_timeout, send) => response,
         () = app.failing.cancelled() => return Err(stopping()),
@@ -45,8 +50,8 @@ pub(super) async fn call(app: &App, llm: &Llm, path: &'static str, request: &Mod
     }
     let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or("application/json").to_owned();
-    if request.streaming && status == 200 && content_type.starts_with("text/event-stream") {
-        return Ok(Reply::Stream(stream(app, llm, response)));
+    if asked.request.streaming && status == 200 && content_type.starts_with("text/event-stream") {
+        return Ok(Reply::Stream(stream(app, llm, place, response, asked.late_error)));
     }
     let body = tokio::select! {
         body = tokio::time::timeout(app.config.args.task_timeout, whole(llm, response)) => body,
@@ -57,33 +62,35 @@ pub(super) async fn call(app: &App, llm: &Llm, path: &'static str, request: &Mod
 }
 
 /// A stream that says so when it breaks, falls silent, or takes too long.
-fn stream(app: &App, llm: &Llm, response: reqwest::Response) -> Body {
+fn stream(app: &App, llm: &Llm, place: Place, response: reqwest::Response, late_error: LateError) -> Body {
     let (idle, total) = (app.config.args.idle_timeout, Instant::now() + app.config.args.task_timeout);
     let failing = app.failing.clone();
-    let reading = Some((Box::pin(response.bytes_stream()), llm.name.clone(), Boundary::default()));
+    let reading = Some((Box::pin(response.bytes_stream()), llm.name.clone(), place, Boundary::default()));
     Body::from_stream(stream::unfold((reading, failing), move |(reading, failing)| async move {
-        let (mut pieces, name, mut boundary) = reading?;
+        let (mut pieces, name, place, mut boundary) = reading?;
         let deadline = (Instant::now() + idle).min(total);
         let next = tokio::select! {
             next = timeout_at(deadline, pieces.next()) => next,
-            () = failing.cancelled() => return Some((Ok(last_event(boundary, &stopping())), (None, failing))),
+            () = failing.cancelled() => {
+                return Some((Ok(last_event(boundary, &stopping(), late_error)), (None, failing)));
+            }
         };
         let (piece, rest) = match next {
             Ok(None) => return None,
             Ok(Some(Ok(piece))) => {
                 boundary.see(&piece);
-                (piece, Some((pieces, name, boundary)))
+                (piece, Some((pieces, name, place, boundary)))
             }
-            Ok(Some(Err(error))) => (last_event(boundary, &broken(&name, error)), None),
-            Err(_) => (last_event(boundary, &silent(&name)), None),
+            Ok(Some(Err(error))) => (last_event(boundary, &broken(&name, error), late_error), None),
+            Err(_) => (last_event(boundary, &silent(&name), late_error), None),
         };
         Some((Ok::<_, Infallible>(piece), (rest, failing)))
     }))
 }
 
 /// The error as an event of its own, also when the stream broke off within one.
-fn last_event(boundary: Boundary, error: &ApiError) -> Bytes {
-    let event = error_event(error);
+fn last_event(boundary: Boundary, error: &ApiError, late_error: LateError) -> Bytes {
+    let event = late_error(error);
     if boundary.is_between_events() { event } else { [&b"\n\n"[..], &event].concat().into() }
 }
 

@@ -1,6 +1,6 @@
 //! A call that goes through a publisher's stream.
 
-use super::{Reply, callable, error_event, not_found, offline, stopping};
+use super::{Asked, Reply, held::LateError, stopping};
 use crate::{
     app::App,
     error::ApiError,
@@ -8,27 +8,32 @@ use crate::{
         Finish,
         binding::Binding,
         frame::{Frame, Infer},
+        places::{Place, Way},
         task::{Ended, Part, Task},
     },
-    request::ModelRequest,
 };
 use axum::{
     body::{Body, Bytes, HttpBody},
     http::StatusCode,
 };
 use http_body::Frame as BodyFrame;
-use mcpctl_events::{name::SessionId, state::Llm, wire::publish::MAX_FRAME};
+use mcpctl_events::{
+    name::{Name, SessionId},
+    state::Llm,
+    wire::publish::MAX_FRAME,
+};
 use std::{
     convert::Infallible,
     future::poll_fn,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, Sleep, sleep_until, timeout_at},
-};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+
+/// Characters of a refusal that are passed on.
+const SHOWN: usize = 500;
 
 /// A call under way. Dropping it early tells the publisher to stop.
 struct Call {
@@ -46,35 +51,18 @@ impl Drop for Call {
     }
 }
 
-/// Sends the call and waits for how its answer begins.
+/// Sends the call and waits for how its answer begins; none if the stream is over, and nothing was sent.
 pub(super) async fn call(
     app: &Arc<App>,
-    llm: &Arc<Llm>,
-    path: &'static str,
-    request: &ModelRequest,
-) -> Result<Reply, ApiError> {
-    answer(send(app, llm.clone(), path, request).await?, request.streaming).await
-}
-
-/// Sends the call on the stream of the model's publisher. While it waits for a place there, the row may change, and the
-/// stream may end: nothing was sent then, and it begins again with what is now.
-async fn send(app: &Arc<App>, mut llm: Arc<Llm>, path: &'static str, request: &ModelRequest) -> Result<Call, ApiError> {
-    let patience = Instant::now() + app.config.args.first_byte_timeout;
-    while let Some(session) = callable(app, &llm)?.cloned() {
-        let binding = connected(app, &session).await.map_err(|()| offline(app, "Llm", &llm))?;
-        let slot = slot(app, &binding, patience).await?;
-        llm = app.look(|state| state.llms.get(&llm.name).cloned()).ok_or_else(|| not_found(&llm.name))?;
-        if let Some(slot) = slot
-            && callable(app, &llm)? == Some(&session)
-            && let Some(call) = push(app, &llm, binding, slot, path, request)?
-        {
-            return Ok(call);
-        }
-        if app.stopping.is_cancelled() {
-            return Err(stopping());
-        }
+    llm: &Llm,
+    binding: &Arc<Binding>,
+    place: Place,
+    asked: &Asked,
+) -> Result<Option<Reply>, ApiError> {
+    match push(app, llm, binding.clone(), place, asked)? {
+        Some(call) => answer(call, asked).await.map(Some),
+        None => Ok(None),
     }
-    Err(offline(app, "Llm", &llm))
 }
 
 /// Puts the call on the stream; none if the stream is over.
@@ -82,24 +70,28 @@ fn push(
     app: &Arc<App>,
     llm: &Llm,
     binding: Arc<Binding>,
-    slot: OwnedSemaphorePermit,
-    path: &'static str,
-    request: &ModelRequest,
+    place: Place,
+    asked: &Asked,
 ) -> Result<Option<Call>, ApiError> {
-    let task = Arc::new(Task::new(app.clock.id(), &binding, llm.name.clone(), slot));
+    let task = Arc::new(Task::new(app.clock.id(), &binding, llm.name.clone(), Some(place)));
     let frame = Frame::infer(&Infer {
         task: task.id,
         llm: &llm.name,
         model: &llm.definition.model,
-        path,
-        streaming: request.streaming,
-        request: &request.with_model(&llm.definition.model),
+        path: asked.path,
+        streaming: asked.request.streaming,
+        request: &asked.request.with_model(&llm.definition.model),
         deadline: app.clock.now().plus(app.config.args.task_timeout),
     });
     if frame.event().len() > MAX_FRAME {
         let message = format!("a call to a publisher is at most {MAX_FRAME} bytes long");
         return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", message));
     }
+    send(app, binding, task, frame)
+}
+
+/// Opens a task and sends its frame; none if the stream is over.
+fn send(app: &Arc<App>, binding: Arc<Binding>, task: Arc<Task>, frame: Frame) -> Result<Option<Call>, ApiError> {
     app.relay.open(task.clone());
     let call = Call { app: app.clone(), binding, task };
     if call.binding.push(frame) {
@@ -107,7 +99,32 @@ fn push(
     }
     // It was not sent, so there is nothing to cancel.
     app.relay.finish(&call.task, Finish::Dropped);
-    if call.binding.over.is_cancelled() { Ok(None) } else { Err(stalled(llm)) }
+    if call.binding.over.is_cancelled() { Ok(None) } else { Err(stalled(&call.task.llm)) }
+}
+
+/// Asks a publisher to wake its model, and waits until it says how that went.
+pub(super) async fn wake(app: &Arc<App>, way: &Way, within: Duration) -> Result<(), ApiError> {
+    let Some(binding) = way.binding.clone() else { return Ok(()) };
+    let (llm, deadline) = (&way.llm, Instant::now() + within);
+    let task = Arc::new(Task::new(app.clock.id(), &binding, llm.name.clone(), None));
+    let frame = Frame::wake(task.id, &llm.name, within.as_secs());
+    let call = send(app, binding, task, frame)?.ok_or_else(disconnected)?;
+    let mut accepted = !call.binding.features.accept;
+    loop {
+        let silent = if accepted { deadline } else { deadline.min(Instant::now() + app.config.args.accept_timeout) };
+        match timeout_at(silent, poll_fn(|context| call.task.poll_part(context, accepted))).await {
+            Ok(Part::Accepted) => accepted = true,
+            Ok(Part::Whole(whole)) if whole.status == 200 => return Ok(()),
+            Ok(Part::Whole(whole)) => {
+                let said = String::from_utf8_lossy(&whole.body).chars().take(SHOWN).collect::<String>();
+                return Err(bad_gateway(format!("its publisher answered {}: {said}", whole.status)));
+            }
+            Ok(Part::Stream(_)) => return Err(bad_gateway("its publisher streamed an answer to a wake".to_owned())),
+            Ok(Part::End(ended)) => return Err(failure(&ended)),
+            Err(_) if !accepted && Instant::now() < deadline => return Err(not_accepted(&call)),
+            Err(_) => return Err(timed_out(&format!("it was not up within {} s", within.as_secs()))),
+        }
+    }
 }
 
 /// The stream that is bound to a session; waits a little for a publisher that is reconnecting.
@@ -124,29 +141,7 @@ pub async fn connected(app: &App, session: &SessionId) -> Result<Arc<Binding>, (
     }
 }
 
-/// One of the session's places for open calls; waits for one, unless too many wait already. None if the stream ends
-/// meanwhile.
-async fn slot(app: &App, binding: &Binding, until: Instant) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
-    if let Ok(slot) = binding.slots.clone().try_acquire_owned() {
-        return Ok(Some(slot));
-    }
-    let Ok(_place) = binding.queue.try_acquire() else {
-        let message = format!(
-            "the publisher is busy: {} calls are open and {} are waiting",
-            app.config.args.max_inflight_per_session, app.config.args.queue_depth
-        );
-        return Err(ApiError { retry_after: Some(1), ..ApiError::new(StatusCode::TOO_MANY_REQUESTS, "BUSY", message) });
-    };
-    tokio::select! {
-        slot = binding.slots.clone().acquire_owned() => Ok(slot.ok()),
-        () = binding.over.cancelled() => Ok(None),
-        () = sleep_until(until) => {
-            Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "QUEUE_TIMEOUT", "the publisher was busy for too long"))
-        }
-    }
-}
-
-async fn answer(call: Call, streaming: bool) -> Result<Reply, ApiError> {
+async fn answer(call: Call, asked: &Asked) -> Result<Reply, ApiError> {
     let args = &call.app.config.args;
     let (start, mut accepted) = (Instant::now(), !call.binding.features.accept);
     let total = start + args.task_timeout;
@@ -157,7 +152,7 @@ async fn answer(call: Call, streaming: bool) -> Result<Reply, ApiError> {
         match part {
             Ok(Part::Accepted) => accepted = true,
             Ok(Part::Whole(whole)) => return Ok(Reply::Whole(whole)),
-            Ok(Part::Stream(first)) if streaming => {
+            Ok(Part::Stream(first)) if asked.request.streaming => {
                 let idle = Box::pin(sleep_until((Instant::now() + args.idle_timeout).min(total)));
                 return Ok(Reply::Stream(Body::new(StreamBody {
                     call,
@@ -165,6 +160,7 @@ async fn answer(call: Call, streaming: bool) -> Result<Reply, ApiError> {
                     heard: start,
                     idle,
                     total,
+                    late_error: asked.late_error,
                     ended: false,
                 })));
             }
@@ -187,6 +183,7 @@ struct StreamBody {
     heard: Instant,
     idle: Pin<Box<Sleep>>,
     total: Instant,
+    late_error: LateError,
     ended: bool,
 }
 
@@ -223,7 +220,7 @@ impl HttpBody for StreamBody {
 impl StreamBody {
     fn fail(&mut self, error: &ApiError) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
         self.ended = true;
-        Poll::Ready(Some(Ok(BodyFrame::data(error_event(error)))))
+        Poll::Ready(Some(Ok(BodyFrame::data((self.late_error)(error)))))
     }
 
     /// The timer is set again only when it rings: a chunk costs a clock reading, not a timer.
@@ -262,8 +259,8 @@ fn disconnected() -> ApiError {
     ApiError::new(StatusCode::BAD_GATEWAY, "PUBLISHER_DISCONNECTED", message)
 }
 
-fn stalled(llm: &Llm) -> ApiError {
-    let message = format!("the publisher of '{}' takes no calls from its stream at the moment", llm.name);
+fn stalled(llm: &Name) -> ApiError {
+    let message = format!("the publisher of '{llm}' takes no calls from its stream at the moment");
     ApiError { retry_after: Some(1), ..ApiError::new(StatusCode::TOO_MANY_REQUESTS, "BUSY", message) }
 }
 

@@ -5,10 +5,12 @@ use bytes::{Bytes, BytesMut};
 use mcpctl_events::{event::session::Transport, name::SessionId};
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll, Waker},
 };
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -48,10 +50,8 @@ pub struct Binding {
     pub transport: Transport,
     /// What the publisher can do.
     pub features: Features,
-    /// Bounds the calls that are open on it.
-    pub slots: Arc<Semaphore>,
-    /// Bounds the calls that wait for a slot.
-    pub queue: Semaphore,
+    /// Calls that are open on it; counted by the places.
+    pub(super) open: AtomicUsize,
     /// Cancelled when the stream is over, for whatever reason.
     pub over: CancellationToken,
     /// Polls that are open; long-poll only.
@@ -88,25 +88,22 @@ pub enum Next {
 
 impl Binding {
     /// A stream that is about to be bound.
-    pub fn new(
-        session: SessionId,
-        epoch: u64,
-        transport: Transport,
-        features: Features,
-        slots: usize,
-        queue: usize,
-    ) -> Self {
+    pub fn new(session: SessionId, epoch: u64, transport: Transport, features: Features) -> Self {
         Self {
             session,
             epoch,
             transport,
             features,
-            slots: Arc::new(Semaphore::new(slots)),
-            queue: Semaphore::new(queue),
+            open: AtomicUsize::new(0),
             over: CancellationToken::new(),
             polls: Polls::default(),
             outbox: Mutex::default(),
         }
+    }
+
+    /// How many calls are open on it.
+    pub fn open_calls(&self) -> usize {
+        self.open.load(Relaxed)
     }
 
     fn outbox(&self) -> MutexGuard<'_, Outbox> {
@@ -215,7 +212,7 @@ mod tests {
 
     fn binding() -> Binding {
         let session = SessionId::parse("s").unwrap();
-        Binding::new(session, 1, Transport::Sse, Features::default(), 1, 1)
+        Binding::new(session, 1, Transport::Sse, Features::default())
     }
 
     fn waiting(binding: &Binding) -> Vec<Frame> {

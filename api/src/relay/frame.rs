@@ -59,6 +59,13 @@ impl Frame {
         Self { event: out.into(), call: Some(infer.task) }
     }
 
+    /// A model server that sleeps is to be brought up.
+    pub fn wake(task: Uuid, llm: &Name, max_wait_seconds: u64) -> Self {
+        let json =
+            format!(r#"{{"kind":"wake","taskId":"{task}","llmName":"{llm}","maxWaitSeconds":{max_wait_seconds}}}"#);
+        Self { event: format!("event: task\ndata: {json}\n\n").into(), call: Some(task) }
+    }
+
     /// The caller went away.
     pub fn cancel(task: Uuid) -> Self {
         Self::short("cancel", task)

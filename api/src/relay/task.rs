@@ -6,6 +6,7 @@
 use super::{
     binding::Binding,
     object::{Object, Whole},
+    places::Place,
 };
 use bytes::{Bytes, BytesMut};
 use mcpctl_events::name::{Name, SessionId};
@@ -14,7 +15,6 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
-use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 /// Bytes that may wait for a slow caller before its publisher is held back.
@@ -31,9 +31,9 @@ pub struct Task {
     pub epoch: u64,
     /// The model.
     pub llm: Name,
-    /// The place among the session's open calls; given back when the call is over for the publisher, however long its
-    /// caller takes to read.
-    slot: Mutex<Option<OwnedSemaphorePermit>>,
+    /// The place among the open calls, if it takes one; given back when the call is over for the publisher, however long
+    /// its caller takes to read.
+    place: Mutex<Option<Place>>,
     state: Mutex<State>,
 }
 
@@ -92,14 +92,14 @@ pub enum Pushed {
 
 impl Task {
     /// A call that waits for its answer.
-    pub fn new(id: Uuid, binding: &Binding, llm: Name, slot: OwnedSemaphorePermit) -> Self {
+    pub fn new(id: Uuid, binding: &Binding, llm: Name, place: Option<Place>) -> Self {
         let (session, epoch) = (binding.session.clone(), binding.epoch);
-        Self { id, session, epoch, llm, slot: Mutex::new(Some(slot)), state: Mutex::default() }
+        Self { id, session, epoch, llm, place: Mutex::new(place), state: Mutex::default() }
     }
 
-    /// Lets another call take its place.
-    pub fn leave_slot(&self) {
-        drop(self.slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+    /// Gives its place back, for another call.
+    pub fn take_place(&self) -> Option<Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,10 +1,20 @@
-//! `POST /api/v1/llms/:name/infer`: an OpenAI chat body to one model; status, body and chunks come back unchanged.
+//! `POST /api/v1/llms/:name/infer`: an OpenAI chat body to one model or pool; status, body and chunks come back unchanged.
 
-use crate::{app::App, call, error::ApiError, json, request::ModelRequest};
+use crate::{
+    app::App,
+    call::{
+        self, Asked,
+        held::LateError,
+        target::{Target, not_found},
+    },
+    error::ApiError,
+    json,
+    request::ModelRequest,
+};
 use axum::{
     body::Body,
     extract::{Path, State},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use std::sync::Arc;
 
@@ -15,10 +25,8 @@ use std::sync::Arc;
         (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
 pub async fn infer(State(app): State<Arc<App>>, Path(name): Path<String>, body: Body) -> Result<Response, ApiError> {
     let body = json::read_body(body, app.config.args.max_body).await?;
-    let request = ModelRequest::parse(body)?;
-    if !request.streaming {
-        return Ok(call::call(&app, &name, "/v1/chat/completions", request).await?.into_response());
-    }
-    let waiting = async move { call::call(&app, &name, "/v1/chat/completions", request).await };
-    call::held::respond(Box::pin(waiting), call::error_event).await
+    let (path, late_error) = ("/v1/chat/completions", call::error_event as LateError);
+    let asked = Asked { path, request: ModelRequest::parse(body)?, late_error };
+    let target = app.look(|state| Target::named(state, &name)).ok_or_else(|| not_found(&name))?;
+    call::answer(app, target, asked).await
 }

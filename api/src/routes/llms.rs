@@ -74,7 +74,7 @@ pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Resu
     Ok(Json(present::stored_llm(&app, &found)))
 }
 
-fn not_found(name: &str) -> ApiError {
+pub(super) fn not_found(name: &str) -> ApiError {
     ApiError::not_found(format!("Llm not found: {}", name.escape_default()))
 }
 

@@ -14,7 +14,9 @@ pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
         let state = &replica.state;
         (replica.admission.term, state.llms.len(), state.agents.len(), state.sessions.len())
     };
-    let gauges: [(&str, &str, u64); 9] = [
+    let queue = app.places.waiting();
+    let longest = u64::try_from(queue.longest.as_millis()).unwrap_or(u64::MAX);
+    let gauges: [(&str, &str, u64); 12] = [
         ("mcpctl_log_sequence", "last sequence of the log that was folded", sequence),
         ("mcpctl_log_term", "term of the log's writer", term),
         ("mcpctl_projected_sequence", "sequence that the read tables are at", projected),
@@ -28,6 +30,9 @@ pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
         ("mcpctl_sessions", "publisher sessions in the registry", sessions as u64),
         ("mcpctl_streams", "publisher streams bound to this process", app.relay.streams() as u64),
         ("mcpctl_open_calls", "relayed calls under way in this process", app.relay.open_tasks() as u64),
+        ("mcpctl_queued_calls", "calls that wait for a busy model or pool", queue.length as u64),
+        ("mcpctl_queue_longest_wait_milliseconds", "how long the first of them has waited", longest),
+        ("mcpctl_waking_calls", "calls that wait for a model to wake", app.wakes.held() as u64),
     ];
     let mut text = String::new();
     for (name, help, value) in gauges {

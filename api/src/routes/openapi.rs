@@ -1,7 +1,7 @@
 //! `GET /openapi.json`.
 
 use super::{
-    agents, chat, events, gc, health, heartbeat, infer, llms, metrics, poll, register, result, stream, threads,
+    agents, chat, events, gc, health, heartbeat, infer, llms, members, metrics, poll, register, result, stream, threads,
 };
 use axum::{Json, response::IntoResponse};
 use utoipa::{
@@ -28,6 +28,7 @@ use utoipa::{
         llms::replace,
         llms::delete,
         llms::switch,
+        members::members,
         infer::infer,
         agents::index,
         agents::create,

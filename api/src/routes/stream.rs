@@ -133,9 +133,7 @@ pub async fn open(
             _ => None,
         });
         let epoch = epoch.ok_or_else(|| ApiError::internal("a connect without its event"))?;
-        let args = &app.config.args;
-        let (slots, queue) = (args.max_inflight_per_session, args.queue_depth);
-        let binding = Arc::new(Binding::new(session.clone(), epoch, transport, features, slots, queue));
+        let binding = Arc::new(Binding::new(session.clone(), epoch, transport, features));
         app.relay.bind(binding.clone());
         let opened = Opened(Some((app.clone(), binding)));
         // The connection revived as many rows as one record holds; these are the others.

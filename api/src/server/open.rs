@@ -2,6 +2,7 @@
 
 use crate::{
     app::App,
+    call::wake::Wakes,
     clock::Clock,
     config::{Config, DbTarget, LogTarget},
     credentials,
@@ -10,7 +11,10 @@ use crate::{
     in_the_end::in_the_end,
     leases::Leases,
     projecting::{Pending, Projector},
-    relay::Relay,
+    relay::{
+        Relay,
+        places::{Limits, Places},
+    },
     routes::stream::Opens,
     snapshots::Snapshots,
     upstream::Upstream,
@@ -140,6 +144,8 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         shutdown: last.clone(),
     };
     let projector = tokio::spawn(projector.run(vital));
+    let (per_stream, queue) = (config.args.max_inflight_per_session, config.args.queue_depth);
+    let limits = Limits { per_stream, queue };
     let app = Arc::new(App {
         boot_id: clock.id(),
         clock,
@@ -153,6 +159,8 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         leases,
         heartbeats,
         relay,
+        places: Places::new(limits),
+        wakes: Wakes::default(),
         tables,
         work,
         upstream: Upstream::default(),

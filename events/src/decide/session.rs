@@ -1,11 +1,11 @@
 //! Streams that open and end, and what that means for the rows of their session.
 
 use crate::{
-    command::{CloseBoots, Connect, Deactivate, Disconnect, Revive},
+    command::{CloseBoots, Connect, Deactivate, Disconnect, Revive, Wake, WakeOutcome},
     definition::{AgentDefinition, LlmDefinition},
     event::{
-        Body, Event, Subject,
-        row::{Cause, RowEvent, Status, Transition},
+        Body, Event, Resource, Subject,
+        row::{Cause, RowEvent, Status, Transition, WakeFailed},
         session::{SessionConnected, SessionDisconnected, StreamEnd},
     },
     name::SessionId,
@@ -66,6 +66,27 @@ pub(super) fn deactivate(state: &State, command: &Deactivate) -> Vec<Event> {
     leave_rows::<AgentDefinition>(state, session, &leave, &mut events);
     leave_rows::<LlmDefinition>(state, session, &leave, &mut events);
     events
+}
+
+/// A row that is no longer asleep has been reported on by its publisher meanwhile.
+pub(super) fn wake(state: &State, command: &Wake) -> Vec<Event> {
+    let row = state.llms.get(&command.name).filter(|row| row.id == command.llm);
+    let Some(row) = row.filter(|row| row.status == Status::Hibernating) else { return Vec::new() };
+    let event = match &command.outcome {
+        WakeOutcome::Woken => {
+            let mut data = Transition::new(Cause::Woken, row.status, Status::Active, row.session.clone());
+            data.latency_ms = Some(command.latency_ms);
+            RowEvent::Activated(data)
+        }
+        WakeOutcome::Failed(reason) => RowEvent::WakeFailed(WakeFailed {
+            cause: Cause::WakeFailed,
+            from: row.status,
+            to: row.status,
+            reason: reason.clone(),
+            latency_ms: command.latency_ms,
+        }),
+    };
+    vec![LlmDefinition::event(&command.name, event)]
 }
 
 /// Makes the live rows of a session inactive, as far as the record has room.

@@ -69,6 +69,23 @@ pub struct ApiKeyRef {
     pub file: Option<String>,
 }
 
+/// Llms that share calls.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Pool {
+    /// Its name: the members' `poolName`, or the name of the only one.
+    pub pool_name: String,
+    /// Whether the members name it; else it is a single Llm without a pool.
+    pub explicit: bool,
+    /// How many members it has.
+    pub size: u64,
+    /// How many of them are active.
+    pub active_count: u64,
+    /// The members, by name.
+    pub members: Vec<Llm>,
+}
+
 /// A named persona pinned to one Llm, or to a pool.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -8,12 +8,16 @@ mod fidelity;
 mod flow;
 #[path = "calls/offline.rs"]
 mod offline;
+#[path = "calls/pools.rs"]
+mod pools;
 #[path = "calls/public.rs"]
 mod public;
 #[path = "calls/queue.rs"]
 mod queue;
 #[path = "calls/unread.rs"]
 mod unread;
+#[path = "calls/waking.rs"]
+mod waking;
 
 use mcpctl_tests::{Answer, Mcpd, Publisher, publisher::FEATURES, samples, sse::Sse, within};
 use reqwest::Method;

@@ -3,7 +3,7 @@
 use crate::{
     command::{
         AgentEntry, CloseBoots, Command, Connect, Create, Deactivate, Disconnect, Expire, IssueToken, Provider, Put,
-        Register, Retention, Revive, SuspendExpiry, Switch, User,
+        Register, Retention, Revive, SuspendExpiry, Switch, User, Wake, WakeOutcome,
     },
     definition::{AgentDefinition, Labels, LlmDefinition, Pin},
     event::{
@@ -148,6 +148,10 @@ pub(super) fn retention(names: &[&str], cutoff: LogTime) -> Retention {
 pub(super) fn suspend(until: LogTime) -> Command {
     let reason = "mass_silence".to_owned();
     Command::SuspendExpiry(SuspendExpiry { reason, stale_sessions: 10, sessions: 12, until, sweep_id: SWEEP })
+}
+
+pub(super) fn wake(id: Uuid, llm: &str, outcome: WakeOutcome) -> Command {
+    Command::Wake(Wake { llm: id, name: name(llm), latency_ms: 7, outcome })
 }
 
 pub(super) fn public_llm() -> LlmDefinition {

@@ -2,11 +2,15 @@
 
 use super::{
     ask::{
-        BOOT, NODE, ann, bob, close_boots, connect, connect_to, deactivate, disconnect, expire, name, register, revive,
+        BOOT, NODE, ann, bob, close_boots, connect, connect_to, deactivate, disconnect, expire, fresh, name, register,
+        revive, wake,
     },
     given::Given,
 };
-use crate::{command::Command, event::row::Status};
+use crate::{
+    command::{Command, WakeOutcome},
+    event::row::Status,
+};
 use uuid::Uuid;
 
 fn published() -> Given {
@@ -153,4 +157,25 @@ fn a_boot_closes_what_came_before_it_on_its_node() {
         .when(close_boots(None, new))
         .then(&["session/c disconnected"])
         .once_is_enough();
+}
+
+#[test]
+fn a_wake_is_on_record_however_it_went_but_only_of_who_sleeps() {
+    let it = published();
+    let id = it.llm("down").id;
+    let failed = || wake(id, "down", WakeOutcome::Failed("GPU is busy".to_owned()));
+    it.when(failed())
+        .then(&["llm/down wake_failed (wake_failed) hibernating→hibernating"])
+        .when(failed())
+        .then(&["llm/down wake_failed (wake_failed) hibernating→hibernating"])
+        .when(wake(fresh(), "down", WakeOutcome::Woken))
+        .then_nothing()
+        .when(wake(id, "down", WakeOutcome::Woken))
+        .then(&["llm/down activated (woken) hibernating→active"])
+        .once_is_enough()
+        .when(failed())
+        .then_nothing()
+        .given(expire("s"))
+        .when(revive("s", &ann()))
+        .and(|it| assert_eq!(it.llm("down").awake_status, Status::Active, "it comes back awake"));
 }

@@ -22,7 +22,7 @@ async fn busy() -> (Setting, JoinHandle<Answer>, String, JoinHandle<Answer>) {
     let (refused, waiting) = match select(call(), call()).await {
         Either::Left(both) | Either::Right(both) => both,
     };
-    refused.expect("no panic").refused(429, "BUSY", "1 calls are open and 1 are waiting");
+    refused.expect("no panic").refused(429, "BUSY", "'llm' is busy: 1 calls are waiting");
     (setting, open, task_id(&frame), waiting)
 }
 

@@ -1,0 +1,97 @@
+//! Finding a place for a call: among the members that are awake, in line for one of them, or by waking one.
+
+use super::{
+    stopping,
+    target::{Standing, Target},
+    wake,
+};
+use crate::{
+    app::App,
+    error::ApiError,
+    relay::places::{Full, Given, Way},
+};
+use axum::http::StatusCode;
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use uuid::Uuid;
+
+/// How often a call in line looks whether the rows have changed, when nothing happens to streams.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A way to the target, and a place there. Waits for a publisher that is just reconnecting, and in line until `until`.
+pub(super) async fn place(app: &Arc<App>, target: &Target, tried: &[Uuid], until: Instant) -> Result<Given, ApiError> {
+    tokio::select! {
+        given = seek(app, target, tried, until) => given,
+        () = app.stopping.cancelled() => Err(stopping()),
+    }
+}
+
+async fn seek(app: &Arc<App>, target: &Target, tried: &[Uuid], until: Instant) -> Result<Given, ApiError> {
+    let mut changes = app.relay.changes();
+    let back = Instant::now() + app.config.args.connect_grace;
+    loop {
+        match target.standing(app, tried)? {
+            Standing::Awake(ways) => {
+                if let Some(given) = app.places.take(&ways, || toss(app)) {
+                    return Ok(given);
+                }
+                if let Some(given) = in_line(app, target, tried, ways, until).await? {
+                    return Ok(given);
+                }
+            }
+            Standing::Asleep(way) => wake::up(app, &way).await?,
+            Standing::Away(error) => {
+                timeout_at(back, changes.changed()).await.map_err(|_| error)?.map_err(|_| stopping())?;
+            }
+        }
+    }
+}
+
+/// Waits for a place; none if the way to it is gone by then.
+async fn in_line(
+    app: &Arc<App>,
+    target: &Target,
+    tried: &[Uuid],
+    ways: Vec<Way>,
+    until: Instant,
+) -> Result<Option<Given>, ApiError> {
+    let mut changes = app.relay.changes();
+    let mut queued = app.places.queue(target.name(), ways).map_err(|full| busy(target, &full))?;
+    loop {
+        let look = Instant::now() + LOOK_AGAIN;
+        let given = tokio::select! {
+            given = queued.place() => Some(given.ok_or_else(stopping)?),
+            () = sleep_until(until) => return Err(too_long(target)),
+            _ = changes.changed() => None,
+            () = sleep_until(look) => None,
+        };
+        let standing = target.standing(app, tried)?;
+        match (given, standing) {
+            // Rows and streams may have changed since it began to wait.
+            (Some((way, place)), Standing::Awake(ways)) => {
+                let way = ways.into_iter().find(|now| now.is_same(&way));
+                return Ok(way.map(|way| (way, place)));
+            }
+            (Some(_), _) => return Ok(None),
+            (None, Standing::Awake(ways)) => queued.look_again(ways),
+            // Its last member may be back in a moment; it keeps its place in line meanwhile.
+            (None, Standing::Away(_)) => {}
+            (None, Standing::Asleep(way)) => wake::up(app, &way).await?,
+        }
+    }
+}
+
+/// Decides between members that are equally loaded.
+fn toss(app: &App) -> usize {
+    app.clock.id().as_bytes()[15].into()
+}
+
+fn busy(target: &Target, full: &Full) -> ApiError {
+    let message = format!("'{}' is busy: {} calls are waiting for it already", target.name(), full.waiting);
+    ApiError { retry_after: Some(1), ..ApiError::new(StatusCode::TOO_MANY_REQUESTS, "BUSY", message) }
+}
+
+fn too_long(target: &Target) -> ApiError {
+    let message = format!("'{}' was busy for too long; try again later", target.name());
+    ApiError { retry_after: Some(1), ..ApiError::new(StatusCode::GATEWAY_TIMEOUT, "QUEUE_TIMEOUT", message) }
+}

@@ -1,0 +1,137 @@
+//! What a name means to a caller, and which ways there are to it now.
+
+use super::offline;
+use crate::{app::App, error::ApiError, relay::places::Way};
+use mcpctl_events::{
+    definition::Pin,
+    event::row::{Kind, Status},
+    state::{Llm, State},
+};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What a call goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// This row alone.
+    Llm(Uuid, String),
+    /// Whichever member of the pool is free.
+    Pool(String),
+}
+
+/// Where a target stands.
+#[derive(Debug)]
+pub(super) enum Standing {
+    /// It can be called by these ways.
+    Awake(Vec<Way>),
+    /// None of it is awake; this model can be woken.
+    Asleep(Way),
+    /// Its publisher is not connected, but may be back in a moment; the error says since when.
+    Away(ApiError),
+}
+
+impl Target {
+    /// The Llm of this name, else the pool.
+    pub fn named(state: &State, name: &str) -> Option<Self> {
+        match state.llms.get(name) {
+            Some(llm) => Some(Self::Llm(llm.id, name.to_owned())),
+            None => state.pool(name).is_some().then(|| Self::Pool(name.to_owned())),
+        }
+    }
+
+    /// What an agent is pinned to.
+    pub fn pinned(pin: &Pin) -> Self {
+        match pin.id {
+            Some(id) => Self::Llm(id, pin.name.to_string()),
+            None => Self::Pool(pin.name.to_string()),
+        }
+    }
+
+    /// How it is called.
+    pub fn name(&self) -> &str {
+        let (Self::Llm(_, name) | Self::Pool(name)) = self;
+        name
+    }
+
+    fn members(&self, state: &State) -> Vec<Arc<Llm>> {
+        match self {
+            Self::Llm(id, _) => state.llms.by_id(*id).cloned().into_iter().collect(),
+            Self::Pool(name) => state.pool(name).into_iter().flatten().cloned().collect(),
+        }
+    }
+
+    /// Where it stands, apart from the rows that were tried already.
+    ///
+    /// # Errors
+    /// None of it can be called; why, and since when.
+    pub(super) fn standing(&self, app: &App, tried: &[Uuid]) -> Result<Standing, ApiError> {
+        let mut members = app.look(|state| self.members(state));
+        members.retain(|llm| !tried.contains(&llm.id));
+        let (mut awake, mut asleep, mut away, mut out) = (Vec::new(), None, None, None);
+        for llm in members {
+            match Reach::of(app, &llm) {
+                Reach::Awake(binding) => awake.push(Way { llm, binding }),
+                Reach::Asleep(binding) => asleep = asleep.or(Some(Way { llm, binding: Some(binding) })),
+                Reach::Away => away = away.or(Some(llm)),
+                Reach::Out(error) => out = out.or(Some(error)),
+            }
+        }
+        match (awake.is_empty(), asleep, away) {
+            (false, _, _) => Ok(Standing::Awake(awake)),
+            (true, Some(way), _) => Ok(Standing::Asleep(way)),
+            (true, None, Some(llm)) => Ok(Standing::Away(self.explain(offline(app, "Llm", &llm)))),
+            (true, None, None) => Err(out.map_or_else(|| self.not_found(), |error| self.explain(error))),
+        }
+    }
+
+    /// 404.
+    pub fn not_found(&self) -> ApiError {
+        match self {
+            Self::Llm(_, name) => not_found(name),
+            Self::Pool(name) => ApiError::not_found(format!("pool not found: {name}")),
+        }
+    }
+
+    fn explain(&self, error: ApiError) -> ApiError {
+        match self {
+            Self::Llm(..) => error,
+            Self::Pool(name) => {
+                let message = format!("no member of pool '{name}' can be called; {}", error.message);
+                ApiError { message, ..error }
+            }
+        }
+    }
+}
+
+/// How a row can be reached.
+enum Reach {
+    Awake(Option<Arc<crate::relay::binding::Binding>>),
+    Asleep(Arc<crate::relay::binding::Binding>),
+    Away,
+    Out(ApiError),
+}
+
+impl Reach {
+    fn of(app: &App, llm: &Llm) -> Self {
+        if llm.disabled {
+            let message = format!("Llm '{}' is disabled; `mcpctl enable llm {}` ends that", llm.name, llm.name);
+            return Self::Out(ApiError::unavailable("DISABLED", message, 60));
+        }
+        if llm.kind == Kind::Public {
+            return Self::Awake(None);
+        }
+        let Some(session) = llm.session.as_ref().filter(|_| llm.is_live()) else {
+            return Self::Out(offline(app, "Llm", llm));
+        };
+        match (app.relay.bound(session), llm.status) {
+            (None, _) => Self::Away,
+            (Some(binding), Status::Hibernating) => Self::Asleep(binding),
+            (Some(binding), _) => Self::Awake(Some(binding)),
+        }
+    }
+}
+
+/// 404 for a name that is neither an Llm nor a pool.
+pub fn not_found(name: &str) -> ApiError {
+    ApiError::new(axum::http::StatusCode::NOT_FOUND, "NOT_FOUND", format!("Llm not found: {}", name.escape_default()))
+}
