@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs everything that has to hold: format, lints, dependencies, tests. Installs what the tests need where it can:
-# cargo-nextest, cargo-deny and cargo-machete from crates.io, and nginx from Debian's packages (that takes root; without
-# root it says what is missing).
+# cargo-nextest, cargo-deny and cargo-machete from crates.io, OpenAI's SDKs and litellm for Python and Node below target/,
+# and nginx, node and Python's venv from Debian's packages (that takes root; without root it says what is missing).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -34,6 +34,8 @@ need_nginx() {
 
 for tool in cargo-nextest cargo-deny cargo-machete; do need_cargo $tool; done
 need_nginx
+say "clients: OpenAI's SDKs and litellm"
+tests/sdks/install.sh
 
 # One feature set for all steps, so that nothing is compiled twice: it adds the conformance suite of the log adapters.
 features=(--features mcpctl-events/testing)

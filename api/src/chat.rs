@@ -1,5 +1,6 @@
 //! Chatting with an agent: one turn of a thread around one call of its model.
 
+pub mod persona;
 mod reply;
 mod request;
 mod stream;

@@ -75,6 +75,9 @@ pub struct Args {
     /// Calls that may wait for a busy publisher session
     #[arg(long, env = "MCPD_QUEUE_DEPTH", default_value = "256", value_parser = count::<0>)]
     pub queue_depth: usize,
+    /// Web page that may call /v1 from a browser, such as https://ui.example, or `*` for any; may be given several times
+    #[arg(long, env = "MCPD_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = origin)]
+    pub cors_origin: Vec<String>,
     /// Format of the log lines on stderr
     #[arg(long, env = "MCPD_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -90,6 +93,17 @@ pub struct Args {
 fn count<const LEAST: usize>(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| (LEAST..=MAX_CALLS).contains(count));
     count.ok_or_else(|| format!("is a whole number from {LEAST} to {MAX_CALLS}"))
+}
+
+/// Reads an origin as browsers send it: scheme, host and port, nothing behind them.
+fn origin(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_origin =
+        host.is_some_and(|host| !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic() && b != b'/'));
+    if is_origin || text == "*" {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("is an origin such as https://ui.example or http://localhost:3000, without a path, or *".to_owned())
 }
 
 /// Who may call.

@@ -81,6 +81,8 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        // Where another API is spoken, it is said once more in its words.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -1,6 +1,6 @@
 //! A model request: only `model` and `stream` are read, everything else passes as it came.
 
-use crate::error::ApiError;
+use crate::{chat::persona::Members, error::ApiError};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -48,14 +48,90 @@ impl ModelRequest {
             Some("true") => true,
             Some(_) => return Err(ApiError::invalid("/stream", "is true or false")),
         };
-        let model = match seen.model.map(RawValue::get) {
-            None => None,
-            Some(model) => {
-                let start = model.as_ptr() as usize - body.as_ptr() as usize;
-                Some(start..start + model.len())
-            }
-        };
+        let model = seen.model.map(|model| span(&body, model.get()));
         Ok(Self { body, model, streaming })
+    }
+
+    /// The model that is asked for.
+    ///
+    /// # Errors
+    /// 400: it names none.
+    pub fn model_name(&self) -> Result<String, ApiError> {
+        let text = self.model.clone().map(|span| &self.body[span]);
+        let name = text.and_then(|text| serde_json::from_slice::<Option<String>>(text).ok()?);
+        name.ok_or_else(|| ApiError::invalid("/model", "is required: the name of an Llm, of a pool, or agent/<name>"))
+    }
+
+    /// The body with one more message in front, and the parameters that it leaves out.
+    pub fn with_system_message(&self, system: &str, defaults: &Members<'_>) -> Result<Self, ApiError> {
+        let members = self.members()?;
+        let messages = members.get("messages").ok_or_else(|| ApiError::invalid("/messages", "is required"))?.get();
+        let Some(rest) = messages.strip_prefix('[') else {
+            return Err(ApiError::invalid("/messages", "is an array"));
+        };
+        let mut messages = String::from("[");
+        if !system.is_empty() {
+            messages += r#"{"role":"system","content":"#;
+            messages += &quoted(system)?;
+            messages += if rest.trim_ascii_start().starts_with(']') { "}" } else { "}," };
+        }
+        messages += rest;
+        self.spliced(&members, "messages", (!system.is_empty()).then_some(&messages), defaults)
+    }
+
+    /// The same for OpenAI's responses: the system block goes before the instructions that are there.
+    pub fn with_instructions(&self, system: &str, defaults: &Members<'_>) -> Result<Self, ApiError> {
+        let members = self.members()?;
+        let theirs = members.get("instructions").map_or("null", |text| text.get());
+        let theirs: Option<String> =
+            serde_json::from_str(theirs).map_err(|_| ApiError::invalid("/instructions", "is a string"))?;
+        let all = match theirs {
+            Some(theirs) if !theirs.is_empty() => format!("{system}\n\n{theirs}"),
+            _ => system.to_owned(),
+        };
+        let all = quoted(&all)?;
+        self.spliced(&members, "instructions", (!system.is_empty()).then_some(&all), defaults)
+    }
+
+    fn members(&self) -> Result<Members<'_>, ApiError> {
+        serde_json::from_slice(&self.body).map_err(ApiError::internal)
+    }
+
+    /// The body with another value for one member, and with those that it does not have yet.
+    fn spliced(
+        &self,
+        members: &Members<'_>,
+        name: &str,
+        value: Option<&String>,
+        defaults: &Members<'_>,
+    ) -> Result<Self, ApiError> {
+        let mut out = Vec::with_capacity(self.body.len() + value.map_or(0, String::len) + 64);
+        let end = memchr::memrchr(b'}', &self.body).unwrap_or(self.body.len());
+        let mut missing: Vec<(&str, &str)> = Vec::new();
+        let place = members.get(name).map(|old| span(&self.body, old.get()));
+        match (value, place) {
+            (Some(value), Some(place)) => {
+                out.extend_from_slice(&self.body[..place.start]);
+                out.extend_from_slice(value.as_bytes());
+                out.extend_from_slice(&self.body[place.end..end]);
+            }
+            (value, _) => {
+                out.extend_from_slice(&self.body[..end]);
+                missing.extend(value.map(|value| (name, value.as_str())));
+            }
+        }
+        let defaults = defaults.iter().filter(|(name, _)| !members.contains_key(*name));
+        missing.extend(defaults.map(|(name, value)| (name.as_str(), value.get())));
+        for (index, (name, value)) in missing.into_iter().enumerate() {
+            if index > 0 || !members.is_empty() {
+                out.push(b',');
+            }
+            out.extend_from_slice(quoted(name)?.as_bytes());
+            out.push(b':');
+            out.extend_from_slice(value.as_bytes());
+        }
+        out.push(b'}');
+        Self::read(out.into())
     }
 
     /// The body with this model in it, on one line.
@@ -91,6 +167,16 @@ impl ModelRequest {
     }
 }
 
+/// Where a part of the body is in it.
+fn span(body: &[u8], part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - body.as_ptr() as usize;
+    start..start + part.len()
+}
+
+fn quoted(text: &str) -> Result<String, ApiError> {
+    serde_json::to_string(text).map_err(ApiError::internal)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +192,59 @@ mod tests {
         assert_eq!(spliced(r#"{"model": null,"a":1}"#), r#"{"model": "m","a":1}"#);
         assert_eq!(spliced("{ }"), "{\"model\":\"m\" }");
         assert_eq!(spliced(r#"{"x":{"model":"y"}}"#), r#"{"model":"m","x":{"model":"y"}}"#);
+    }
+
+    fn request(body: &str) -> ModelRequest {
+        ModelRequest::parse(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+    }
+
+    fn text(request: Result<ModelRequest, ApiError>) -> String {
+        String::from_utf8(request.unwrap().body.to_vec()).unwrap()
+    }
+
+    fn members(json: &str) -> Members<'_> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_persona_adds_its_message_and_what_is_left_out_and_changes_nothing_else() {
+        let defaults = members(r#"{"temperature":0.20,"x":{"b":1,"a":[1e400]}}"#);
+        for (body, with) in [
+            (
+                r#"{"model":"a", "messages": [ {"role":"user"}],"temperature":1E0 }"#,
+                r#"{"model":"a", "messages": [{"role":"system","content":"S \"q\""}, {"role":"user"}],"temperature":1E0 ,"x":{"b":1,"a":[1e400]}}"#,
+            ),
+            (
+                r#"{"messages":[ ]}"#,
+                r#"{"messages":[{"role":"system","content":"S \"q\""} ],"temperature":0.20,"x":{"b":1,"a":[1e400]}}"#,
+            ),
+        ] {
+            assert_eq!(text(request(body).with_system_message("S \"q\"", &defaults)), with);
+        }
+        let body = r#"{"messages":[{"role":"user","content":"ü\ud83e\udd80"}],"n":-0.0}"#;
+        assert_eq!(text(request(body).with_system_message("", &Members::new())), body);
+        let refused = |body| request(body).with_system_message("S", &Members::new()).unwrap_err().message;
+        assert_eq!(refused(r#"{"messages":"hi"}"#), "/messages: is an array");
+        assert_eq!(refused(r#"{"model":"a"}"#), "/messages: is required");
+    }
+
+    #[test]
+    fn instructions_come_after_the_personas_own() {
+        let with = |body| text(request(body).with_instructions("S", &Members::new()));
+        assert_eq!(with(r#"{"input":"x"}"#), r#"{"input":"x","instructions":"S"}"#);
+        assert_eq!(with(r#"{"instructions":null,"input":"x"}"#), r#"{"instructions":"S","input":"x"}"#);
+        assert_eq!(with(r#"{"instructions":"T"}"#), r#"{"instructions":"S\n\nT"}"#);
+        assert_eq!(with("{ }"), r#"{ "instructions":"S"}"#);
+        let refused = request(r#"{"instructions":[]}"#).with_instructions("S", &Members::new()).unwrap_err();
+        assert_eq!(refused.message, "/instructions: is a string");
+    }
+
+    #[test]
+    fn the_model_is_named_or_asked_for() {
+        assert_eq!(request(r#"{"model":"agent\/a"}"#).model_name(), Ok("agent/a".to_owned()));
+        for body in ["{}", r#"{"model":null}"#, r#"{"model":7}"#] {
+            assert!(request(body).model_name().unwrap_err().message.starts_with("/model: is required"), "{body}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod infer;
 pub mod llms;
 pub mod members;
 pub mod metrics;
+pub mod openai;
 pub mod openapi;
 pub mod poll;
 pub mod register;
@@ -33,6 +34,7 @@ use axum::{
     routing::{get, post},
 };
 use std::sync::Arc;
+use tower_http::cors::CorsLayer;
 
 /// Most of the framework's own words in an error.
 const MAX_REASON: usize = 1000;
@@ -45,6 +47,7 @@ const MAX_REASON: usize = 1000;
 pub struct Routes {
     app: Arc<App>,
     router: Router,
+    cors: Option<CorsLayer>,
 }
 
 /// What may be asked without a token.
@@ -53,13 +56,23 @@ const OPEN: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
 impl Routes {
     /// All routes of the server.
     pub fn new(app: Arc<App>) -> Self {
-        let router = router().with_state(app.clone());
-        Self { app, router }
+        let (router, cors) = (router().with_state(app.clone()), openai::front::cors(&app.config.args.cors_origin));
+        Self { app, router, cors }
     }
 }
 
 impl Answer for Routes {
-    async fn answer(&mut self, mut request: Request) -> Response {
+    async fn answer(&mut self, request: Request) -> Response {
+        if request.uri().path().starts_with("/v1/") {
+            return openai::front::answer(self, request).await;
+        }
+        self.route(request).await
+    }
+}
+
+impl Routes {
+    /// Looks who calls, and passes the request on to its route.
+    async fn route(&mut self, mut request: Request) -> Response {
         if !OPEN.contains(&request.uri().path()) {
             match auth::caller(&self.app, request.headers()) {
                 Ok(caller) => request.extensions_mut().insert(caller),
@@ -96,6 +109,12 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/threads/{id}/messages", get(threads::messages))
         .route("/api/v1/events", get(events::index))
         .route("/api/v1/gc", post(gc::gc))
+        .route("/v1/models", get(openai::models::index))
+        .route("/v1/models/{*model}", get(openai::models::show))
+        .route("/v1/chat/completions", post(openai::chat_completions))
+        .route("/v1/completions", post(openai::completions))
+        .route("/v1/embeddings", post(openai::embeddings))
+        .route("/v1/responses", post(openai::responses))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))

@@ -210,6 +210,11 @@ impl State {
         self.pools.get(name).map(|members| members.iter().filter_map(|member| self.llms.get(member)))
     }
 
+    /// All explicit pools, by name, with the names of their members.
+    pub fn pools(&self) -> impl Iterator<Item = (&Name, &BTreeSet<Name>)> {
+        self.pools.iter()
+    }
+
     /// What `name` means to an agent: the Llm of this name, or else a pool.
     pub fn pin(&self, name: &Name) -> Option<Pin> {
         match self.llms.get(name) {

@@ -63,13 +63,20 @@ pub const ACCEPTED: Bytes = Bytes::from_static(b"{\"accepted\":true}\n");
 
 /// Appends `{"chunk":{"data":…}}`, as a line; `[DONE]` is marked as the last.
 pub fn chunk_line(out: &mut BytesMut, data: &[u8]) {
-    if data == b"[DONE]" {
-        out.put_slice(b"{\"chunk\":{\"data\":\"[DONE]\",\"done\":true}}\n");
-        return;
+    event_line(out, b"", data, data == b"[DONE]");
+}
+
+/// The same for an event that has a name, and may be the last without saying `[DONE]`.
+pub fn event_line(out: &mut BytesMut, name: &[u8], data: &[u8], last: bool) {
+    out.put_slice(b"{\"chunk\":{");
+    if !name.is_empty() {
+        out.put_slice(b"\"event\":\"");
+        escape(out, name);
+        out.put_slice(b"\",");
     }
-    out.put_slice(b"{\"chunk\":{\"data\":\"");
+    out.put_slice(b"\"data\":\"");
     escape(out, data);
-    out.put_slice(b"\"}}\n");
+    out.put_slice(if last { b"\",\"done\":true}}\n" } else { b"\"}}\n" });
 }
 
 /// `{"error":…}`, as a line.

@@ -6,7 +6,7 @@
 use crate::{
     echo::Spoken,
     http::within,
-    json::{ACCEPTED, chunk_line, error_line},
+    json::{ACCEPTED, error_line, event_line},
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use mcpctl_events::wire::sse;
 use std::{
+    borrow::Cow,
     fmt, mem,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -111,10 +112,48 @@ impl Lines {
     }
 }
 
+/// How a stream says that it is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// With `[DONE]`.
+    WithDone,
+    /// With the event that its own API ends with.
+    WithEvent,
+}
+
+/// The last event of a response ([OpenAI](https://platform.openai.com/docs/api-reference/responses-streaming)).
+const LAST_EVENTS: [&[u8]; 4] = [b"response.completed", b"response.failed", b"response.incomplete", b"error"];
+
+impl Ends {
+    /// How a stream from this path of the model API ends.
+    pub fn of(path: &str) -> Self {
+        if path == "/v1/responses" { Self::WithEvent } else { Self::WithDone }
+    }
+
+    fn is_last(self, event: &sse::Event<'_>) -> bool {
+        event.data == b"[DONE]" || self == Self::WithEvent && LAST_EVENTS.contains(&&*name_of(event))
+    }
+}
+
+/// The name of an event of this API is also the `type` of its data, where a server leaves out the former.
+fn name_of<'a>(event: &sse::Event<'a>) -> Cow<'a, [u8]> {
+    #[derive(serde::Deserialize)]
+    struct Typed<'a> {
+        #[serde(borrow)]
+        r#type: Cow<'a, str>,
+    }
+    if !event.name.is_empty() {
+        return event.name.into();
+    }
+    let named = serde_json::from_slice::<Typed<'_>>(event.data).map(|typed| typed.r#type.into_owned().into_bytes());
+    named.unwrap_or_default().into()
+}
+
 /// A model server's stream, on its way to lines.
 #[derive(Debug)]
 pub struct Streamed {
     body: Option<Incoming>,
+    ends: Ends,
     parser: sse::Parser,
     /// Names the server in errors.
     label: String,
@@ -127,9 +166,9 @@ pub struct Streamed {
 
 impl Streamed {
     /// Takes over a stream that was answered with status 200.
-    pub fn new(body: Incoming, label: String, tracker: TaskTracker) -> Self {
+    pub fn new(body: Incoming, ends: Ends, label: String, tracker: TaskTracker) -> Self {
         let (parser, out) = (sse::Parser::default(), BytesMut::new());
-        Self { body: Some(body), parser, label, tracker, out, chunks: 0, done: false, rested: false }
+        Self { body: Some(body), ends, parser, label, tracker, out, chunks: 0, done: false, rested: false }
     }
 
     /// `may_rest`: chunks may wait for one turn of the scheduler, in which the connection can bring more of them;
@@ -166,23 +205,24 @@ impl Streamed {
     }
 
     fn take(&mut self, data: &[u8]) {
-        let Self { parser, out, chunks, done, .. } = self;
-        let fed = parser.feed(data, &mut |event| put(event, out, chunks, done));
+        let Self { ends, parser, out, chunks, done, .. } = self;
+        let fed = parser.feed(data, &mut |event| put(*ends, event, out, chunks, done));
         self.check(fed);
     }
 
-    /// Only `[DONE]` says that an answer is complete: a model server that dies within it may well end its HTTP body as
-    /// it should. An event that is cut off is none, but for a last `[DONE]` without its empty line.
+    /// Only its last event says that an answer is complete: a model server that dies within it may well end its HTTP body
+    /// as it should. An event that is cut off is none, but for a last one without its empty line.
     fn ended(&mut self) {
-        let Self { parser, out, chunks, done, .. } = self;
+        let Self { ends, parser, out, chunks, done, .. } = self;
         let last = &mut |event: sse::Event<'_>| {
-            if event.data == b"[DONE]" {
-                put(event, out, chunks, done);
+            if ends.is_last(&event) {
+                put(*ends, event, out, chunks, done);
             }
         };
         let fed = parser.finish(last);
         self.check(fed);
-        let why = format!("ended its answer after {} chunks without [DONE]", self.chunks);
+        let end = if self.ends == Ends::WithDone { "[DONE]" } else { "its last event" };
+        let why = format!("ended its answer after {} chunks without {end}", self.chunks);
         self.fail(&why);
     }
 
@@ -214,11 +254,11 @@ impl Streamed {
     }
 }
 
-fn put(event: sse::Event<'_>, out: &mut BytesMut, chunks: &mut u64, done: &mut bool) {
+fn put(ends: Ends, event: sse::Event<'_>, out: &mut BytesMut, chunks: &mut u64, done: &mut bool) {
     if *done {
         return;
     }
-    chunk_line(out, event.data);
+    *done = ends.is_last(&event);
+    event_line(out, event.name, event.data, *done);
     *chunks += 1;
-    *done = event.data == b"[DONE]";
 }

@@ -7,7 +7,7 @@ use crate::{
     frame::Infer,
     http::{Client, Failure, Payload, read_all},
     json::{answer_line, error_line},
-    lines::{Answer, Streamed},
+    lines::{Answer, Ends, Streamed},
     wake::Started,
 };
 use hyper::{
@@ -69,7 +69,8 @@ impl Models {
         let answer = self.client.send(request).await.map_err(|failure| self.failed(&failure))?;
         let status = answer.status();
         if call.streaming && status == StatusCode::OK && is_event_stream(&answer) {
-            return Ok(Answer::Stream(Streamed::new(answer.into_body(), label(provider), self.tracker.clone())));
+            let (body, ends) = (answer.into_body(), Ends::of(&call.path));
+            return Ok(Answer::Stream(Streamed::new(body, ends, label(provider), self.tracker.clone())));
         }
         let content_type = content_type(&answer).to_owned();
         if let Some(coding) = answer.headers().get(CONTENT_ENCODING).filter(|coding| *coding != "identity") {

@@ -1,5 +1,7 @@
 //! A model server that does as it is told.
 
+mod fluent;
+
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -36,6 +38,8 @@ pub enum Reply {
     Redirect(String),
     /// Nothing, ever.
     Never,
+    /// Says `hello` in every shape that OpenAI's API has; where tools are offered, it calls the first.
+    Fluent,
 }
 
 /// A call as it arrived.
@@ -129,7 +133,7 @@ async fn models(State(inner): State<Arc<Inner>>) -> Response {
 }
 
 /// A call whose connection is held.
-struct Open(Arc<Inner>);
+pub(crate) struct Open(Arc<Inner>);
 
 impl Open {
     fn new(inner: Arc<Inner>) -> Self {
@@ -148,7 +152,8 @@ async fn call(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body: Bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     let body = String::from_utf8_lossy(&body).into_owned();
-    let seen = Call { path: parts.uri.path().to_owned(), headers: parts.headers, body };
+    let path = parts.uri.path().to_owned();
+    let seen = Call { path: path.clone(), headers: parts.headers, body: body.clone() };
     inner.calls.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
     let open = Open::new(inner.clone());
     let reply = inner.reply.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -157,6 +162,7 @@ async fn call(State(inner): State<Arc<Inner>>, request: Request) -> Response {
             let status = StatusCode::from_u16(status).expect("a status");
             (status, [("content-type", kind)], body).into_response()
         }
+        Reply::Fluent => fluent::answer(&path, &body, open),
         Reply::Redirect(to) => (StatusCode::TEMPORARY_REDIRECT, [("location", to)]).into_response(),
         Reply::Never => {
             std::future::pending::<()>().await;
@@ -175,7 +181,7 @@ async fn call(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     }
 }
 
-fn events<I>(chunks: I, pause: Duration, open: Open) -> Response
+pub(crate) fn events<I>(chunks: I, pause: Duration, open: Open) -> Response
 where
     I: Iterator<Item = io::Result<String>> + Send + 'static,
 {

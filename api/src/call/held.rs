@@ -2,7 +2,7 @@
 //!
 //! Proxies cut silent connections after a minute; a model that thinks, or loads, is silent for longer.
 
-use super::{Reply, boundary::Boundary, error_event, sse_response};
+use super::{Reply, boundary::Boundary, sse_response};
 use crate::{error::ApiError, relay::object::Whole};
 use axum::{
     body::{Body, Bytes, HttpBody},
@@ -94,8 +94,9 @@ impl Held {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Ok(Reply::Stream(body))) => self.state = State::Streaming(body),
                     Poll::Ready(Ok(Reply::Whole(whole))) => {
+                        let event = as_event(&whole, *late_error);
                         self.state = State::Over;
-                        return Poll::Ready(Some(as_event(&whole)));
+                        return Poll::Ready(Some(event));
                     }
                     Poll::Ready(Err(error)) => {
                         let event = late_error(&error);
@@ -109,14 +110,14 @@ impl Held {
 }
 
 /// A whole answer to a call that was promised a stream.
-fn as_event(whole: &Whole) -> Bytes {
+fn as_event(whole: &Whole, late_error: LateError) -> Bytes {
     let text = String::from_utf8_lossy(&whole.body);
     if whole.status == 200 {
         return format!("data: {}\n\ndata: [DONE]\n\n", text.replace(['\n', '\r'], " ")).into();
     }
     let said: String = text.chars().take(SHOWN).collect();
     let message = format!("the model server answered {}: {said}", whole.status);
-    error_event(&ApiError::new(StatusCode::BAD_GATEWAY, "UPSTREAM_ERROR", message))
+    late_error(&ApiError::new(StatusCode::BAD_GATEWAY, "UPSTREAM_ERROR", message))
 }
 
 impl HttpBody for Held {

@@ -73,7 +73,7 @@ fn push(
     place: Place,
     asked: &Asked,
 ) -> Result<Option<Call>, ApiError> {
-    let task = Arc::new(Task::new(app.clock.id(), &binding, llm.name.clone(), Some(place)));
+    let task = Arc::new(Task::new(app.clock.id(), &binding, llm.name.clone(), Some(place)).at(asked.path));
     let frame = Frame::infer(&Infer {
         task: task.id,
         llm: &llm.name,

@@ -84,6 +84,11 @@ impl Target {
         }
     }
 
+    /// Whether it can be called now, or woken.
+    pub fn is_callable(&self, app: &App) -> bool {
+        matches!(self.standing(app, &[]), Ok(Standing::Awake(_) | Standing::Asleep(_)))
+    }
+
     /// 404.
     pub fn not_found(&self) -> ApiError {
         match self {

@@ -65,6 +65,9 @@ struct Raw<'a> {
 
 #[derive(Deserialize)]
 struct Chunk<'a> {
+    /// The event's name, in APIs whose events have one.
+    #[serde(borrow)]
+    event: Option<Cow<'a, str>>,
     #[serde(borrow)]
     data: Option<Cow<'a, str>>,
     done: Option<bool>,
@@ -112,6 +115,11 @@ fn render(chunk: &Chunk<'_>) -> Object {
     let done = chunk.done == Some(true) || data == "[DONE]";
     let mut event = BytesMut::with_capacity(data.len() + 24);
     if !data.is_empty() {
+        if let Some(name) = chunk.event.as_deref().filter(|name| !name.contains(['\n', '\r'])) {
+            event.put_slice(b"event: ");
+            event.put_slice(name.as_bytes());
+            event.put_u8(b'\n');
+        }
         let lines = data.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
         for line in lines {
             event.put_slice(b"data: ");
@@ -119,9 +127,6 @@ fn render(chunk: &Chunk<'_>) -> Object {
             event.put_u8(b'\n');
         }
         event.put_u8(b'\n');
-    }
-    if done && data != "[DONE]" {
-        event.put_slice(b"data: [DONE]\n\n");
     }
     Object::Chunk { event: event.freeze(), done }
 }
@@ -152,7 +157,9 @@ mod tests {
         };
         assert_eq!(event(r#"{"chunk":{"data":"{\"a\":1}"}}"#), ("data: {\"a\":1}\n\n".into(), false));
         assert_eq!(event(r#"{"chunk":{"data":"[DONE]","done":true}}"#), ("data: [DONE]\n\n".into(), true));
-        assert_eq!(event(r#"{"chunk":{"data":"x","done":true}}"#), ("data: x\n\ndata: [DONE]\n\n".into(), true));
+        assert_eq!(event(r#"{"chunk":{"data":"x","done":true}}"#), ("data: x\n\n".into(), true));
+        assert_eq!(event(r#"{"chunk":{"event":"e","data":"x"}}"#), ("event: e\ndata: x\n\n".into(), false));
+        assert_eq!(event(r#"{"chunk":{"event":"e\nf","data":"x"}}"#), ("data: x\n\n".into(), false));
         assert_eq!(event(r#"{"chunk":{"data":"a\nb","done":null}}"#), ("data: a\ndata: b\n\n".into(), false));
         assert_eq!(event(r#"{"chunk":{"data":"a\r\nb\rc"}}"#), ("data: a\ndata: b\ndata: c\n\n".into(), false));
     }

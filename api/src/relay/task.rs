@@ -20,6 +20,9 @@ use uuid::Uuid;
 /// Bytes that may wait for a slow caller before its publisher is held back.
 const BUFFER: usize = 256 << 10;
 
+/// The last event of most streams.
+const DONE: &[u8] = b"data: [DONE]\n\n";
+
 /// A call under way.
 #[derive(Debug)]
 pub struct Task {
@@ -31,6 +34,8 @@ pub struct Task {
     pub epoch: u64,
     /// The model.
     pub llm: Name,
+    /// Whether a stream of this API ends with `[DONE]`, which is added where the publisher only says that it is over.
+    ends_with_done: bool,
     /// The place among the open calls, if it takes one; given back when the call is over for the publisher, however long
     /// its caller takes to read.
     place: Mutex<Option<Place>>,
@@ -94,7 +99,14 @@ impl Task {
     /// A call that waits for its answer.
     pub fn new(id: Uuid, binding: &Binding, llm: Name, place: Option<Place>) -> Self {
         let (session, epoch) = (binding.session.clone(), binding.epoch);
-        Self { id, session, epoch, llm, place: Mutex::new(place), state: Mutex::default() }
+        let (place, state) = (Mutex::new(place), Mutex::default());
+        Self { id, session, epoch, llm, ends_with_done: true, place, state }
+    }
+
+    /// A call at this path of the model API.
+    #[must_use]
+    pub fn at(self, path: &str) -> Self {
+        Self { ends_with_done: path != "/v1/responses", ..self }
     }
 
     /// Gives its place back, for another call.
@@ -114,7 +126,7 @@ impl Task {
                 return Pushed::Over;
             }
             state.heard = true;
-            let pushed = state.take(object);
+            let pushed = state.take(object, self.ends_with_done);
             let uploads = if pushed == Pushed::Open { Vec::new() } else { mem::take(&mut state.uploads) };
             (pushed, state.caller.take(), uploads)
         };
@@ -192,7 +204,7 @@ impl Task {
 }
 
 impl State {
-    fn take(&mut self, object: Object) -> Pushed {
+    fn take(&mut self, object: Object, ends_with_done: bool) -> Pushed {
         match object {
             Object::Accepted => return Pushed::Open,
             Object::Error(reason) => self.end = Some(Ended::Failed(reason)),
@@ -205,6 +217,9 @@ impl State {
                 self.buffer.extend_from_slice(&event);
                 if !done {
                     return Pushed::Open;
+                }
+                if ends_with_done && !event.ends_with(DONE) {
+                    self.buffer.extend_from_slice(DONE);
                 }
                 self.end = Some(Ended::Complete);
             }

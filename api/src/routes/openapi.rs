@@ -1,7 +1,8 @@
 //! `GET /openapi.json`.
 
 use super::{
-    agents, chat, events, gc, health, heartbeat, infer, llms, members, metrics, poll, register, result, stream, threads,
+    agents, chat, events, gc, health, heartbeat, infer, llms, members, metrics, openai, poll, register, result, stream,
+    threads,
 };
 use axum::{Json, response::IntoResponse};
 use utoipa::{
@@ -14,7 +15,7 @@ use utoipa::{
 #[openapi(
     info(
         title = "mcpd",
-        description = "An event-sourced registry for LLMs and agents. Every route under /api takes a bearer token."
+        description = "An event-sourced registry for LLMs and agents. Every route under /api and /v1 takes a bearer token."
     ),
     paths(
         register::register,
@@ -36,6 +37,12 @@ use utoipa::{
         agents::replace,
         agents::delete,
         agents::switch,
+        openai::models::index,
+        openai::models::show,
+        openai::chat_completions,
+        openai::completions,
+        openai::embeddings,
+        openai::responses,
         chat::chat,
         threads::of_agent,
         threads::show,

@@ -9,6 +9,7 @@ mod first_start;
 mod input;
 mod lists;
 mod nodelay;
+mod openai;
 mod operations;
 mod publisher;
 mod publishing;
