@@ -18,6 +18,7 @@ mod repeat;
 pub mod result;
 mod rows;
 mod secrets;
+pub mod sessions;
 pub mod stream;
 pub mod threads;
 pub(crate) mod written;
@@ -100,6 +101,8 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/llms/{name}/infer", post(infer::infer))
         .route("/api/v1/llms/{name}/members", get(members::members))
         .route("/api/v1/llms/{name}/{switch}", post(llms::switch))
+        .route("/api/v1/sessions", get(sessions::index))
+        .route("/api/v1/sessions/{id}", get(sessions::show))
         .route("/api/v1/agents", get(agents::index).post(agents::create))
         .route("/api/v1/agents/{name}", get(agents::show).put(agents::replace).delete(agents::delete))
         .route("/api/v1/agents/{name}/chat", post(chat::chat))

@@ -81,12 +81,13 @@ pub struct Global {
 /// The commands.
 #[derive(Subcommand)]
 pub enum Command {
-    /// List agents, llms, threads or events, or get one
+    /// List agents, llms, sessions, threads or events, or get one
     #[command(after_help = "\
 Examples:
   mcpctl get agents
   mcpctl get llms --status active -o wide
   mcpctl get agent local-coder -o yaml
+  mcpctl get sessions -o wide                publishers, and the calls that wait for them
   mcpctl get threads --agent local-coder")]
     Get(Get),
     /// Show all there is to know about one agent or Llm

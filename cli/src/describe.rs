@@ -10,7 +10,7 @@ use crate::output::document::Document;
 use crate::output::sheet::Sheet;
 use crate::output::{clean, json, lines_of, yaml};
 use crate::shell::Shell;
-use mcpctl_events::wire::rows::{Agent, Llm};
+use mcpctl_events::wire::rows::{Agent, Llm, Pool};
 use std::collections::BTreeMap;
 
 /// How many events are shown.
@@ -50,7 +50,12 @@ async fn sheet(shell: &Shell, client: &Client, noun: RowNoun, answer: &Answer) -
         RowNoun::Llm => {
             let llm: Llm = answer.read()?;
             let agents: Vec<Agent> = client.get(&Route::api(["agents"]).with("llm", Some(&llm.name))).await?.read()?;
-            (llm.name.clone(), llm_sheet(&llm, &agents))
+            let mut text = llm_sheet(&llm, &agents);
+            if llm.pool_name.is_some() {
+                let pool: Pool = client.get(&Route::api(["llms", &llm.name, "members"])).await?.read()?;
+                text += &members(&pool, &llm);
+            }
+            (llm.name.clone(), text)
         }
     };
     match recent(client, &format!("{}/{name}", noun.word())).await {
@@ -154,6 +159,21 @@ fn labels(labels: &BTreeMap<String, String>) -> Option<String> {
     (!pairs.is_empty()).then(|| pairs.join(", "))
 }
 
+/// The members of an Llm's pool, each with how it is.
+fn members(pool: &Pool, llm: &Llm) -> String {
+    let name = clean::line(&pool.pool_name);
+    let head = format!("Pool {name}: {} members, {} active", pool.size, pool.active_count);
+    let widest = pool.members.iter().map(|member| member.name.len()).max().unwrap_or_default();
+    let line = |member: &Llm| {
+        let connected = if member.connected { "connected" } else { "not connected" };
+        let disabled = if member.disabled { ", disabled" } else { "" };
+        let this = if member.id == llm.id { "  ← this row" } else { "" };
+        let name = clean::line(&member.name);
+        format!("  {name:widest$}  {}, {}, {connected}{disabled}{this}", member.kind, member.status)
+    };
+    lines_of(std::iter::once(head).chain(pool.members.iter().map(line)))
+}
+
 /// The agent's Llm and how it is; a pool, or what cannot be read, is named alone.
 async fn pinned_to(client: &Client, agent: &Agent) -> String {
     let name = clean::line(&agent.llm.name).into_owned();
@@ -181,6 +201,25 @@ async fn recent(client: &Client, subject: &str) -> anyhow::Result<Vec<Document>>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_members_of_a_pool_are_shown_with_this_row_among_them() {
+        let llm = |id: &str, name: &str| -> Llm {
+            let row = serde_json::json!({"id": id, "name": name, "type": "openai", "model": "m", "url": null, "tier": null,
+                "description": null, "poolName": "qwen", "apiKeyRef": null, "extraConfig": null, "maxConcurrent": null,
+                "labels": {}, "kind": "virtual", "status": "active", "disabled": false, "connected": id == "1",
+                "lastHeartbeatAt": null, "inactiveSince": null, "ownerId": "u", "version": 1, "createdAt": "T0",
+                "updatedAt": "T0"});
+            serde_json::from_str(&row.to_string()).unwrap()
+        };
+        let members = vec![llm("1", "one"), llm("2", "second")];
+        let pool = Pool { pool_name: "qwen".to_owned(), explicit: true, size: 2, active_count: 2, members };
+        assert_eq!(
+            super::members(&pool, &llm("2", "second")),
+            "Pool qwen: 2 members, 2 active\n  one     virtual, active, connected\n  \
+             second  virtual, active, not connected  ← this row\n"
+        );
+    }
 
     #[test]
     fn a_sheet_says_since_when_and_why_not() {

@@ -1,4 +1,4 @@
-//! `get`: lists of agents, Llms, threads and events, or one of them.
+//! `get`: lists of agents, Llms, sessions, threads and events, or one of them.
 
 pub mod definition;
 mod rows;
@@ -87,7 +87,7 @@ fn documents(answer: &Answer) -> anyhow::Result<Vec<Document>> {
 }
 
 fn names(noun: Noun, documents: &[Document]) -> String {
-    let key = if noun == Noun::Threads { "id" } else { "name" };
+    let key = if matches!(noun, Noun::Threads | Noun::Sessions) { "id" } else { "name" };
     let word = definition::kind(noun);
     let lines = documents.iter().map(|d| format!("{word}/{}", clean::line(&crate::events::word(d, key))));
     lines_of(lines)
@@ -100,6 +100,7 @@ fn table(noun: Noun, answer: &Answer, wide: bool) -> anyhow::Result<Table> {
     Ok(match noun {
         Noun::Agents => rows::agents(&answer.read::<Vec<_>>()?, wide),
         Noun::Llms => rows::llms(&answer.read::<Vec<_>>()?, wide),
+        Noun::Sessions => rows::sessions(&answer.read::<Vec<_>>()?, wide),
         Noun::Threads | Noun::Events => rows::threads(&answer.read::<Vec<_>>()?),
     })
 }
@@ -107,6 +108,7 @@ fn table(noun: Noun, answer: &Answer, wide: bool) -> anyhow::Result<Table> {
 fn nothing(options: &Get) -> String {
     match (options.noun, options.kind.is_some() || options.status.is_some()) {
         (Noun::Threads, _) => "no threads yet".to_owned(),
+        (Noun::Sessions, _) => "no publisher has registered yet; `mcplocal` does".to_owned(),
         (_, true) => "nothing matches".to_owned(),
         _ => "nothing is registered yet; `mcplocal` publishes what its config.json names".to_owned(),
     }

@@ -9,6 +9,7 @@ pub mod error;
 pub mod publish;
 pub mod rows;
 pub mod secrets;
+pub mod sessions;
 pub mod sse;
 
 /// The request header that names a publisher's session on stream, long-poll and result routes.

@@ -1,8 +1,8 @@
 //! `GET /openapi.json`.
 
 use super::{
-    agents, chat, events, gc, health, heartbeat, infer, llms, members, metrics, openai, poll, register, result, stream,
-    threads,
+    agents, chat, events, gc, health, heartbeat, infer, llms, members, metrics, openai, poll, register, result,
+    sessions, stream, threads,
 };
 use axum::{Json, response::IntoResponse};
 use utoipa::{
@@ -23,6 +23,8 @@ use utoipa::{
         poll::poll,
         heartbeat::heartbeat,
         result::result,
+        sessions::index,
+        sessions::show,
         llms::index,
         llms::create,
         llms::show,

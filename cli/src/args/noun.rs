@@ -11,6 +11,9 @@ pub enum Noun {
     /// Models that can be called
     #[value(alias = "llm")]
     Llms,
+    /// Publishers, and what they are busy with
+    #[value(alias = "session")]
+    Sessions,
     /// Conversations with one agent
     #[value(alias = "thread")]
     Threads,

@@ -24,6 +24,7 @@ pub fn kind(noun: Noun) -> &'static str {
     match noun {
         Noun::Agents => "agent",
         Noun::Llms => "llm",
+        Noun::Sessions => "session",
         Noun::Threads => "thread",
         Noun::Events => "event",
     }

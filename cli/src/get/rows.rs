@@ -1,8 +1,9 @@
-//! The tables of agents, Llms and threads.
+//! The tables of agents, Llms, sessions and threads.
 
 use crate::output::table::{Table, Width};
 use mcpctl_events::wire::chat::Thread;
 use mcpctl_events::wire::rows::{Agent, Llm};
+use mcpctl_events::wire::sessions::Session;
 
 /// Agents; `wide` says more of each.
 pub fn agents(rows: &[Agent], wide: bool) -> Table {
@@ -63,6 +64,43 @@ pub fn llms(rows: &[Llm], wide: bool) -> Table {
         table.row(cells.into_iter().chain(more.into_iter().filter(|_| wide)));
     }
     table
+}
+
+/// Publishers; `wide` says what they are busy with.
+pub fn sessions(rows: &[Session], wide: bool) -> Table {
+    let narrow = [
+        ("ID", Width::Natural),
+        ("USER", Width::AtMost(24)),
+        ("CONNECTED", Width::Natural),
+        ("LLMS", Width::Natural),
+        ("AGENTS", Width::Natural),
+        ("LAST HEARTBEAT", Width::Natural),
+    ];
+    let more = [
+        ("OPEN", Width::Natural),
+        ("QUEUED", Width::Natural),
+        ("LONGEST WAIT", Width::Natural),
+        ("EPOCH", Width::Natural),
+        ("TRANSPORT", Width::Natural),
+        ("NODE", Width::Natural),
+    ];
+    let columns: Vec<_> = narrow.into_iter().chain(more.into_iter().filter(|_| wide)).collect();
+    let mut table = Table::new(&columns);
+    for s in rows {
+        let [llms, agents] = [&s.llms, &s.agents].map(|names| names.len().to_string());
+        let [user, heard, transport, node] =
+            [&s.user, &s.last_heartbeat_at, &s.transport, &s.node].map(|o| o.as_deref().unwrap_or_default());
+        let cells = [s.id.as_str(), user, yes_no(s.connected), &llms, &agents, heard];
+        let [open, queued, epoch] = [s.open_calls, s.queued_calls, s.epoch].map(|count| count.to_string());
+        let wait = if s.queued_calls > 0 { seconds(s.longest_wait_ms) } else { String::new() };
+        let more = [open.as_str(), &queued, &wait, &epoch, transport, node];
+        table.row(cells.into_iter().chain(more.into_iter().filter(|_| wide)));
+    }
+    table
+}
+
+fn seconds(milliseconds: u64) -> String {
+    format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
 }
 
 /// Threads of one agent.

@@ -14,6 +14,8 @@ mod pools;
 mod public;
 #[path = "calls/queue.rs"]
 mod queue;
+#[path = "calls/sessions.rs"]
+mod sessions;
 #[path = "calls/unread.rs"]
 mod unread;
 #[path = "calls/waking.rs"]

@@ -1,0 +1,36 @@
+//! Publishers as lists show them.
+
+use serde::{Deserialize, Serialize};
+
+/// One publisher's registration, and what it is busy with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Session {
+    /// The id that its publisher keeps.
+    pub id: String,
+    /// Name of the user that it belongs to.
+    pub user: Option<String>,
+    /// How many streams it has had.
+    pub epoch: u64,
+    /// Whether its stream is bound right now.
+    pub connected: bool,
+    /// `sse` or `long-poll`, while it is connected.
+    pub transport: Option<String>,
+    /// The server process that holds its stream.
+    pub node: Option<String>,
+    /// When it was last heard.
+    pub last_heartbeat_at: Option<String>,
+    /// Names of its Llms.
+    pub llms: Vec<String>,
+    /// Names of its agents.
+    pub agents: Vec<String>,
+    /// Calls that are open on its stream.
+    pub open_calls: u64,
+    /// Calls that wait for a place there.
+    pub queued_calls: u64,
+    /// How long the first of them has waited, in milliseconds.
+    pub longest_wait_ms: u64,
+    /// When it first registered.
+    pub created_at: String,
+}
