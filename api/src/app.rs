@@ -4,6 +4,7 @@ use crate::{
     call::wake::Wakes,
     clock::Clock,
     config::Config,
+    durable::Durable,
     follower::Progress,
     leases::Leases,
     relay::{Relay, places::Places},
@@ -49,6 +50,8 @@ pub struct App {
     pub places: Arc<Places>,
     /// Wakes under way.
     pub wakes: Wakes,
+    /// Inference tasks under way.
+    pub durable: Durable,
     /// The read tables.
     pub tables: Tables,
     /// Threads and messages.

@@ -17,6 +17,7 @@ use axum::{
 use held::LateError;
 use mcpctl_events::{
     event::row::{Kind, Status},
+    name::Name,
     state::{Agent, Row, Stored},
 };
 use std::sync::Arc;
@@ -56,6 +57,16 @@ const WORTH_ANOTHER: [&str; 7] = [
 /// Calls a model. While the caller has got nothing, another member of a pool is asked where one fails. Dropping the
 /// future, or the body of the reply, cancels the call.
 pub async fn ask(app: &Arc<App>, target: &Target, asked: &Asked) -> Result<Reply, ApiError> {
+    ask_telling(app, target, asked, |_| {}).await
+}
+
+/// The same, and tells the name of each model that it is about to be sent to.
+pub async fn ask_telling(
+    app: &Arc<App>,
+    target: &Target,
+    asked: &Asked,
+    tell: impl Fn(&Name),
+) -> Result<Reply, ApiError> {
     let until = Instant::now() + app.config.args.first_byte_timeout;
     let (mut tried, mut failed) = (Vec::new(), None);
     loop {
@@ -63,6 +74,7 @@ pub async fn ask(app: &Arc<App>, target: &Target, asked: &Asked) -> Result<Reply
             Ok(found) => found,
             Err(error) => return failed.unwrap_or(Err(error)),
         };
+        tell(&way.llm.name);
         let outcome = match &way.binding {
             None => adapter::call(app, &way.llm, place, asked).await,
             Some(binding) => match relayed::call(app, &way.llm, binding, place, asked).await {

@@ -12,6 +12,7 @@ mod clock;
 mod cloudevent;
 pub mod config;
 mod credentials;
+mod durable;
 mod error;
 mod follower;
 mod heartbeats;

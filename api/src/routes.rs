@@ -20,6 +20,7 @@ mod rows;
 mod secrets;
 pub mod sessions;
 pub mod stream;
+pub mod tasks;
 pub mod threads;
 pub(crate) mod written;
 
@@ -101,6 +102,9 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/llms/{name}/infer", post(infer::infer))
         .route("/api/v1/llms/{name}/members", get(members::members))
         .route("/api/v1/llms/{name}/{switch}", post(llms::switch))
+        .route("/api/v1/inference-tasks", get(tasks::index).post(tasks::create))
+        .route("/api/v1/inference-tasks/{id}", get(tasks::show).delete(tasks::cancel))
+        .route("/api/v1/inference-tasks/{id}/stream", get(tasks::follow))
         .route("/api/v1/sessions", get(sessions::index))
         .route("/api/v1/sessions/{id}", get(sessions::show))
         .route("/api/v1/agents", get(agents::index).post(agents::create))

@@ -81,7 +81,7 @@ pub struct Global {
 /// The commands.
 #[derive(Subcommand)]
 pub enum Command {
-    /// List agents, llms, sessions, threads or events, or get one
+    /// List agents, llms, sessions, tasks, threads or events, or get one
     #[command(after_help = "\
 Examples:
   mcpctl get agents
@@ -112,7 +112,8 @@ Examples:
         after_help = "\
 Examples:
   mcpctl chat-llm vllm-local -m 'hello'
-  mcpctl chat-llm vllm-local --system 'Be terse.' --temperature 0 --extra top_k=4"
+  mcpctl chat-llm vllm-local --system 'Be terse.' --temperature 0 --extra top_k=4
+  mcpctl chat-llm vllm-local --async -m 'hello'     ask now, read later: mcpctl get task ID -o json"
     )]
     ChatLlm(LlmOptions),
     /// Sweep now: expire silent publishers, delete what is long inactive
@@ -147,7 +148,7 @@ Examples:
   mcpctl completions zsh > ~/.zfunc/_mcpctl
   mcpctl completions fish > ~/.config/fish/completions/mcpctl.fish")]
     Completions(Completions),
-    /// Delete agents, Llms or threads
+    /// Delete agents, Llms or threads, cancel tasks
     #[command(after_help = "\
 Examples:
   mcpctl delete agent reviewer
@@ -228,7 +229,7 @@ pub struct Delete {
     /// What they are
     #[arg(value_enum)]
     pub noun: Deletable,
-    /// Their names; of threads, their ids
+    /// Their names; of threads and tasks, their ids
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod known;
+mod later;
 mod llm;
 pub mod options;
 mod reasoning;
@@ -47,8 +48,11 @@ pub async fn agent(shell: &Shell, options: AgentOptions) -> anyhow::Result<()> {
 pub async fn llm(shell: &Shell, options: LlmOptions) -> anyhow::Result<()> {
     let json = shell.format(&[Format::Table, Format::Json], "chat-llm")? == Format::Json;
     let message = message(options.common.message.as_deref(), json)?;
-    let stream = !options.common.no_stream;
+    let (stream, later) = (!options.common.no_stream, options.later);
     let chat = LlmChat::new(shell.client()?, options)?;
+    if let Some(message) = message.as_deref().filter(|_| later) {
+        return later::leave(&chat, message, json).await;
+    }
     converse(shell.screen, Partner::Llm(chat), message, stream, json).await
 }
 

@@ -1,4 +1,4 @@
-//! `delete`: takes agents, Llms and threads away.
+//! `delete`: takes agents, Llms and threads away, and cancels tasks.
 
 use crate::args::{Deletable, Delete};
 use crate::client::Client;
@@ -18,7 +18,11 @@ pub async fn run(shell: &Shell, options: &Delete) -> anyhow::Result<()> {
         let route = Route::api([options.noun.list(), name]);
         let declared = is_declared(&client, options.noun, &route).await;
         client.delete(&route).await?;
-        let done = if format == Format::Name { "" } else { " deleted" };
+        let done = match (format, options.noun) {
+            (Format::Name, _) => "",
+            (_, Deletable::Task) => " cancelled",
+            _ => " deleted",
+        };
         crate::output::answer(&format!("{}/{}{done}\n", options.noun.word(), clean::line(name)))?;
         if declared {
             let (word, name) = (options.noun.word(), clean::line(name));
@@ -38,7 +42,7 @@ async fn is_declared(client: &Client, noun: Deletable, route: &Route) -> bool {
         kind: String,
         status: String,
     }
-    if noun == Deletable::Thread {
+    if matches!(noun, Deletable::Thread | Deletable::Task) {
         return false;
     }
     let row = client.get(route).await.ok().and_then(|answer| answer.read::<Row>().ok());

@@ -1,4 +1,4 @@
-//! `get`: lists of agents, Llms, sessions, threads and events, or one of them.
+//! `get`: lists of agents, Llms, sessions, tasks, threads and events, or one of them.
 
 pub mod definition;
 mod rows;
@@ -69,11 +69,11 @@ fn check(options: &Get) -> Result<(), Usage> {
 }
 
 fn route(options: &Get) -> Route {
-    let list = word(&options.noun).unwrap_or_default();
+    let list = options.noun.list();
     let route = match (&options.name, &options.agent) {
-        (Some(name), _) => Route::api([list.as_str(), name]),
+        (Some(name), _) => Route::api([list, name]),
         (None, Some(agent)) => Route::api(["agents", agent, "threads"]),
-        (None, None) => Route::api([list.as_str()]),
+        (None, None) => Route::api([list]),
     };
     route.with("kind", options.kind.as_ref().and_then(word)).with("status", options.status.as_ref().and_then(word))
 }
@@ -87,7 +87,7 @@ fn documents(answer: &Answer) -> anyhow::Result<Vec<Document>> {
 }
 
 fn names(noun: Noun, documents: &[Document]) -> String {
-    let key = if matches!(noun, Noun::Threads | Noun::Sessions) { "id" } else { "name" };
+    let key = if matches!(noun, Noun::Threads | Noun::Sessions | Noun::Tasks) { "id" } else { "name" };
     let word = definition::kind(noun);
     let lines = documents.iter().map(|d| format!("{word}/{}", clean::line(&crate::events::word(d, key))));
     lines_of(lines)
@@ -100,6 +100,7 @@ fn table(noun: Noun, answer: &Answer, wide: bool) -> anyhow::Result<Table> {
     Ok(match noun {
         Noun::Agents => rows::agents(&answer.read::<Vec<_>>()?, wide),
         Noun::Llms => rows::llms(&answer.read::<Vec<_>>()?, wide),
+        Noun::Tasks => rows::tasks(&answer.read::<Vec<_>>()?, wide),
         Noun::Sessions => rows::sessions(&answer.read::<Vec<_>>()?, wide),
         Noun::Threads | Noun::Events => rows::threads(&answer.read::<Vec<_>>()?),
     })
@@ -108,6 +109,7 @@ fn table(noun: Noun, answer: &Answer, wide: bool) -> anyhow::Result<Table> {
 fn nothing(options: &Get) -> String {
     match (options.noun, options.kind.is_some() || options.status.is_some()) {
         (Noun::Threads, _) => "no threads yet".to_owned(),
+        (Noun::Tasks, _) => "no tasks yet; `mcpctl chat-llm LLM --async -m TEXT` makes one".to_owned(),
         (Noun::Sessions, _) => "no publisher has registered yet; `mcplocal` does".to_owned(),
         (_, true) => "nothing matches".to_owned(),
         _ => "nothing is registered yet; `mcplocal` publishes what its config.json names".to_owned(),

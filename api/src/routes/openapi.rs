@@ -2,7 +2,7 @@
 
 use super::{
     agents, chat, events, gc, health, heartbeat, infer, llms, members, metrics, openai, poll, register, result,
-    sessions, stream, threads,
+    sessions, stream, tasks, threads,
 };
 use axum::{Json, response::IntoResponse};
 use utoipa::{
@@ -46,6 +46,11 @@ use utoipa::{
         openai::embeddings,
         openai::responses,
         chat::chat,
+        tasks::create,
+        tasks::index,
+        tasks::show,
+        tasks::cancel,
+        tasks::follow,
         threads::of_agent,
         threads::show,
         threads::delete,

@@ -1,6 +1,6 @@
-//! What goes on without being asked: sweeps, the writer's health, heartbeats, snapshots.
+//! What goes on without being asked: sweeps, the writer's health, heartbeats, inference tasks, snapshots.
 
-use crate::{app::App, heartbeats, snapshots::Snapshots};
+use crate::{app::App, durable, heartbeats, snapshots::Snapshots};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
@@ -31,6 +31,7 @@ pub(super) fn spawn(app: &Arc<App>, snapshots: &Snapshots) -> Background {
         sweeping.writer.request_sweep();
     }));
     set.spawn(heartbeats::run(app.clone()));
+    set.spawn(durable::run(app.clone()));
     set.spawn(save_snapshots(app.clone(), snapshots.clone()));
     Background(set)
 }

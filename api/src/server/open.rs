@@ -6,6 +6,7 @@ use crate::{
     clock::Clock,
     config::{Config, DbTarget, LogTarget},
     credentials,
+    durable::Durable,
     follower::{Follower, Progress},
     heartbeats,
     in_the_end::in_the_end,
@@ -144,8 +145,6 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         shutdown: last.clone(),
     };
     let projector = tokio::spawn(projector.run(vital));
-    let (per_stream, queue) = (config.args.max_inflight_per_session, config.args.queue_depth);
-    let limits = Limits { per_stream, queue };
     let app = Arc::new(App {
         boot_id: clock.id(),
         clock,
@@ -159,8 +158,9 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         leases,
         heartbeats,
         relay,
-        places: Places::new(limits),
+        places: Places::new(limits(&config)),
         wakes: Wakes::default(),
+        durable: Durable::default(),
         tables,
         work,
         upstream: Upstream::default(),
@@ -173,6 +173,10 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         config,
     });
     Ok(Parts { app, threads: vec![writer_thread, follower], projector, work: work_task, last, snapshots })
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits { per_stream: config.args.max_inflight_per_session, queue: config.args.queue_depth }
 }
 
 /// Ends the turns that an earlier process had begun. On a full disk what is there can still be read, and they are ended

@@ -14,6 +14,9 @@ pub enum Noun {
     /// Publishers, and what they are busy with
     #[value(alias = "session")]
     Sessions,
+    /// Calls that are answered later
+    #[value(alias = "task")]
+    Tasks,
     /// Conversations with one agent
     #[value(alias = "thread")]
     Threads,
@@ -45,6 +48,23 @@ pub enum Deletable {
     /// A conversation with an agent
     #[value(alias = "threads")]
     Thread,
+    /// A call that is answered later: it is cancelled
+    #[value(alias = "tasks")]
+    Task,
+}
+
+impl Noun {
+    /// The word for the list in paths.
+    pub fn list(self) -> &'static str {
+        match self {
+            Noun::Agents => "agents",
+            Noun::Llms => "llms",
+            Noun::Sessions => "sessions",
+            Noun::Tasks => "inference-tasks",
+            Noun::Threads => "threads",
+            Noun::Events => "events",
+        }
+    }
 }
 
 impl RowNoun {
@@ -81,6 +101,7 @@ impl Deletable {
             Deletable::Agent => "agent",
             Deletable::Llm => "llm",
             Deletable::Thread => "thread",
+            Deletable::Task => "task",
         }
     }
 
@@ -90,6 +111,7 @@ impl Deletable {
             Deletable::Agent => "agents",
             Deletable::Llm => "llms",
             Deletable::Thread => "threads",
+            Deletable::Task => "inference-tasks",
         }
     }
 }

@@ -27,8 +27,11 @@ pub struct AgentOptions {
 /// Flags of `chat-llm`.
 #[derive(Args)]
 pub struct LlmOptions {
-    /// Name of the Llm
+    /// Name of the Llm, or of a pool
     pub llm: String,
+    /// Leave the message as a task, print its id, and don't wait for the reply
+    #[arg(long = "async", requires = "message")]
+    pub later: bool,
     /// Flags shared with `chat`.
     #[command(flatten)]
     pub common: Common,

@@ -25,6 +25,7 @@ pub fn kind(noun: Noun) -> &'static str {
         Noun::Agents => "agent",
         Noun::Llms => "llm",
         Noun::Sessions => "session",
+        Noun::Tasks => "task",
         Noun::Threads => "thread",
         Noun::Events => "event",
     }

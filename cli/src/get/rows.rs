@@ -1,9 +1,10 @@
-//! The tables of agents, Llms, sessions and threads.
+//! The tables of agents, Llms, sessions, tasks and threads.
 
 use crate::output::table::{Table, Width};
 use mcpctl_events::wire::chat::Thread;
 use mcpctl_events::wire::rows::{Agent, Llm};
 use mcpctl_events::wire::sessions::Session;
+use mcpctl_events::wire::tasks::InferenceTask;
 
 /// Agents; `wide` says more of each.
 pub fn agents(rows: &[Agent], wide: bool) -> Table {
@@ -101,6 +102,35 @@ pub fn sessions(rows: &[Session], wide: bool) -> Table {
 
 fn seconds(milliseconds: u64) -> String {
     format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
+}
+
+/// Calls that are answered later; `wide` says how they went.
+pub fn tasks(rows: &[InferenceTask], wide: bool) -> Table {
+    let narrow = [
+        ("ID", Width::Natural),
+        ("STATUS", Width::AtLeast(9)),
+        ("LLM", Width::AtMost(40)),
+        ("CREATED", Width::Natural),
+        ("FINISHED", Width::Natural),
+    ];
+    let more = [
+        ("POOL", Width::AtMost(24)),
+        ("ANSWERED BY", Width::AtMost(40)),
+        ("ATTEMPTS", Width::Natural),
+        ("PATH", Width::Natural),
+        ("ERROR", Width::AtMost(80)),
+    ];
+    let columns: Vec<_> = narrow.into_iter().chain(more.into_iter().filter(|_| wide)).collect();
+    let mut table = Table::new(&columns);
+    for t in rows {
+        let [llm, pool, by, error, finished] =
+            [&t.llm, &t.pool, &t.answered_by, &t.error, &t.finished_at].map(|o| o.as_deref().unwrap_or_default());
+        let cells = [t.id.as_str(), &t.status, if llm.is_empty() { pool } else { llm }, &t.created_at, finished];
+        let attempts = t.attempts.to_string();
+        let more = [pool, by, &attempts, &t.path, error];
+        table.row(cells.into_iter().chain(more.into_iter().filter(|_| wide)));
+    }
+    table
 }
 
 /// Threads of one agent.

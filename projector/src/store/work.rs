@@ -1,9 +1,11 @@
-//! The work store: chat threads and their messages. It is no fold, so each commit is synced; commits that come at the
+//! The work store: chat threads and their messages, and inference tasks. It is no fold, so each commit is synced; commits that come at the
 //! same time share one.
 
+mod inference;
 mod rows;
 mod task;
 
+pub use inference::{Asks, InferenceTask, NewTask, StoredAnswer, StoredError, TaskStatus};
 pub use rows::{Message, MessageStatus, NewThread, Thread};
 pub use task::{BeginTurn, FinishTurn, Turn, TurnThread};
 
@@ -29,7 +31,7 @@ const GROUP: usize = 256;
 
 type Reply = oneshot::Sender<Result<Answer, StoreError>>;
 
-/// Threads and messages. Cheap to clone.
+/// Threads, messages and tasks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct WorkStore {
     readers: Arc<Readers>,

@@ -16,6 +16,8 @@ mod public;
 mod queue;
 #[path = "calls/sessions.rs"]
 mod sessions;
+#[path = "calls/tasks.rs"]
+mod tasks;
 #[path = "calls/unread.rs"]
 mod unread;
 #[path = "calls/waking.rs"]

@@ -118,7 +118,7 @@ impl WorkStore {
         self.read(statement, read_message).await
     }
 
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         statement: Statement,
         read: fn(&mut Cells) -> Result<T, String>,

@@ -65,6 +65,8 @@ pub(super) enum Task {
     Finish(FinishTurn),
     Delete(Uuid, Uuid),
     FailPending(Option<LogTime>),
+    /// A change of inference tasks.
+    Inference(Statement),
 }
 
 #[derive(Debug)]
@@ -82,9 +84,14 @@ impl Task {
             Self::Finish(turn) => finish(turn),
             Self::Delete(id, owner) => delete(*id, *owner),
             Self::FailPending(before) => fail_pending(*before),
+            Self::Inference(statement) => return count(writer, statement),
         };
-        writer.execute(&statement).map(|rows| Answer::Changed(rows as u64))
+        count(writer, &statement)
     }
+}
+
+fn count(writer: &Writer, statement: &Statement) -> Result<Answer, StoreError> {
+    writer.execute(statement).map(|rows| Answer::Changed(rows as u64))
 }
 
 fn begin(writer: &Writer, turn: &BeginTurn) -> Result<Option<Turn>, StoreError> {

@@ -1,0 +1,269 @@
+//! `/api/v1/inference-tasks`: calls that are answered later.
+
+use super::{rows::read, written::set_sequence};
+use crate::{
+    app::App,
+    auth::Caller,
+    call::{self, Reply, error_event, held},
+    durable::{self, Follow, PATHS},
+    error::ApiError,
+    json::{self, Fields, Problems},
+    relay::object::Whole,
+    request::ModelRequest,
+};
+use axum::{
+    Extension, Json,
+    body::Body,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::stream;
+use mcpctl_events::wire::{
+    SEQUENCE_HEADER,
+    error::ErrorBody,
+    tasks::{InferenceTask, TaskResponse},
+};
+use mcpctl_projector::store::work::{self, Asks, NewTask, TaskStatus};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use uuid::Uuid;
+
+/// Tasks of one user that may be open at once.
+const MOST_OPEN: u64 = 10_000;
+const USUAL_LIMIT: u64 = 1000;
+/// How often a follower looks at a task that has not begun.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Query of the list.
+#[derive(Debug, Deserialize)]
+pub struct TasksQuery {
+    limit: Option<String>,
+}
+
+/// Stores a call, and answers it when there is a publisher for it.
+#[utoipa::path(post, path = "/api/v1/inference-tasks", operation_id = "createInferenceTask", tag = "calls",
+    request_body(content = Object, description = "`{llm | pool, path?, request}`"),
+    responses((status = 202, body = InferenceTask), (status = "default", body = ErrorBody)))]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let body = json::read_body(body, app.config.args.max_body).await?;
+    let (asks, path, request) = parse(&body)?;
+    if durable::target(&app, &asks).is_none() {
+        let (Asks::Llm(name) | Asks::Pool(name)) = &asks;
+        let what = if matches!(asks, Asks::Llm(_)) { "Llm" } else { "pool" };
+        return Err(ApiError::not_found(format!("{what} not found: {}", name.escape_default())));
+    }
+    if app.work.open_tasks(caller.user.id).await? >= MOST_OPEN {
+        let message = format!("you have {MOST_OPEN} open inference tasks, which is the most there may be");
+        let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_TASKS", message);
+        return Err(ApiError { retry_after: Some(60), ..error });
+    }
+    let task = NewTask { id: app.clock.id(), owner: caller.user.id, asks, path, request, at: app.clock.now() };
+    app.work.create_task(&task).await?;
+    app.durable.wake();
+    let stored = own(&app, &caller, &task.id.to_string()).await?;
+    Ok(numbered(&app, (StatusCode::ACCEPTED, Json(present(stored)))))
+}
+
+fn parse(body: &[u8]) -> Result<(Asks, String, String), ApiError> {
+    let problems = Problems::default();
+    let mut fields = Fields::parse(body, &problems)?;
+    let (llm, pool) = (fields.string("llm"), fields.string("pool"));
+    let path = fields.string("path").unwrap_or_else(|| PATHS[0].to_owned());
+    if !PATHS.contains(&&*path) {
+        fields.problem("path", format!("is one of {}", PATHS.join(", ")));
+    }
+    let request = fields.raw("request").map(|request| request.get().to_owned());
+    match &request {
+        None => fields.problem("request", "is required: what the model server is to get"),
+        Some(request) => {
+            if let Err(error) = ModelRequest::parse(request.clone().into()) {
+                fields.problem("request", error.message);
+            }
+        }
+    }
+    let asks = match (llm, pool) {
+        (Some(llm), None) => Some(Asks::Llm(llm)),
+        (None, Some(pool)) => Some(Asks::Pool(pool)),
+        _ => {
+            fields.problem("llm", "either `llm` or `pool` is required");
+            None
+        }
+    };
+    fields.refuse_unknown();
+    problems.check(asks.zip(request).map(|(asks, request)| (asks, path, request)))
+}
+
+/// Lists the caller's tasks, the newest first, without their answers.
+#[utoipa::path(get, path = "/api/v1/inference-tasks", operation_id = "listInferenceTasks", tag = "calls",
+    params(("limit" = Option<u32>, Query)),
+    responses((status = 200, body = Vec<InferenceTask>), (status = "default", body = ErrorBody)))]
+pub async fn index(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<TasksQuery>,
+) -> Result<Response, ApiError> {
+    let problems = Problems::default();
+    let limit = |text: &str| text.parse().ok().filter(|limit| (1..=USUAL_LIMIT).contains(limit));
+    let limit = read(&problems, "limit", query.limit.as_deref(), "is a whole number from 1 to 1000", limit);
+    let limit = problems.check(Some(limit.unwrap_or(USUAL_LIMIT)))?;
+    let tasks = app.work.tasks(caller.user.id, limit).await?;
+    Ok(numbered(&app, Json(tasks.into_iter().map(present).collect::<Vec<_>>())))
+}
+
+/// Reads a task, with its answer if that is there.
+#[utoipa::path(get, path = "/api/v1/inference-tasks/{id}", operation_id = "getInferenceTask", tag = "calls", params(("id" = String, Path)),
+    responses((status = 200, body = InferenceTask), (status = "default", body = ErrorBody)))]
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<InferenceTask>, ApiError> {
+    Ok(Json(present(own(&app, &caller, &id).await?)))
+}
+
+/// Cancels a task; its publisher is told, if it has it.
+#[utoipa::path(delete, path = "/api/v1/inference-tasks/{id}", operation_id = "cancelInferenceTask", tag = "calls", params(("id" = String, Path)),
+    responses((status = 200, body = InferenceTask), (status = "default", body = ErrorBody)))]
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<InferenceTask>, ApiError> {
+    let task = own(&app, &caller, &id).await?;
+    if !app.work.cancel_task(task.asked.id, app.clock.now()).await? {
+        let task = own(&app, &caller, &id).await?;
+        let message = format!("task {id} is over already: {}", task.status.as_str());
+        return Err(ApiError::new(StatusCode::CONFLICT, "TASK_OVER", message));
+    }
+    app.durable.cancel(task.asked.id);
+    Ok(Json(present(own(&app, &caller, &id).await?)))
+}
+
+/// Follows the answer of a task from its beginning; waits for it to begin.
+#[utoipa::path(get, path = "/api/v1/inference-tasks/{id}/stream", operation_id = "streamInferenceTask", tag = "calls", params(("id" = String, Path)),
+    responses((status = 200, description = "the answer as server-sent events; a comment whenever nothing is said for a while"),
+        (status = "default", body = ErrorBody)))]
+pub async fn follow(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let task = own(&app, &caller, &id).await?;
+    let waiting = async move { begin(app, task.asked.owner, task.asked.id).await };
+    held::respond(Box::pin(waiting), error_event).await
+}
+
+/// Waits until the answer begins, or is there.
+async fn begin(app: Arc<App>, owner: Uuid, id: Uuid) -> Result<Reply, ApiError> {
+    loop {
+        if let Some(answer) = app.durable.answer(id) {
+            let mut follow = Follow::new(answer);
+            if let Some(first) = follow.next().await {
+                return Ok(Reply::Stream(Body::from_stream(rest(app, owner, id, first, follow))));
+            }
+        }
+        let task = app.work.task(id, owner).await?.ok_or_else(|| not_found(&id.to_string()))?;
+        if task.status.is_final() {
+            return ended(task);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = app.stopping.cancelled() => return Err(call::stopping()),
+        }
+    }
+}
+
+/// What was said first, then the rest as it comes. An answer that is broken off, and begun anew elsewhere, ends with an
+/// error: what was said cannot be taken back.
+fn rest(
+    app: Arc<App>,
+    owner: Uuid,
+    id: Uuid,
+    first: Bytes,
+    follow: Follow,
+) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+    stream::unfold((Some(first), Some((app, follow))), move |(first, following)| async move {
+        if let Some(first) = first {
+            return Some((Ok(first), (None, following)));
+        }
+        let (app, mut follow) = following?;
+        if let Some(piece) = follow.next().await {
+            return Some((Ok(piece), (None, Some((app, follow)))));
+        }
+        let task = app.work.task(id, owner).await.ok().flatten();
+        if task.is_some_and(|task| task.status == TaskStatus::Completed) {
+            return None;
+        }
+        let message = "the answer broke off; the task may be begun anew: follow it again";
+        let error = ApiError::new(StatusCode::BAD_GATEWAY, "PUBLISHER_DISCONNECTED", message);
+        Some((Ok(error_event(&error)), (None, None)))
+    })
+}
+
+fn ended(task: work::InferenceTask) -> Result<Reply, ApiError> {
+    if let Some(error) = task.error {
+        return Err(ApiError::new(StatusCode::BAD_GATEWAY, "TASK_FAILED", format!("{} ({})", error.error, error.code)));
+    }
+    let Some(answer) = task.answer else {
+        return Err(ApiError::new(StatusCode::GONE, "TASK_OVER", "the task was cancelled"));
+    };
+    if answer.content_type.starts_with("text/event-stream") {
+        return Ok(Reply::Stream(Body::from(answer.text)));
+    }
+    let content_type = answer.content_type.into();
+    Ok(Reply::Whole(Whole { status: answer.status, content_type, body: answer.text.into() }))
+}
+
+async fn own(app: &App, caller: &Caller, id: &str) -> Result<work::InferenceTask, ApiError> {
+    let uuid = Uuid::parse_str(id).map_err(|_| not_found(id))?;
+    app.work.task(uuid, caller.user.id).await?.ok_or_else(|| not_found(id))
+}
+
+fn not_found(id: &str) -> ApiError {
+    ApiError::not_found(format!("task not found: {}", id.escape_default()))
+}
+
+fn present(task: work::InferenceTask) -> InferenceTask {
+    let (llm, pool) = match task.asked.asks {
+        Asks::Llm(name) => (Some(name), None),
+        Asks::Pool(name) => (None, Some(name)),
+    };
+    let response = task.answer.map(|answer| {
+        let json = answer.content_type.contains("json").then(|| RawValue::from_string(answer.text.clone()).ok());
+        let (body, text) = match json.flatten() {
+            Some(body) => (Some(body), None),
+            None => (None, Some(answer.text)),
+        };
+        TaskResponse { status: answer.status, content_type: answer.content_type, body, text }
+    });
+    let (error, code) = task.error.map(|error| (error.error, error.code)).unzip();
+    InferenceTask {
+        id: task.asked.id.to_string(),
+        llm,
+        pool,
+        path: task.asked.path,
+        status: task.status.as_str().to_owned(),
+        attempts: task.attempts,
+        answered_by: task.answered_by,
+        response,
+        error,
+        code,
+        created_at: task.asked.at.to_string(),
+        claimed_at: task.claimed_at.map(|at| at.to_string()),
+        finished_at: task.finished_at.map(|at| at.to_string()),
+    }
+}
+
+/// Tasks are on no log; the header says how far the registry's tables are, as everywhere.
+fn numbered(app: &App, response: impl IntoResponse) -> Response {
+    let mut response = response.into_response();
+    set_sequence(&mut response, SEQUENCE_HEADER, *app.projected.borrow());
+    response
+}
