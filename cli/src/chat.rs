@@ -8,6 +8,7 @@ pub mod options;
 mod reasoning;
 mod render;
 mod repl;
+mod save;
 #[cfg(test)]
 mod tests;
 

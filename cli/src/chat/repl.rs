@@ -20,6 +20,7 @@ const HELP: &str = "\
 /quit             leave (so does Ctrl-D); Ctrl-C cancels a reply
 /thread [ID]      show the thread, or go on with another
 /clear            begin anew; parameters stay
+/save FILE        write what was said into a new file
 /system [TEXT]    show the system prompt, or replace it
 /system -         return to the agent's own
 /set              show the parameters
@@ -32,6 +33,7 @@ enum Next {
     Leave,
     Told(String),
     Say(String),
+    Save(String),
 }
 
 /// Converses until the user leaves or the input ends.
@@ -92,6 +94,7 @@ async fn at_terminal(screen: Screen, mut partner: Partner, stream: bool) -> anyh
             Next::Leave => return Ok(()),
             Next::Told(text) => crate::output::tell(&text),
             Next::Say(message) => turn(screen, &mut partner, &message, stream).await?,
+            Next::Save(file) => save(screen, &partner, &file).await,
         }
     }
 }
@@ -112,6 +115,15 @@ async fn turn(screen: Screen, partner: &mut Partner, message: &str, stream: bool
             Ok(())
         }
         Ok(()) => Ok(()),
+    }
+}
+
+/// A file that cannot be written does not end the conversation.
+async fn save(screen: Screen, partner: &Partner, file: &str) {
+    match partner.save(file).await {
+        Ok(0) => crate::output::tell("nothing was said yet; the file is empty"),
+        Ok(count) => crate::output::tell(&format!("{count} messages are in {file}")),
+        Err(error) => drop(crate::exit::code(Err(error), screen)),
     }
 }
 
@@ -144,6 +156,8 @@ fn command(partner: &mut Partner, line: &str) -> Next {
             partner.clear();
             Next::Told("begun anew".to_owned())
         }
+        "save" if rest.is_empty() => Next::Told("/save needs a file, as in /save talk.md".to_owned()),
+        "save" => Next::Save(rest.to_owned()),
         "thread" => Next::Told(thread(partner, rest)),
         "system" => Next::Told(system(partner, rest)),
         "set" => Next::Told(set(partner, rest)),
@@ -213,6 +227,8 @@ mod tests {
         assert_eq!(command(&mut partner, "/thread t1"), Next::Told("thread: t1".into()));
         command(&mut partner, "/clear");
         assert_eq!(partner.thread(), None);
+        assert_eq!(command(&mut partner, "/save talk.md"), Next::Save("talk.md".into()));
+        assert!(matches!(command(&mut partner, "/save"), Next::Told(_)));
         assert_eq!(command(&mut partner, "/quit"), Next::Leave);
     }
 

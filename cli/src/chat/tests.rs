@@ -77,6 +77,21 @@ const SSE: &str = "text/event-stream";
 const JSON: &str = "application/json";
 
 #[test]
+fn a_conversation_is_saved_into_a_new_file_of_ones_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("talk.md");
+    let file = file.to_str().unwrap();
+    let (url, _) = server("200 OK", JSON, r#"{"choices":[{"message":{"content":"hello\n"}}]}"#);
+    let mut partner = llm_partner(&url, &[]);
+    hi(&mut partner, false).2.unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    assert_eq!(runtime.block_on(partner.save(file)).unwrap(), 2);
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "## user\n\nhi\n\n## assistant\n\nhello\n\n");
+    let refused = runtime.block_on(partner.save(file)).unwrap_err().to_string();
+    assert!(refused.contains("cannot write") && refused.contains(file), "{refused}");
+}
+
+#[test]
 fn a_streamed_chat_shows_text_alone_on_stdout() {
     let body = String::from(": waiting\n\n")
         + &sse(&[
