@@ -34,6 +34,8 @@ pub enum State {
     Missing,
     /// It has a key that cannot be read here.
     Locked,
+    /// It was put to sleep here, though its server may still answer.
+    Asleep,
 }
 
 /// The states by provider name.
@@ -48,6 +50,8 @@ pub struct Availability {
     waking: Mutex<BTreeSet<String>>,
     /// How many calls are open on each.
     calls: Mutex<BTreeMap<String, usize>>,
+    /// When each was last called, or came up.
+    used: Mutex<BTreeMap<String, Instant>>,
 }
 
 /// A call that is open on a provider, which is thus alive, however slow its other answers are.
@@ -59,6 +63,7 @@ pub struct Call<'a> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
+        self.known.used(&self.name);
         let mut calls = self.known.calls();
         if let Some(open) = calls.get_mut(&self.name) {
             *open -= 1;
@@ -73,7 +78,7 @@ impl Availability {
     /// Nothing known yet.
     pub fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let states = watch::Sender::new(names.map(|name| (name.to_owned(), State::Unknown)).collect());
-        Self { states, look: Notify::new(), waking: Mutex::default(), calls: Mutex::default() }
+        Self { states, look: Notify::new(), waking: Mutex::default(), calls: Mutex::default(), used: Mutex::default() }
     }
 
     /// The states, and each change of them.
@@ -88,6 +93,10 @@ impl Availability {
 
     /// Notes a call for as long as the result lives.
     pub fn call(&self, name: &str) -> Call<'_> {
+        // One that was sent before the server knew keeps it awake.
+        if self.state(name) == State::Asleep {
+            self.set(name, State::Up);
+        }
         *self.calls().entry(name.to_owned()).or_default() += 1;
         Call { known: self, name: name.to_owned() }
     }
@@ -104,16 +113,31 @@ impl Availability {
 
     /// Notes a state; true when it is another one.
     pub fn set(&self, name: &str, state: State) -> bool {
-        self.states.send_if_modified(|states| match states.get_mut(name) {
+        let changed = self.states.send_if_modified(|states| match states.get_mut(name) {
             Some(known) if *known != state => {
                 *known = state;
                 true
             }
             _ => false,
-        })
+        });
+        if changed && state == State::Up {
+            self.used(name);
+        }
+        changed
     }
 
-    fn state(&self, name: &str) -> State {
+    /// How long nobody has called a provider that is up; none if somebody does, or it is not.
+    pub fn idle(&self, name: &str) -> Option<Duration> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+        used.filter(|_| self.state(name) == State::Up && !self.is_called(name)).map(|used| used.elapsed())
+    }
+
+    fn used(&self, name: &str) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Instant::now());
+    }
+
+    /// What is known of a provider.
+    pub fn state(&self, name: &str) -> State {
         self.states.borrow().get(name).copied().unwrap_or(State::Unknown)
     }
 
@@ -173,13 +197,17 @@ fn note(known: &Availability, provider: &Provider, finding: &Finding, slow: &mut
     if known.is_waking(name) || (before == State::Up && (1..SLOW_LOOKS).contains(looks)) {
         return;
     }
+    // One that still answers, as some do, is woken by a call.
+    if before == State::Asleep && matches!(finding, Finding::Up) {
+        return;
+    }
     let state = match finding {
         Finding::Up => State::Up,
         Finding::Slow | Finding::Down(_) => State::Down,
         Finding::Missing(_) => State::Missing,
         Finding::Locked(_) => State::Locked,
     };
-    if known.set(name, state) {
+    if known.set(name, state) && before != State::Asleep {
         say(provider, finding, before);
     }
 }
@@ -245,6 +273,33 @@ mod tests {
         drop(calls.1);
         assert_eq!(after(&Finding::Slow), State::Up, "the first one that counts");
         assert_eq!(after(&Finding::Down("it answers 503".to_owned())), State::Down);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sleeps_and_still_answers_goes_on_sleeping_and_a_call_wakes_it() {
+        let provider = Provider::new("v", Kind::Vllm, "m", None).expect("valid");
+        let (known, mut slow) = (Availability::new(["v"].into_iter()), BTreeMap::new());
+        for _ in 0..5 {
+            note(&known, &provider, &Finding::Up, &mut slow);
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(known.idle("v"), Some(Duration::from_secs(5)), "a look is no call");
+        let call = known.call("v");
+        assert_eq!(known.idle("v"), None);
+        drop(call);
+        sleep(Duration::from_secs(3)).await;
+        assert_eq!(known.idle("v"), Some(Duration::from_secs(3)));
+        known.set("v", State::Asleep);
+        assert_eq!(known.idle("v"), None);
+        note(&known, &provider, &Finding::Up, &mut slow);
+        assert_eq!(known.state("v"), State::Asleep);
+        drop(known.call("v"));
+        assert_eq!((known.state("v"), known.idle("v")), (State::Up, Some(Duration::ZERO)));
+        known.set("v", State::Asleep);
+        note(&known, &provider, &Finding::Down("refused".to_owned()), &mut slow);
+        assert_eq!(known.state("v"), State::Down);
+        note(&known, &provider, &Finding::Up, &mut slow);
+        assert_eq!(known.state("v"), State::Up, "somebody started it");
     }
 
     #[test]

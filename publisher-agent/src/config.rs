@@ -53,6 +53,8 @@ pub struct Provider {
     pub echo: Echo,
     /// How it is woken when its server is down.
     pub wake: Option<Wake>,
+    /// How it is put to sleep when nobody calls it.
+    pub sleep: Option<Sleep>,
 }
 
 /// The kind of a model server; it decides the default URL.
@@ -137,7 +139,16 @@ pub struct Wake {
     pub max_wait_seconds: u32,
 }
 
-/// The means of a [`Wake`].
+/// How a model server is put to sleep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sleep {
+    /// What to do.
+    pub recipe: Recipe,
+    /// After how long without a call.
+    pub after_idle: Duration,
+}
+
+/// The means of a [`Wake`] or a [`Sleep`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipe {
     /// Runs a program, without a shell.
@@ -188,6 +199,7 @@ impl Provider {
             extra_config: None,
             echo: Echo::default(),
             wake: None,
+            sleep: None,
         })
     }
 }

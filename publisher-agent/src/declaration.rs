@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 pub fn declare(config: &Config, states: &States, session: &str) -> Register {
     let status = |provider: &Provider| match states.get(&provider.name) {
         Some(State::Up) => Some("active"),
-        Some(State::Down) if provider.wake.is_some() => Some("hibernating"),
+        Some(State::Down | State::Asleep) if provider.wake.is_some() => Some("hibernating"),
         _ => None,
     };
     let providers = config.published().filter_map(|provider| Some(entry(provider, status(provider)?))).collect();

@@ -15,6 +15,7 @@ mod echo;
 mod frame;
 mod heartbeat;
 mod http;
+mod idle;
 mod json;
 mod lines;
 mod model;

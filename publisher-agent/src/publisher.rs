@@ -8,6 +8,7 @@ use crate::{
     connection::{self, Ended},
     heartbeat,
     http::Client,
+    idle,
     model::Models,
     notice::Notice,
     register,
@@ -84,6 +85,8 @@ impl Publisher {
         let mut background = JoinSet::new();
         let publisher = self.clone();
         background.spawn(async move { availability::watch(&publisher.models, publisher.timing.probe).await });
+        let publisher = self.clone();
+        background.spawn(async move { idle::watch(&publisher.models, publisher.timing.notice).await });
         let publisher = self.clone();
         background.spawn(async move { clock::watch(|| publisher.wake_up()).await });
         tokio::select! {

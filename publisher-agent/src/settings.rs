@@ -49,6 +49,8 @@ pub struct Timing {
     pub ack: Duration,
     /// How long a stream may take to say `hello`.
     pub hello: Duration,
+    /// How long the registry has to learn that a model is put to sleep, before that is done.
+    pub notice: Duration,
 }
 
 impl Default for Timing {
@@ -59,6 +61,7 @@ impl Default for Timing {
             accept: Duration::from_millis(250),
             ack: Duration::from_secs(1),
             hello: Duration::from_secs(10),
+            notice: Duration::from_secs(2),
         }
     }
 }

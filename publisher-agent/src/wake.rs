@@ -3,7 +3,7 @@
 mod started;
 
 use crate::{
-    availability::is_up,
+    availability::{State, is_up},
     config::{Provider, Recipe, Wake},
     http::{Payload, read_all, within},
     json::{answer_line, error_line},
@@ -39,6 +39,7 @@ pub async fn wake(models: &Models, name: &str, max_wait_seconds: Option<u32>, fo
     let woken = within(Duration::from_secs(seconds.into()), bring_up(models, provider, recipe, follows)).await;
     match woken {
         Some(Ok(())) => {
+            models.availability.set(name, State::Up);
             info!("model server {} is awake after {} ms", label(provider), began.elapsed().as_millis());
             awake(began)
         }
@@ -72,7 +73,8 @@ async fn bring_up(models: &Models, provider: &Provider, wake: &Wake, follows: bo
     Ok(())
 }
 
-async fn follow(models: &Models, name: &str, recipe: &Recipe) -> Result<(), String> {
+/// Follows a recipe to its end; `name` is whose it is.
+pub async fn follow(models: &Models, name: &str, recipe: &Recipe) -> Result<(), String> {
     match recipe {
         Recipe::Command { command, args } => models.started.run(name, command, args).await,
         Recipe::Http { url, method, headers, body } => {

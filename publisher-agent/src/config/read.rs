@@ -1,7 +1,7 @@
 //! `config.json`, field by field.
 
 use super::{
-    ApiKey, Config, Echo, Kind, Provider, Recipe, Wake,
+    ApiKey, Config, Echo, Kind, Provider, Recipe, Sleep, Wake,
     fields::{Fields, Findings, Problem},
     secrets,
 };
@@ -112,7 +112,11 @@ fn provider(mut fields: Fields<'_>, found: &mut Findings) -> Provider {
         extra_config,
         echo,
         wake: fields.object("wake", found).and_then(|recipe| wake(recipe, found)),
+        sleep: fields.object("sleep", found).and_then(|recipe| put_to_sleep(recipe, found)),
     };
+    if provider.sleep.is_some() && provider.wake.is_none() {
+        found.problem(&fields.at("sleep"), "needs a `wake` beside it: nothing else would bring the model back");
+    }
     fields.done(found);
     provider
 }
@@ -169,19 +173,36 @@ fn echo(raw: &RawValue, at: &str, found: &mut Findings) -> Echo {
     Echo { chunk_delay: Duration::from_millis(delay.into()), reply: fields.text("reply", found) }
 }
 
-fn wake(mut fields: Fields<'_>, found: &mut Findings) -> Option<Wake> {
-    let recipe = match fields.required("type", found).as_str() {
+/// None after a problem.
+fn recipe(fields: &mut Fields<'_>, found: &mut Findings) -> Option<Recipe> {
+    match fields.required("type", found).as_str() {
         "command" => Some(Recipe::Command {
             command: fields.required("command", found),
             args: fields.strings("args", "a list of strings", found).unwrap_or_default(),
         }),
-        "http" => Some(http_recipe(&mut fields, found)),
+        "http" => Some(http_recipe(fields, found)),
         "" => None,
         other => {
             found.problem(&fields.at("type"), format!("`{other}` is not one of command, http"));
             None
         }
-    };
+    }
+}
+
+fn put_to_sleep(mut fields: Fields<'_>, found: &mut Findings) -> Option<Sleep> {
+    let recipe = recipe(&mut fields, found);
+    let after = fields.number("afterIdleSeconds", 1, 604_800, found);
+    if after.is_none() {
+        found.problem(&fields.at("afterIdleSeconds"), "is required: a whole number of seconds");
+    }
+    if recipe.is_some() {
+        fields.done(found);
+    }
+    Some(Sleep { recipe: recipe?, after_idle: Duration::from_secs(after?.into()) })
+}
+
+fn wake(mut fields: Fields<'_>, found: &mut Findings) -> Option<Wake> {
+    let recipe = recipe(&mut fields, found);
     let max_wait_seconds = fields.number("maxWaitSeconds", 1, 86_400, found).unwrap_or(DEFAULT_WAIT_SECONDS);
     if recipe.is_some() {
         fields.done(found);
@@ -286,6 +307,21 @@ mod tests {
         );
         let shown = format!("{:?}", read.expect("valid"));
         assert!(shown.contains("authorization") && !shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_put_to_sleep_must_have_a_way_to_wake() {
+        let found = problems(
+            r#"{"llm": {"providers": [
+                {"name": "a", "type": "ollama", "model": "m", "sleep": {"type": "command", "command": "x", "afterIdleSeconds": 60}},
+                {"name": "b", "type": "ollama", "model": "m", "wake": {"type": "command", "command": "x"},
+                 "sleep": {"type": "command", "command": "y"}}]}}"#,
+        );
+        let expected = [
+            "/llm/providers/0/sleep: needs a `wake` beside it: nothing else would bring the model back",
+            "/llm/providers/1/sleep/afterIdleSeconds: is required: a whole number of seconds",
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

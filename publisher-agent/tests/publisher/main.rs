@@ -37,7 +37,14 @@ async fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
 
 fn quick() -> Timing {
     let millis = Duration::from_millis;
-    Timing { heartbeat: millis(100), probe: millis(100), ack: millis(150), hello: millis(300), ..Timing::default() }
+    Timing {
+        heartbeat: millis(100),
+        probe: millis(100),
+        ack: millis(150),
+        hello: millis(300),
+        notice: millis(100),
+        ..Timing::default()
+    }
 }
 
 fn provider(model: &Model) -> Provider {

@@ -3,7 +3,7 @@
 use crate::{complete, connected, eventually, model::*, provider, registry::Registry, settings, start, streams};
 use mcplocal::config::*;
 use serde_json::json;
-use std::{collections::BTreeMap, fs, sync::atomic::Ordering};
+use std::{collections::BTreeMap, fs, sync::atomic::Ordering, time::Duration};
 
 fn sleepy(model: &Model, recipe: Recipe) -> Provider {
     Provider { wake: Some(Wake { recipe, max_wait_seconds: 10 }), ..provider(model) }
@@ -39,6 +39,32 @@ async fn sleeps_and_wakes() {
         (last["providers"][0]["initialStatus"] == "active").then_some(())
     })
     .await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_idle_is_put_to_sleep_and_a_call_brings_it_back() {
+    let (registry, model) = (Registry::start().await, Model::start(Reply::Never).await);
+    let home = tempfile::tempdir().expect("a folder");
+    let flag = home.path().join("asleep");
+    let recipe = command("touch", &[&flag.display().to_string()]);
+    let sleep = Some(Sleep { recipe, after_idle: Duration::from_secs(1) });
+    let provider = Provider { sleep, ..sleepy(&model, command("true", &[])) };
+    let running = start(settings(&registry, &home, provider), home);
+    streams(&registry, 1).await;
+    let declared = async |status: &str| {
+        eventually("declared", || {
+            let last = registry.seen().registers.last().cloned()?;
+            (last["providers"][0]["initialStatus"] == status).then_some(())
+        })
+        .await;
+    };
+    declared("hibernating").await;
+    assert!(!flag.exists(), "first the registry knows, then it sleeps");
+    eventually("the recipe followed", || flag.exists().then_some(())).await;
+    wake(&registry, "w1", 10);
+    assert_eq!(complete(&registry, "w1").await[0]["status"], 200);
+    declared("active").await;
     running.stop().await;
 }
 
