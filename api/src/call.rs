@@ -8,7 +8,12 @@ mod seek;
 pub mod target;
 pub mod wake;
 
-use crate::{app::App, error::ApiError, relay::object::Whole, request::ModelRequest};
+use crate::{
+    app::App,
+    error::ApiError,
+    relay::{object::Whole, places::Given},
+    request::ModelRequest,
+};
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -57,20 +62,25 @@ const WORTH_ANOTHER: [&str; 7] = [
 /// Calls a model. While the caller has got nothing, another member of a pool is asked where one fails. Dropping the
 /// future, or the body of the reply, cancels the call.
 pub async fn ask(app: &Arc<App>, target: &Target, asked: &Asked) -> Result<Reply, ApiError> {
-    ask_telling(app, target, asked, |_| {}).await
+    ask_from(app, target, asked, None, |_| {}).await
 }
 
-/// The same, and tells the name of each model that it is about to be sent to.
-pub async fn ask_telling(
+/// The same, for who has a place already. Tells the name of each model that it is about to be sent to.
+pub async fn ask_from(
     app: &Arc<App>,
     target: &Target,
     asked: &Asked,
+    mut taken: Option<Given>,
     tell: impl Fn(&Name),
 ) -> Result<Reply, ApiError> {
     let until = Instant::now() + app.config.args.first_byte_timeout;
     let (mut tried, mut failed) = (Vec::new(), None);
     loop {
-        let (way, place) = match seek::place(app, target, &tried, until).await {
+        let found = match taken.take() {
+            Some(taken) => Ok(taken),
+            None => seek::place(app, target, &tried, until).await,
+        };
+        let (way, place) = match found {
             Ok(found) => found,
             Err(error) => return failed.unwrap_or(Err(error)),
         };

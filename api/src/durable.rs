@@ -6,8 +6,13 @@ pub use answer::{Answer, Follow};
 
 use crate::{
     app::App,
-    call::{self, Asked, target::Target},
+    call::{
+        self, Asked,
+        target::{Standing, Target},
+    },
     error::ApiError,
+    in_the_end::in_the_end,
+    relay::places::Given,
     request::ModelRequest,
 };
 use mcpctl_events::name::Name;
@@ -16,7 +21,7 @@ use mcpctl_projector::store::{
     work::{Asks, InferenceTask, StoredAnswer, StoredError},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -39,14 +44,16 @@ const SWEEP: Duration = Duration::from_mins(5);
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 /// How long tasks are kept after their end.
 const KEPT: Duration = Duration::from_hours(7 * 24);
-/// A task whose publisher left rests before it is tried again, so that one that keeps leaving is no busy loop.
-const REST: Duration = Duration::from_millis(200);
+/// How long a task rests that came back: twice as long each time, so that one that no publisher survives, or wakes for,
+/// is no busy loop.
+const FIRST_REST: Duration = Duration::from_millis(250);
+const LONGEST_REST: Duration = Duration::from_mins(1);
 
 /// The paths that a task may ask for.
 pub const PATHS: [&str; 4] = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"];
 
 /// Failures that are the publisher's absence, not its answer.
-const COMES_BACK: [&str; 8] = [
+const COMES_BACK: [&str; 10] = [
     "PUBLISHER_DISCONNECTED",
     "PUBLISHER_SILENT",
     "OFFLINE",
@@ -55,12 +62,16 @@ const COMES_BACK: [&str; 8] = [
     "QUEUE_TIMEOUT",
     "WAKE_FAILED",
     "SHUTDOWN",
+    "NO_WRITER",
+    "OUTCOME_UNKNOWN",
 ];
 
 /// The tasks under way, and who is to look when there is something to do.
 #[derive(Debug, Default)]
 pub struct Durable {
     running: Mutex<HashMap<Uuid, Running>>,
+    /// Until when tasks that came back rest, and models that did not wake.
+    resting: Mutex<HashMap<String, Instant>>,
     changed: Notify,
 }
 
@@ -68,6 +79,8 @@ pub struct Durable {
 struct Running {
     cancelled: CancellationToken,
     answer: Arc<Answer>,
+    /// Name of the model that it was sent to last.
+    sent_to: Arc<Mutex<Option<Name>>>,
 }
 
 impl Durable {
@@ -97,9 +110,26 @@ impl Durable {
         if running.len() >= AT_ONCE || running.contains_key(&id) {
             return None;
         }
-        let begun = Running { cancelled: CancellationToken::new(), answer: Arc::default() };
+        let begun = Running { cancelled: CancellationToken::new(), answer: Arc::default(), sent_to: Arc::default() };
         running.insert(id, begun.clone());
         Some(begun)
+    }
+
+    fn resting(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a task or target is left alone for now.
+    fn rests(&self, what: &str) -> bool {
+        self.resting().get(what).is_some_and(|until| *until > Instant::now())
+    }
+
+    fn rest(&self, what: String, attempts: u64) {
+        let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+        let rest = (FIRST_REST * 2_u32.pow(doublings)).min(LONGEST_REST);
+        let mut resting = self.resting();
+        resting.retain(|_, until| *until > Instant::now());
+        resting.insert(what, Instant::now() + rest);
     }
 
     fn end(&self, id: Uuid) {
@@ -144,28 +174,70 @@ async fn sweep(app: &App) {
         error: format!("nobody could answer it within {} h", LONGEST_WAIT.as_secs() / 3600),
         code: "QUEUE_TIMEOUT".to_owned(),
     };
-    if let Err(error) = app.work.sweep_tasks(now.minus(LONGEST_WAIT), now.minus(KEPT), error, now).await {
+    let swept = app.work.sweep_tasks(now.minus(LONGEST_WAIT), now.minus(KEPT), error, now).await;
+    if let Err(error) = swept.and(put_lost_back(app).await) {
         tracing::warn!(%error, "old inference tasks stay");
     }
 }
 
-/// Begins every pending task whose model can be called, as far as there is room; whether there are any.
+/// What is under way by the store, but not here, was lost on its way.
+async fn put_lost_back(app: &App) -> Result<(), StoreError> {
+    for id in app.work.tasks_under_way().await? {
+        if !app.durable.running().contains_key(&id) {
+            app.work.put_task_back(Some(id)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Begins every pending task that has a place at its model, or a model to wake; whether there are any pending.
 async fn look(app: &Arc<App>) -> Result<bool, StoreError> {
-    let mut after = Uuid::nil();
+    let (mut after, mut without) = (Uuid::nil(), HashSet::new());
     loop {
         let page = app.work.pending_tasks(after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(!after.is_nil()) };
         after = last.asked.id;
-        for task in &page {
-            let target = target(app, &task.asked.asks);
-            if target.is_some_and(|target| target.is_callable(app)) && app.durable.running().len() < AT_ONCE {
-                begin(app, task.asked.id);
+        for task in page {
+            if app.durable.running().len() >= AT_ONCE {
+                return Ok(true);
+            }
+            let asks = task.asked.asks;
+            if without.contains(&asks) || app.durable.rests(&task.asked.id.to_string()) {
+                continue;
+            }
+            match way_to(app, &asks) {
+                // Whoever waits in line for a place would keep others from theirs.
+                None => drop(without.insert(asks)),
+                Some(WayTo::Place(given)) => begin(app, task.asked.id, Some(given)),
+                Some(WayTo::Wake) => {
+                    begin(app, task.asked.id, None);
+                    without.insert(asks);
+                }
             }
         }
-        if app.durable.running().len() >= AT_ONCE {
-            return Ok(true);
-        }
     }
+}
+
+enum WayTo {
+    Place(Given),
+    Wake,
+}
+
+/// How a task can go on right now.
+fn way_to(app: &Arc<App>, asks: &Asks) -> Option<WayTo> {
+    let target = target(app, asks)?;
+    let sleeper = match target.standing(app, &[]).ok()? {
+        Standing::Awake(ways, sleeper) => {
+            if let Some(given) = app.places.take(target.name(), &ways, || 0) {
+                return Some(WayTo::Place(given));
+            }
+            sleeper
+        }
+        Standing::Asleep(sleeper) => Some(sleeper),
+        Standing::Away(_) => None,
+    };
+    let sleeper = sleeper.filter(|way| !app.wakes.is_waking(way.llm.id) && !app.durable.rests(target.name()));
+    sleeper.map(|_| WayTo::Wake)
 }
 
 /// What a task asks, if it is there.
@@ -176,18 +248,18 @@ pub fn target(app: &App, asks: &Asks) -> Option<Target> {
     })
 }
 
-fn begin(app: &Arc<App>, id: Uuid) {
+fn begin(app: &Arc<App>, id: Uuid, given: Option<Given>) {
     let Some(running) = app.durable.begin(id) else { return };
     let under_way = UnderWay { app: app.clone(), id };
     app.tasks.spawn(async move {
         let app = under_way.app.clone();
         let outcome = tokio::select! {
-            outcome = attempt(&app, id, &running) => outcome,
+            outcome = attempt(&app, id, given, &running) => outcome,
             () = running.cancelled.cancelled() => return,
         };
-        if let Err(error) = settle(&app, id, outcome).await {
-            tracing::warn!(%error, task = %id, "the outcome of an inference task is not stored; it begins anew");
-        }
+        // It stays on the list until its outcome is stored: nobody else begins it meanwhile.
+        let stored = || settle(&app, id, &outcome, &running);
+        in_the_end("the outcome of an inference task", app.failing.clone(), stored).await;
         drop(under_way);
     });
 }
@@ -204,21 +276,52 @@ impl Drop for UnderWay {
     }
 }
 
-/// How an attempt ended; none if there was nothing to do.
-type Outcome = Option<Result<StoredAnswer, ApiError>>;
-
-async fn attempt(app: &Arc<App>, id: Uuid, running: &Running) -> Outcome {
-    let task: InferenceTask = app.work.claim_task(id, app.clock.now()).await.ok().flatten()?;
-    Some(ask(app, &task, running).await)
+/// How an attempt ended.
+enum Outcome {
+    /// It was no longer pending.
+    Nothing,
+    Answered(StoredAnswer),
+    Failed(StoredError),
+    /// It waits for a publisher again.
+    Back,
 }
 
-async fn ask(app: &Arc<App>, task: &InferenceTask, running: &Running) -> Result<StoredAnswer, ApiError> {
+async fn attempt(app: &Arc<App>, id: Uuid, given: Option<Given>, running: &Running) -> Outcome {
+    let task = match app.work.claim_task(id, app.clock.now()).await {
+        Ok(Some(task)) => task,
+        Ok(None) => return Outcome::Nothing,
+        Err(error) => {
+            tracing::warn!(%error, task = %id, "an inference task could not be begun; it is put back");
+            return Outcome::Back;
+        }
+    };
+    match ask(app, &task, given, running).await {
+        Ok(answer) => Outcome::Answered(answer),
+        Err(error) if COMES_BACK.contains(&error.code) => {
+            app.durable.rest(id.to_string(), task.attempts);
+            if error.code == "WAKE_FAILED" {
+                let (Asks::Llm(name) | Asks::Pool(name)) = task.asked.asks;
+                app.durable.rest(name, u64::MAX);
+            }
+            Outcome::Back
+        }
+        Err(error) => Outcome::Failed(StoredError { error: error.message, code: error.code.to_owned() }),
+    }
+}
+
+async fn ask(
+    app: &Arc<App>,
+    task: &InferenceTask,
+    given: Option<Given>,
+    running: &Running,
+) -> Result<StoredAnswer, ApiError> {
     let gone = || ApiError::unavailable("OFFLINE", "nobody of that name is there", 30);
     let target = target(app, &task.asked.asks).ok_or_else(gone)?;
     let path = PATHS.into_iter().find(|path| *path == task.asked.path).unwrap_or(PATHS[0]);
     let request = ModelRequest::read(task.asked.request.clone().into())?;
     let asked = Asked { path, request, late_error: call::error_event };
     let sent = |llm: &Name| {
+        *running.sent_to() = Some(llm.clone());
         let (work, id, llm) = (app.work.clone(), task.asked.id, llm.clone());
         app.tasks.spawn(async move {
             if let Err(error) = work.task_runs(id, &llm).await {
@@ -226,22 +329,23 @@ async fn ask(app: &Arc<App>, task: &InferenceTask, running: &Running) -> Result<
             }
         });
     };
-    let reply = call::ask_telling(app, &target, &asked, sent).await?;
+    let reply = call::ask_from(app, &target, &asked, given, sent).await?;
     running.answer.take(reply).await
 }
 
-async fn settle(app: &App, id: Uuid, outcome: Outcome) -> Result<(), StoreError> {
-    let (work, now) = (&app.work, app.clock.now());
-    match outcome {
-        None => Ok(()),
-        Some(Ok(answer)) => work.finish_task(id, Ok(answer), now).await,
-        Some(Err(error)) if COMES_BACK.contains(&error.code) => {
-            sleep(REST).await;
-            work.put_task_back(Some(id)).await.map(drop)
-        }
-        Some(Err(error)) => {
-            let error = StoredError { error: error.message, code: error.code.to_owned() };
-            work.finish_task(id, Err(error), now).await
-        }
+async fn settle(app: &App, id: Uuid, outcome: &Outcome, running: &Running) -> Result<(), StoreError> {
+    let outcome = match outcome {
+        Outcome::Nothing => return Ok(()),
+        Outcome::Back => return app.work.put_task_back(Some(id)).await.map(drop),
+        Outcome::Answered(answer) => Ok(answer.clone()),
+        Outcome::Failed(error) => Err(error.clone()),
+    };
+    let sent_to = running.sent_to().as_ref().map(ToString::to_string);
+    app.work.finish_task(id, outcome, sent_to, app.clock.now()).await
+}
+
+impl Running {
+    fn sent_to(&self) -> MutexGuard<'_, Option<Name>> {
+        self.sent_to.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -120,7 +120,8 @@ impl ModelRequest {
                 missing.extend(value.map(|value| (name, value.as_str())));
             }
         }
-        let defaults = defaults.iter().filter(|(name, _)| !members.contains_key(*name));
+        let theirs = |default: &str| default == name || members.contains_key(default);
+        let defaults = defaults.iter().filter(|(default, _)| !theirs(default));
         missing.extend(defaults.map(|(name, value)| (name.as_str(), value.get())));
         for (index, (name, value)) in missing.into_iter().enumerate() {
             if index > 0 || !members.is_empty() {
@@ -235,6 +236,8 @@ mod tests {
         assert_eq!(with(r#"{"instructions":null,"input":"x"}"#), r#"{"instructions":"S","input":"x"}"#);
         assert_eq!(with(r#"{"instructions":"T"}"#), r#"{"instructions":"S\n\nT"}"#);
         assert_eq!(with("{ }"), r#"{ "instructions":"S"}"#);
+        let defaults = members(r#"{"instructions":"D"}"#);
+        assert_eq!(text(request("{}").with_instructions("S", &defaults)), r#"{"instructions":"S"}"#);
         let refused = request(r#"{"instructions":[]}"#).with_instructions("S", &Members::new()).unwrap_err();
         assert_eq!(refused.message, "/instructions: is a string");
     }

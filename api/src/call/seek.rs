@@ -29,25 +29,59 @@ pub(super) async fn place(app: &Arc<App>, target: &Target, tried: &[Uuid], until
 async fn seek(app: &Arc<App>, target: &Target, tried: &[Uuid], until: Instant) -> Result<Given, ApiError> {
     let mut changes = app.relay.changes();
     let back = Instant::now() + app.config.args.connect_grace;
+    let mut sleepers = Sleepers { tried: tried.to_vec(), woken: Vec::new(), failed: None };
     loop {
-        match target.standing(app, tried)? {
-            Standing::Awake(ways) => {
-                if let Some(given) = app.places.take(&ways, || toss(app)) {
+        match sleepers.standing(app, target)? {
+            Standing::Awake(ways, asleep) => {
+                if let Some(given) = app.places.take(target.name(), &ways, || toss(app)) {
                     return Ok(given);
                 }
-                if let Some(given) = in_line(app, target, tried, ways, until).await? {
+                if let Some(way) = asleep {
+                    sleepers.wake(app, &way).await;
+                    continue;
+                }
+                if let Some(given) = in_line(app, target, &sleepers.tried, ways, until).await? {
                     return Ok(given);
                 }
             }
-            Standing::Asleep(way) => wake::up(app, &way).await?,
-            Standing::Away(error) => {
-                timeout_at(back, changes.changed()).await.map_err(|_| error)?.map_err(|_| stopping())?;
+            Standing::Asleep(way) => sleepers.wake(app, &way).await,
+            Standing::Away(_) => {
+                if timeout_at(back, changes.changed()).await.is_err() {
+                    // What is on record of it by now.
+                    return Err(match sleepers.standing(app, target)? {
+                        Standing::Away(error) => error,
+                        _ => continue,
+                    });
+                }
             }
         }
     }
 }
 
-/// Waits for a place; none if the way to it is gone by then.
+/// What does not wake is passed over, as what failed; why, is told if nothing else is left.
+struct Sleepers {
+    tried: Vec<Uuid>,
+    woken: Vec<Uuid>,
+    failed: Option<ApiError>,
+}
+
+impl Sleepers {
+    fn standing(&mut self, app: &App, target: &Target) -> Result<Standing, ApiError> {
+        target.standing(app, &self.tried).map_err(|error| self.failed.take().unwrap_or(error))
+    }
+
+    async fn wake(&mut self, app: &Arc<App>, way: &Way) {
+        let woken =
+            if self.woken.contains(&way.llm.id) { Err(wake::asleep_again(way)) } else { wake::up(app, way).await };
+        self.woken.push(way.llm.id);
+        if let Err(error) = woken {
+            self.tried.push(way.llm.id);
+            self.failed = Some(error);
+        }
+    }
+}
+
+/// Waits for a place; none if the way to it is gone by then, or another one is to be looked for.
 async fn in_line(
     app: &Arc<App>,
     target: &Target,
@@ -56,7 +90,7 @@ async fn in_line(
     until: Instant,
 ) -> Result<Option<Given>, ApiError> {
     let mut changes = app.relay.changes();
-    let mut queued = app.places.queue(target.name(), ways).map_err(|full| busy(target, &full))?;
+    let mut queued = app.places.queue(target.name(), ways, tried).map_err(|full| busy(target, &full))?;
     loop {
         let look = Instant::now() + LOOK_AGAIN;
         let given = tokio::select! {
@@ -65,18 +99,18 @@ async fn in_line(
             _ = changes.changed() => None,
             () = sleep_until(look) => None,
         };
-        let standing = target.standing(app, tried)?;
-        match (given, standing) {
+        if let Ok(Standing::Awake(all, _)) = target.standing(app, &[]) {
+            queued.look_again(target.name(), &all);
+        }
+        match (given, target.standing(app, tried)?) {
             // Rows and streams may have changed since it began to wait.
-            (Some((way, place)), Standing::Awake(ways)) => {
+            (Some((way, place)), Standing::Awake(ways, _)) => {
                 let way = ways.into_iter().find(|now| now.is_same(&way));
                 return Ok(way.map(|way| (way, place)));
             }
-            (Some(_), _) => return Ok(None),
-            (None, Standing::Awake(ways)) => queued.look_again(ways),
+            (Some(_), _) | (None, Standing::Asleep(_)) => return Ok(None),
             // Its last member may be back in a moment; it keeps its place in line meanwhile.
-            (None, Standing::Away(_)) => {}
-            (None, Standing::Asleep(way)) => wake::up(app, &way).await?,
+            (None, Standing::Awake(..) | Standing::Away(_)) => {}
         }
     }
 }

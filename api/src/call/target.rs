@@ -21,9 +21,9 @@ pub enum Target {
 
 /// Where a target stands.
 #[derive(Debug)]
-pub(super) enum Standing {
-    /// It can be called by these ways.
-    Awake(Vec<Way>),
+pub enum Standing {
+    /// It can be called by these ways; where there is no room, this model can be woken.
+    Awake(Vec<Way>, Option<Way>),
     /// None of it is awake; this model can be woken.
     Asleep(Way),
     /// Its publisher is not connected, but may be back in a moment; the error says since when.
@@ -64,7 +64,7 @@ impl Target {
     ///
     /// # Errors
     /// None of it can be called; why, and since when.
-    pub(super) fn standing(&self, app: &App, tried: &[Uuid]) -> Result<Standing, ApiError> {
+    pub fn standing(&self, app: &App, tried: &[Uuid]) -> Result<Standing, ApiError> {
         let mut members = app.look(|state| self.members(state));
         members.retain(|llm| !tried.contains(&llm.id));
         let (mut awake, mut asleep, mut away, mut out) = (Vec::new(), None, None, None);
@@ -77,7 +77,7 @@ impl Target {
             }
         }
         match (awake.is_empty(), asleep, away) {
-            (false, _, _) => Ok(Standing::Awake(awake)),
+            (false, asleep, _) => Ok(Standing::Awake(awake, asleep)),
             (true, Some(way), _) => Ok(Standing::Asleep(way)),
             (true, None, Some(llm)) => Ok(Standing::Away(self.explain(offline(app, "Llm", &llm)))),
             (true, None, None) => Err(out.map_or_else(|| self.not_found(), |error| self.explain(error))),
@@ -86,7 +86,7 @@ impl Target {
 
     /// Whether it can be called now, or woken.
     pub fn is_callable(&self, app: &App) -> bool {
-        matches!(self.standing(app, &[]), Ok(Standing::Awake(_) | Standing::Asleep(_)))
+        matches!(self.standing(app, &[]), Ok(Standing::Awake(..) | Standing::Asleep(_)))
     }
 
     /// 404.

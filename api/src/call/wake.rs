@@ -41,6 +41,11 @@ struct Waking {
 }
 
 impl Wakes {
+    /// Whether this model is being woken.
+    pub fn is_waking(&self, llm: Uuid) -> bool {
+        self.lock().contains_key(&llm)
+    }
+
     /// How many calls wait for a wake.
     pub fn held(&self) -> usize {
         self.lock().values().map(|waking| waking.most_held - waking.held.available_permits()).sum()
@@ -64,19 +69,24 @@ pub async fn up(app: &Arc<App>, way: &Way) -> Result<(), ApiError> {
 }
 
 fn join(app: &Arc<App>, way: &Way) -> Arc<Waking> {
-    let mut wakes = app.wakes.lock();
-    if let Some(waking) = wakes.get(&way.llm.id) {
-        return waking.clone();
-    }
-    let (tell, outcome) = watch::channel(None);
     let most_held = app.config.args.queue_depth.max(1);
+    let (tell, outcome) = watch::channel(None);
     let waking = Arc::new(Waking { outcome, held: Semaphore::new(most_held), most_held });
-    wakes.insert(way.llm.id, waking.clone());
+    {
+        let mut wakes = app.wakes.lock();
+        if let Some(waking) = wakes.get(&way.llm.id) {
+            return waking.clone();
+        }
+        wakes.insert(way.llm.id, waking.clone());
+    }
     let under_way = UnderWay { app: app.clone(), llm: way.llm.id };
     let (app, way) = (app.clone(), way.clone());
     // On a task of its own: a model that is being loaded stays so, whether or not its first caller is still there.
     app.tasks.clone().spawn(async move {
-        let outcome = wake(&app, &way).await;
+        let outcome = tokio::select! {
+            outcome = wake(&app, &way) => outcome,
+            () = app.stopping.cancelled() => Err(stopping()),
+        };
         // Who comes from now on finds the row as the outcome left it, or tries anew.
         drop(under_way);
         tell.send_replace(Some(outcome));
@@ -114,6 +124,12 @@ async fn wake(app: &Arc<App>, way: &Way) -> Result<(), ApiError> {
     let Done { sequence, .. } = written?;
     tables_reach(app.projected.clone(), sequence, TABLES_WAIT).await;
     Ok(())
+}
+
+/// It was woken for this call, and sleeps.
+pub fn asleep_again(way: &Way) -> ApiError {
+    let message = format!("Llm '{}' was woken and is asleep again", way.llm.name);
+    ApiError::unavailable("WAKE_FAILED", message, 5)
 }
 
 fn crowded(way: &Way) -> ApiError {

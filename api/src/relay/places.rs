@@ -57,10 +57,25 @@ struct Inner {
     queued: u64,
 }
 
+impl Inner {
+    /// All who wait for this target wait for these ways from now on; whether there are any.
+    fn look_again(&mut self, target: &str, ways: &[Way]) -> bool {
+        let mut found = false;
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.target == target) {
+            let untried = ways.iter().filter(|way| !waiting.tried.contains(&way.llm.id));
+            waiting.ways = untried.cloned().collect();
+            found = true;
+        }
+        found
+    }
+}
+
 #[derive(Debug)]
 struct Waiting {
     number: u64,
     target: String,
+    /// Models that failed this call before.
+    tried: Vec<Uuid>,
     since: Instant,
     ways: Vec<Way>,
     given: oneshot::Sender<Given>,
@@ -68,6 +83,16 @@ struct Waiting {
 
 /// A way to go, and the place there.
 pub type Given = (Way, Place);
+
+/// Places, and who gets them.
+type Gifts = Vec<(oneshot::Sender<Given>, Given)>;
+
+/// Not under the lock: a place that nobody takes any more comes back through it, and goes to the next.
+fn hand_out(gifts: Gifts) {
+    for (sender, place) in gifts {
+        drop(sender.send(place));
+    }
+}
 
 /// How many calls wait, and for how long the first of them has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -95,25 +120,31 @@ impl Places {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The least loaded of these ways that has room; `toss` decides between equals.
-    pub fn take(self: &Arc<Self>, ways: &[Way], toss: impl FnOnce() -> usize) -> Option<Given> {
-        self.give(&mut self.inner().open, ways, toss)
+    /// The least loaded of these ways to `target` that has room, after all who wait for it; `toss` decides between
+    /// equals.
+    pub fn take(self: &Arc<Self>, target: &str, ways: &[Way], toss: impl FnOnce() -> usize) -> Option<Given> {
+        let mut inner = self.inner();
+        let gifts = inner.look_again(target, ways).then(|| self.gifts(&mut inner));
+        let given = self.give(&mut inner.open, ways, toss);
+        drop(inner);
+        gifts.into_iter().for_each(hand_out);
+        given
     }
 
     fn give(self: &Arc<Self>, open: &mut Open, ways: &[Way], toss: impl FnOnce() -> usize) -> Option<Given> {
         let load = |way: &Way| open.get(&way.llm.id).copied().unwrap_or_default();
-        let has_room = |way: &&Way| self.has_room(way, load(way));
-        let least = ways.iter().filter(has_room).map(load).min()?;
-        let mut equals = ways.iter().filter(has_room).filter(|way| load(way) == least);
-        let way = match equals.clone().count() {
-            1 => equals.next(),
-            many => equals.nth(toss() % many),
-        }?;
+        // Looked at once: a stream may end at any moment.
+        let free: Vec<(usize, &Way)> = ways.iter().map(|way| (load(way), way)).collect();
+        let free: Vec<_> = free.into_iter().filter(|(load, way)| self.has_room(way, *load)).collect();
+        let least = free.iter().map(|(load, _)| *load).min()?;
+        let equals: Vec<_> = free.into_iter().filter(|(load, _)| *load == least).collect();
+        let index = if equals.len() > 1 { toss() % equals.len() } else { 0 };
+        let (_, way) = equals.get(index)?;
         *open.entry(way.llm.id).or_default() += 1;
         if let Some(binding) = &way.binding {
             binding.open.fetch_add(1, Relaxed);
         }
-        Some((way.clone(), Place { places: self.clone(), llm: way.llm.id, binding: way.binding.clone() }))
+        Some(((*way).clone(), Place { places: self.clone(), llm: way.llm.id, binding: way.binding.clone() }))
     }
 
     fn has_room(&self, way: &Way, open: usize) -> bool {
@@ -125,49 +156,44 @@ impl Places {
                 .is_none_or(|stream| stream.open.load(Relaxed) < self.limits.per_stream && !stream.over.is_cancelled())
     }
 
-    /// Waits in line for one of these ways, to `target`, whose queue is bounded.
+    /// Waits in line for one of these ways to `target`, whose queue is bounded. Not those that were `tried` before.
     ///
     /// # Errors
     /// Too many wait for it already.
-    pub fn queue(self: &Arc<Self>, target: &str, ways: Vec<Way>) -> Result<Queued, Full> {
+    pub fn queue(self: &Arc<Self>, target: &str, ways: Vec<Way>, tried: &[Uuid]) -> Result<Queued, Full> {
+        let (given, place) = oneshot::channel();
         let mut inner = self.inner();
         let waiting = inner.waiting.iter().filter(|waiting| waiting.target == target).count();
         if waiting >= self.limits.queue {
             return Err(Full { waiting });
         }
         inner.queued += 1;
-        let (number, (given, place)) = (inner.queued, oneshot::channel());
-        let entry = Waiting { number, target: target.to_owned(), since: Instant::now(), ways, given };
+        let (number, since) = (inner.queued, Instant::now());
+        let entry = Waiting { number, target: target.to_owned(), tried: tried.to_vec(), since, ways, given };
         inner.waiting.push_back(entry);
-        drop(inner);
-        let queued = Queued { places: self.clone(), number, place };
         // A place may have got free since the caller looked.
-        self.serve();
-        Ok(queued)
+        let gifts = self.gifts(&mut inner);
+        drop(inner);
+        hand_out(gifts);
+        Ok(Queued { places: self.clone(), number, place })
     }
 
-    /// Gives away what has room, oldest first. What nobody took is given back, and to the next.
-    fn serve(self: &Arc<Self>) {
-        let mut given = Vec::new();
-        {
-            let Inner { open, waiting, .. } = &mut *self.inner();
-            let mut at = 0;
-            while let Some(next) = waiting.get(at) {
-                let Some(place) = self.give(open, &next.ways, || 0) else {
-                    at += 1;
-                    continue;
-                };
-                given.extend(waiting.remove(at).map(|first| (first.given, place)));
-            }
+    /// What has room, for who has waited longest for it.
+    fn gifts(self: &Arc<Self>, inner: &mut Inner) -> Gifts {
+        let (mut gifts, mut at) = (Gifts::new(), 0);
+        let Inner { open, waiting, .. } = inner;
+        while let Some(next) = waiting.get(at) {
+            let Some(place) = self.give(open, &next.ways, || 0) else {
+                at += 1;
+                continue;
+            };
+            gifts.extend(waiting.remove(at).map(|first| (first.given, place)));
         }
-        // Not under the lock: a place that is not taken comes back through it.
-        for (sender, place) in given {
-            drop(sender.send(place));
-        }
+        gifts
     }
 
     fn release(self: &Arc<Self>, llm: Uuid, binding: Option<&Binding>) {
-        let somebody_waits = {
+        let gifts = {
             let mut inner = self.inner();
             if let Some(open) = inner.open.get_mut(&llm) {
                 *open -= 1;
@@ -178,11 +204,10 @@ impl Places {
             if let Some(binding) = binding {
                 binding.open.fetch_sub(1, Relaxed);
             }
-            !inner.waiting.is_empty()
+            // Before anyone else can take it.
+            self.gifts(&mut inner)
         };
-        if somebody_waits {
-            self.serve();
-        }
+        hand_out(gifts);
     }
 
     /// The calls that wait, all of them.
@@ -231,12 +256,14 @@ impl Queued {
         (&mut self.place).await.ok()
     }
 
-    /// The registry or the streams have changed: what it waits for now, at its old place in line.
-    pub fn look_again(&self, ways: Vec<Way>) {
-        if let Some(waiting) = self.places.inner().waiting.iter_mut().find(|waiting| waiting.number == self.number) {
-            waiting.ways = ways;
-        }
-        self.places.serve();
+    /// The registry or the streams have changed: these are the ways to its target now, for all who wait for it.
+    pub fn look_again(&self, target: &str, ways: &[Way]) {
+        let gifts = {
+            let mut inner = self.places.inner();
+            inner.look_again(target, ways);
+            self.places.gifts(&mut inner)
+        };
+        hand_out(gifts);
     }
 }
 
@@ -295,7 +322,7 @@ mod tests {
     }
 
     fn take(places: &Arc<Places>, ways: &[Way]) -> Option<Given> {
-        places.take(ways, || 0)
+        places.take("elsewhere", ways, || 0)
     }
 
     fn id(given: &Given) -> u128 {
@@ -305,12 +332,12 @@ mod tests {
     #[test]
     fn the_least_loaded_is_taken_and_a_toss_decides_between_equals() {
         let (places, ways) = (Places::new(LIMITS), [way(1, None, None), way(2, None, None)]);
-        let first = places.take(&ways, || 7).unwrap();
+        let first = places.take("any", &ways, || 7).unwrap();
         assert_eq!(id(&first), 2);
-        let second = places.take(&ways, || panic!("one is less loaded")).unwrap();
+        let second = places.take("any", &ways, || panic!("one is less loaded")).unwrap();
         assert_eq!(id(&second), 1);
         drop(first);
-        assert_eq!(id(&places.take(&ways, || panic!("one is less loaded")).unwrap()), 2);
+        assert_eq!(id(&places.take("any", &ways, || panic!("one is less loaded")).unwrap()), 2);
     }
 
     #[test]
@@ -334,8 +361,8 @@ mod tests {
     fn who_waits_longest_is_next_and_whoever_leaves_loses_no_place() {
         let (places, one) = (Places::new(LIMITS), way(1, Some(1), None));
         let open = take(&places, std::slice::from_ref(&one)).unwrap();
-        let mut waiting = [0; 2].map(|_| places.queue("one", vec![one.clone()]).unwrap());
-        assert_eq!(places.queue("one", vec![one.clone()]).unwrap_err(), Full { waiting: 2 });
+        let mut waiting = [0; 2].map(|_| places.queue("one", vec![one.clone()], &[]).unwrap());
+        assert_eq!(places.queue("one", vec![one.clone()], &[]).unwrap_err(), Full { waiting: 2 });
         assert_eq!(places.waiting().length, 2);
         assert!(waiting[0].place().now_or_never().is_none());
         drop(open);
@@ -353,17 +380,32 @@ mod tests {
     fn a_call_in_line_goes_another_way_once_there_is_one() {
         let (places, gone, back) = (Places::new(LIMITS), stream("gone"), stream("back"));
         let full = way(1, Some(0), Some(&gone));
-        let mut queued = places.queue("pool", vec![full.clone()]).unwrap();
+        let mut queued = places.queue("pool", vec![full.clone()], &[]).unwrap();
         assert_eq!(places.waiting_for(&gone.session).length, 1);
         assert_eq!(places.waiting_for(&back.session).length, 0);
-        queued.look_again(vec![full, way(2, None, Some(&back))]);
+        queued.look_again("pool", &[full, way(2, None, Some(&back))]);
         assert_eq!(id(&queued.place().now_or_never().flatten().unwrap()), 2);
+    }
+
+    #[test]
+    fn whoever_sees_a_new_way_first_it_goes_to_who_has_waited_longest_and_may_go_it() {
+        let (places, gone, back) = (Places::new(LIMITS), stream("gone"), stream("back"));
+        let full = way(1, Some(0), Some(&gone));
+        let new = way(2, Some(1), Some(&back));
+        let mut first = places.queue("pool", vec![full.clone()], &[new.llm.id]).unwrap();
+        let mut second = places.queue("pool", vec![full], &[]).unwrap();
+        assert!(places.take("pool", std::slice::from_ref(&new), || 0).is_none(), "a newcomer overtakes nobody");
+        assert!(first.place().now_or_never().is_none(), "it has failed there before");
+        assert_eq!(id(&second.place().now_or_never().flatten().unwrap()), 2);
+        drop(second);
+        first.look_again("pool", std::slice::from_ref(&new));
+        assert!(first.place().now_or_never().is_none());
     }
 
     #[test]
     fn queues_are_apart() {
         let (places, full) = (Places::new(LIMITS), way(1, Some(0), None));
-        let _waiting = [0; 2].map(|_| places.queue("one", vec![full.clone()]).unwrap());
-        assert!(places.queue("another", vec![full]).is_ok());
+        let _waiting = [0; 2].map(|_| places.queue("one", vec![full.clone()], &[]).unwrap());
+        assert!(places.queue("another", vec![full], &[]).is_ok());
     }
 }

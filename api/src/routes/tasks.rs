@@ -1,6 +1,9 @@
 //! `/api/v1/inference-tasks`: calls that are answered later.
 
-use super::{rows::read, written::set_sequence};
+use super::{
+    rows::read,
+    written::{WriteHeaders, client_key, set_sequence},
+};
 use crate::{
     app::App,
     auth::Caller,
@@ -10,20 +13,24 @@ use crate::{
     json::{self, Fields, Problems},
     relay::object::Whole,
     request::ModelRequest,
+    writer::WriteError,
 };
 use axum::{
     Extension, Json,
     body::Body,
     extract::{Path, Query, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use futures_util::stream;
-use mcpctl_events::wire::{
-    SEQUENCE_HEADER,
-    error::ErrorBody,
-    tasks::{InferenceTask, TaskResponse},
+use mcpctl_events::{
+    hash::Hash,
+    wire::{
+        SEQUENCE_HEADER,
+        error::ErrorBody,
+        tasks::{InferenceTask, TaskResponse},
+    },
 };
 use mcpctl_projector::store::work::{self, Asks, NewTask, TaskStatus};
 use serde::Deserialize;
@@ -33,6 +40,8 @@ use uuid::Uuid;
 
 /// Tasks of one user that may be open at once.
 const MOST_OPEN: u64 = 10_000;
+/// And how many bytes they may ask with.
+const MOST_BYTES: u64 = 1 << 30;
 const USUAL_LIMIT: u64 = 1000;
 /// How often a follower looks at a task that has not begun.
 const LOOK: Duration = Duration::from_millis(200);
@@ -44,12 +53,13 @@ pub struct TasksQuery {
 }
 
 /// Stores a call, and answers it when there is a publisher for it.
-#[utoipa::path(post, path = "/api/v1/inference-tasks", operation_id = "createInferenceTask", tag = "calls",
+#[utoipa::path(post, path = "/api/v1/inference-tasks", operation_id = "createInferenceTask", tag = "calls", params(WriteHeaders),
     request_body(content = Object, description = "`{llm | pool, path?, request}`"),
     responses((status = 202, body = InferenceTask), (status = "default", body = ErrorBody)))]
 pub async fn create(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
     let body = json::read_body(body, app.config.args.max_body).await?;
@@ -59,16 +69,45 @@ pub async fn create(
         let what = if matches!(asks, Asks::Llm(_)) { "Llm" } else { "pool" };
         return Err(ApiError::not_found(format!("{what} not found: {}", name.escape_default())));
     }
-    if app.work.open_tasks(caller.user.id).await? >= MOST_OPEN {
-        let message = format!("you have {MOST_OPEN} open inference tasks, which is the most there may be");
+    let key = key(&headers, &body)?;
+    if let Some((key, hash)) = &key
+        && let Some(first) = repeat(&app, &caller, key, hash).await?
+    {
+        return Ok(numbered(&app, (StatusCode::ACCEPTED, Json(present(first)))));
+    }
+    let (count, bytes) = app.work.open_tasks(caller.user.id).await?;
+    if count >= MOST_OPEN || bytes >= MOST_BYTES {
+        let message = format!(
+            "you have {count} open inference tasks of {bytes} bytes; {MOST_OPEN} of {MOST_BYTES} are the most there may be"
+        );
         let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_TASKS", message);
         return Err(ApiError { retry_after: Some(60), ..error });
     }
-    let task = NewTask { id: app.clock.id(), owner: caller.user.id, asks, path, request, at: app.clock.now() };
-    app.work.create_task(&task).await?;
+    let (id, at) = (app.clock.id(), app.clock.now());
+    let task = NewTask { id, owner: caller.user.id, asks, path, request, key, at };
+    let stored = app.work.create_task(&task).await?;
+    let stored = match &task.key {
+        // The same request was faster.
+        Some((key, hash)) if !stored => repeat(&app, &caller, key, hash).await?,
+        _ => app.work.task(id, caller.user.id).await?,
+    };
     app.durable.wake();
-    let stored = own(&app, &caller, &task.id.to_string()).await?;
+    let stored = stored.ok_or_else(|| ApiError::internal("a task is gone right after it was stored"))?;
     Ok(numbered(&app, (StatusCode::ACCEPTED, Json(present(stored)))))
+}
+
+/// The client's key, and the hash of what it asks.
+fn key(headers: &HeaderMap, body: &[u8]) -> Result<Option<(String, String)>, ApiError> {
+    Ok(client_key(headers)?.map(|key| (key.to_owned(), Hash::of(body).to_string())))
+}
+
+/// The task that was made with this key before.
+async fn repeat(app: &App, caller: &Caller, key: &str, hash: &str) -> Result<Option<work::InferenceTask>, ApiError> {
+    match app.work.task_of_key(caller.user.id, key).await? {
+        None => Ok(None),
+        Some((_, asked)) if asked != hash => Err(WriteError::KeyOfAnotherRequest.into()),
+        Some((id, _)) => Ok(app.work.task(id, caller.user.id).await?),
+    }
 }
 
 fn parse(body: &[u8]) -> Result<(Asks, String, String), ApiError> {
@@ -135,7 +174,7 @@ pub async fn cancel(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-) -> Result<Json<InferenceTask>, ApiError> {
+) -> Result<Response, ApiError> {
     let task = own(&app, &caller, &id).await?;
     if !app.work.cancel_task(task.asked.id, app.clock.now()).await? {
         let task = own(&app, &caller, &id).await?;
@@ -143,7 +182,7 @@ pub async fn cancel(
         return Err(ApiError::new(StatusCode::CONFLICT, "TASK_OVER", message));
     }
     app.durable.cancel(task.asked.id);
-    Ok(Json(present(own(&app, &caller, &id).await?)))
+    Ok(numbered(&app, Json(present(own(&app, &caller, &id).await?))))
 }
 
 /// Follows the answer of a task from its beginning; waits for it to begin.
@@ -197,12 +236,15 @@ fn rest(
         if let Some(piece) = follow.next().await {
             return Some((Ok(piece), (None, Some((app, follow)))));
         }
-        let task = app.work.task(id, owner).await.ok().flatten();
-        if task.is_some_and(|task| task.status == TaskStatus::Completed) {
-            return None;
-        }
-        let message = "the answer broke off; the task may be begun anew: follow it again";
-        let error = ApiError::new(StatusCode::BAD_GATEWAY, "PUBLISHER_DISCONNECTED", message);
+        let error = match app.work.task(id, owner).await.ok().flatten() {
+            Some(task) if task.status == TaskStatus::Completed => return None,
+            Some(task) if task.status.is_final() => ended(task).err(),
+            _ => None,
+        };
+        let error = error.unwrap_or_else(|| {
+            let message = "the answer broke off, and the task begins anew: follow it again";
+            ApiError::new(StatusCode::BAD_GATEWAY, "PUBLISHER_DISCONNECTED", message)
+        });
         Some((Ok(error_event(&error)), (None, None)))
     })
 }

@@ -56,11 +56,16 @@ pub fn idempotency(
     route: &str,
     body: &[u8],
 ) -> Result<Option<Idempotency>, ApiError> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
-    let key = key.ok_or_else(|| ApiError::invalid("Idempotency-Key", "is 1 to 255 visible ASCII characters"))?;
+    let Some(key) = client_key(headers)? else { return Ok(None) };
     let key = format!("{}\n{route}\n{key}", caller.user.name);
     Ok(Some(Idempotency { key, request_hash: Hash::of(body) }))
+}
+
+/// The key that a client sent.
+pub fn client_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
+    key.map(Some).ok_or_else(|| ApiError::invalid("Idempotency-Key", "is 1 to 255 visible ASCII characters"))
 }
 
 /// Does a command for a caller, and waits for the read tables if asked to.

@@ -51,7 +51,7 @@ impl TaskStatus {
 }
 
 /// Who is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Asks {
     /// The Llm of this name.
     Llm(String),
@@ -72,6 +72,8 @@ pub struct NewTask {
     pub path: String,
     /// The request as it came.
     pub request: String,
+    /// The client's key, and the hash of what it asks with it.
+    pub key: Option<(String, String)>,
     /// When.
     pub at: LogTime,
 }
@@ -125,15 +127,17 @@ const HEADS: &str = "SELECT id, owner_id, llm, pool, path, '', created_at, statu
 const UNDER_WAY: &str = " AND status IN ('claimed', 'running')";
 
 impl WorkStore {
-    /// Stores a task.
-    pub async fn create_task(&self, task: &NewTask) -> Result<(), StoreError> {
+    /// Stores a task; false if there is one of this key.
+    pub async fn create_task(&self, task: &NewTask) -> Result<bool, StoreError> {
         let (llm, pool) = match &task.asks {
             Asks::Llm(name) => (Some(name), None),
             Asks::Pool(name) => (None, Some(name)),
         };
         let mut statement = Statement::new(
-            "INSERT INTO inference_tasks (id, owner_id, llm, pool, path, request, status, attempts, created_at) VALUES ",
+            "INSERT INTO inference_tasks (id, owner_id, llm, pool, path, request, status, attempts, created_at, \
+             idempotency_key, request_hash) VALUES ",
         );
+        let (key, hash) = task.key.clone().unzip();
         statement.tuple([
             Value::text(task.id),
             Value::text(task.owner),
@@ -144,8 +148,11 @@ impl WorkStore {
             TaskStatus::Pending.as_str().into(),
             0_u64.into(),
             task.at.into(),
+            Value::Text(key),
+            Value::Text(hash),
         ]);
-        self.change(Task::Inference(statement)).await.map(drop)
+        statement.sql(" ON CONFLICT (owner_id, idempotency_key) DO NOTHING");
+        self.change(Task::Inference(statement)).await.map(|stored| stored > 0)
     }
 
     /// The task of this id, if it belongs to this user.
@@ -162,11 +169,19 @@ impl WorkStore {
         self.read(statement, read_task).await
     }
 
-    /// How many of a user's tasks have not come to their end.
-    pub async fn open_tasks(&self, owner: Uuid) -> Result<u64, StoreError> {
-        let mut statement = Statement::new("SELECT count(*) FROM inference_tasks WHERE owner_id = ");
+    /// How many of a user's tasks have not come to their end, and how many bytes they ask with.
+    pub async fn open_tasks(&self, owner: Uuid) -> Result<(u64, u64), StoreError> {
+        let mut statement =
+            Statement::new("SELECT count(*), COALESCE(sum(length(request)), 0) FROM inference_tasks WHERE owner_id = ");
         statement.arg(Value::text(owner)).sql(" AND finished_at IS NULL");
-        Ok(self.read(statement, read_count).await?.pop().unwrap_or_default())
+        Ok(self.read(statement, read_counts).await?.pop().unwrap_or_default())
+    }
+
+    /// The task that a client's key stands for, and the hash of what was asked with it.
+    pub async fn task_of_key(&self, owner: Uuid, key: &str) -> Result<Option<(Uuid, String)>, StoreError> {
+        let mut statement = Statement::new("SELECT id, request_hash FROM inference_tasks WHERE owner_id = ");
+        statement.arg(Value::text(owner)).sql(" AND idempotency_key = ").arg(key);
+        Ok(self.read(statement, read_key).await?.pop())
     }
 
     /// Tasks that wait, the oldest first, from after this one on; without their requests.
@@ -210,15 +225,23 @@ impl WorkStore {
         self.change(Task::Inference(statement)).await
     }
 
+    /// The tasks that were begun and did not come to their end.
+    pub async fn tasks_under_way(&self) -> Result<Vec<Uuid>, StoreError> {
+        let mut statement = Statement::new("SELECT id FROM inference_tasks WHERE finished_at IS NULL");
+        statement.sql(UNDER_WAY);
+        self.read(statement, read_id).await
+    }
+
     /// Ends a task that was begun.
     pub async fn finish_task(
         &self,
         id: Uuid,
         outcome: Result<StoredAnswer, StoredError>,
+        answered_by: Option<String>,
         at: LogTime,
     ) -> Result<(), StoreError> {
         let mut statement = Statement::new("UPDATE inference_tasks SET finished_at = ");
-        statement.arg(at);
+        statement.arg(at).sql(", answered_by = ").arg(Value::Text(answered_by));
         match outcome {
             Ok(answer) => {
                 statement.sql(", status = 'completed', answer_status = ").arg(u64::from(answer.status));
@@ -257,8 +280,16 @@ impl WorkStore {
     }
 }
 
-fn read_count(cells: &mut Cells) -> Result<u64, String> {
-    cells.number()
+fn read_id(cells: &mut Cells) -> Result<Uuid, String> {
+    cells.parse()
+}
+
+fn read_counts(cells: &mut Cells) -> Result<(u64, u64), String> {
+    Ok((cells.number()?, cells.number()?))
+}
+
+fn read_key(cells: &mut Cells) -> Result<(Uuid, String), String> {
+    Ok((cells.parse()?, cells.text()?.to_owned()))
 }
 
 fn read_task(cells: &mut Cells) -> Result<InferenceTask, String> {
@@ -276,7 +307,7 @@ fn read_task(cells: &mut Cells) -> Result<InferenceTask, String> {
     let (error, code) = (cells.text_or_null()?, cells.text_or_null()?);
     let error = error.zip(code).map(|(error, code)| StoredError { error: error.to_owned(), code: code.to_owned() });
     Ok(InferenceTask {
-        asked: NewTask { id, owner, asks, path, request, at },
+        asked: NewTask { id, owner, asks, path, request, key: None, at },
         status,
         attempts,
         answered_by,

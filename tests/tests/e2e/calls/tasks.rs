@@ -200,3 +200,76 @@ async fn the_command_line_leaves_tasks_and_shows_them() {
     let none = mcpd.mcpctl(&["chat-llm", "none", "--async", "-m", "hi"]).await;
     assert!(!none.status.success() && String::from_utf8_lossy(&none.stderr).contains("Llm not found: none"));
 }
+
+#[tokio::test]
+async fn a_full_model_keeps_no_other_models_tasks_waiting() {
+    let mcpd = Mcpd::start(&[]).await;
+    let (client, mut busy, mut free) = (mcpd.client(), mcpd.publisher("busy"), publisher(&mcpd, "free").await);
+    let mut llm = samples::llm("busy");
+    llm["maxConcurrent"] = json!(1);
+    let _ = busy.register(json!([llm]), json!([])).await.expect(201);
+    busy.connect(FEATURES).await;
+    for _ in 0..40 {
+        leave(&client, &json!({"llm": "busy", "request": samples::ask(false)})).await;
+    }
+    let first = busy.task("infer").await;
+    let id = leave(&client, &json!({"llm": "free", "request": samples::ask(false)})).await;
+    let sent = free.task("infer").await;
+    let _ = free.result(&sent, &samples::completion("at once")).await.expect(202);
+    becomes(&client, &id, "completed").await;
+    let _ = busy.result(&first, &samples::completion("1")).await.expect(202);
+    let second = busy.task("infer").await;
+    let _ = busy.result(&second, &samples::completion("2")).await.expect(202);
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_task() {
+    let mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    away(&mcpd).await;
+    let leave = |body: &Value| {
+        let request = client.request(Method::POST, "/inference-tasks").header("idempotency-key", "k");
+        Client::send(request.json(body))
+    };
+    let body = json!({"llm": "llm", "request": samples::ask(false)});
+    let first = leave(&body).await.expect(202).json();
+    assert_eq!(leave(&body).await.expect(202).json(), first);
+    let other = json!({"llm": "llm", "request": samples::ask(true)});
+    leave(&other).await.refused(422, "IDEMPOTENCY_KEY_REUSED", "");
+    let list = client.get("/inference-tasks").await.expect(200).json();
+    assert_eq!(list.as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_wake_is_left_alone_for_a_while() {
+    let mcpd = Mcpd::start(&[]).await;
+    let (client, mut publisher) = (mcpd.client(), mcpd.publisher("one"));
+    let mut llm = samples::llm("llm");
+    llm["initialStatus"] = json!("hibernating");
+    let _ = publisher.register(json!([llm]), json!([])).await.expect(201);
+    publisher.connect(FEATURES).await;
+    let ids = [0; 3].map(|_| json!({"llm": "llm", "request": samples::ask(false)}));
+    let mut left = Vec::new();
+    for body in &ids {
+        left.push(leave(&client, body).await);
+    }
+    let fail = async |publisher: &mut Publisher| {
+        let wake = publisher.task("wake").await;
+        let _ = publisher.result(&wake, &json!({"error": "GPU is busy"})).await.expect(202);
+    };
+    fail(&mut publisher).await;
+    for id in &left {
+        becomes(&client, id, "pending").await;
+    }
+    // Whoever calls and waits is no task: he has it tried again.
+    let call = tokio::spawn(Client::send(client.request(Method::POST, "/llms/llm/infer").json(&samples::ask(false))));
+    fail(&mut publisher).await;
+    within("the call ends", SOON, call).await.expect("no panic").refused(503, "WAKE_FAILED", "GPU is busy");
+    let failed = async || {
+        let events = client.get("/events").await.expect(200).json();
+        let of_wakes = |event: &&Value| event["type"] == "mcpctl.llm.wake_failed.v1";
+        events.as_array().expect("a list").iter().filter(of_wakes).count()
+    };
+    eventually("both are on the log", SOON, async || (failed().await == 2).then_some(())).await;
+    assert_eq!(failed().await, 2, "and no more");
+}

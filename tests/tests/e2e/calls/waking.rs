@@ -127,3 +127,42 @@ async fn a_chat_with_an_agent_wakes_its_model_and_its_stream_is_kept_alive() {
     let data = within("the chat ends", SOON, chat).await.expect("no panic").expect(200).data();
     assert!(data[0].contains("good morning") && data[1].contains("final"), "{data:?}");
 }
+
+#[tokio::test]
+async fn a_pool_has_another_sleeper_woken_where_one_does_not_wake_and_one_where_all_are_busy() {
+    let mcpd = Mcpd::start(&[]).await;
+    let member = async |name: &str| {
+        let mut publisher = mcpd.publisher(name);
+        let mut llm = samples::llm(name);
+        llm["initialStatus"] = json!("hibernating");
+        llm["poolName"] = json!("qwen");
+        llm["maxConcurrent"] = json!(1);
+        let _ = publisher.register(json!([llm]), json!([])).await.expect(201);
+        publisher.connect(FEATURES).await;
+        publisher
+    };
+    let (mut one, mut two, mut three) = (member("one").await, member("two").await, member("three").await);
+    let call = || {
+        let request = mcpd.client().request(Method::POST, "/llms/qwen/infer");
+        tokio::spawn(Client::send(request.json(&samples::ask(false))))
+    };
+    let first = call();
+    let woken = json!({"status": 200, "body": {"ok": true}});
+    let answer = async |publisher: &mut Publisher, kind: &str, with: &Value| {
+        let task = publisher.task(kind).await;
+        let _ = publisher.result(&task, with).await.expect(202);
+    };
+    // By name: one, three, two.
+    answer(&mut one, "wake", &json!({"error": "no GPU"})).await;
+    answer(&mut three, "wake", &woken).await;
+    let task = three.task("infer").await;
+    let second = call();
+    answer(&mut one, "wake", &json!({"error": "no GPU"})).await;
+    answer(&mut two, "wake", &woken).await;
+    answer(&mut two, "infer", &samples::completion("two")).await;
+    let _ = three.result(&task, &samples::completion("three")).await.expect(202);
+    for (call, text) in [(first, "three"), (second, "two")] {
+        let answer = ended(call).await.expect(200).json();
+        assert_eq!(answer["choices"][0]["message"]["content"], text);
+    }
+}
