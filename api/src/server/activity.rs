@@ -38,6 +38,8 @@ impl Activity {
     /// A request's head is there.
     pub(super) fn answer_begins(&self) {
         self.doing.store(ANSWERING, Relaxed);
+        // One that is behind another in line has an end of its own.
+        self.rests_next.store(false, Relaxed);
         self.requests.fetch_add(1, Relaxed);
     }
 
@@ -60,7 +62,8 @@ impl Activity {
         self.doing.load(Relaxed) == NOTHING && self.is_written()
     }
 
-    fn is_reading(&self) -> bool {
+    /// Whether a part of a request's head has come, and no more.
+    pub(super) fn is_reading(&self) -> bool {
         self.doing.load(Relaxed) == READING
     }
 }
@@ -160,6 +163,12 @@ mod tests {
         let given = began.elapsed();
         assert_eq!(pause(&mut pauses, &activity, AFTER).await, Some(Pause::Rest));
         assert_eq!(began.elapsed(), given);
+        activity.answer_begins();
+        activity.rest_next();
+        activity.answer_ends();
+        activity.answer_begins();
+        activity.answer_ends();
+        assert_eq!(pause(&mut pauses, &activity, AFTER / 2).await, None, "another answer came behind it");
     }
 
     #[tokio::test(start_paused = true)]

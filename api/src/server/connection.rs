@@ -131,7 +131,8 @@ impl<A: Answer> Connections<A> {
                     Pause::Stall => Ended::Stalled,
                 }),
             }) => ended,
-            () = stopping => {
+            // What is not asked yet never will be.
+            () = stopping => if activity.is_reading() { return Next::Over } else {
                 Pin::new(&mut serving).graceful_shutdown();
                 tokio::select! {
                     outcome = &mut serving => Ended::ByHttp(outcome),
@@ -285,7 +286,12 @@ mod tests {
                 response
             });
             let routes = Router::new().route("/echo", post(|body: String| async { body }));
-            let router = routes.route("/slow", slow).route("/stream", stream);
+            let beat = post(|| async {
+                let mut response = "beaten".into_response();
+                response.extensions_mut().insert(NextIsFar);
+                response
+            });
+            let router = routes.route("/slow", slow).route("/stream", stream).route("/beat", beat);
             let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
             let stop = stopping.clone();
             let (clock, rest_after, patience) = (Clock::start(), REST, LONG);
@@ -430,6 +436,31 @@ mod tests {
             }
             served.ends().await;
         }
+    }
+
+    #[tokio::test]
+    async fn half_a_head_does_not_hold_up_a_stop() {
+        let mut served = Served::new(LONG * 2).await;
+        served.send("POST /ec").await;
+        sleep(PAUSE).await;
+        served.stopping.cancel();
+        served.ends().await;
+    }
+
+    #[tokio::test]
+    async fn the_body_of_a_refused_request_behind_a_heartbeat_is_no_request() {
+        let mut served = Served::new(LONG).await;
+        let within = "POST /echo HTTP/1.1\r\nhost: here\r\ncontent-length: 0\r\n\r\n";
+        let refused = format!("POST /nowhere HTTP/1.1\r\nhost: here\r\ncontent-length: {}\r\n\r\n", within.len());
+        served.send(&[&*request("/beat", ""), &refused].concat()).await;
+        served.read("beaten").await;
+        sleep(PAUSE).await;
+        // The connection may be closed by then.
+        let _ = served.client.write_all(within.as_bytes()).await;
+        let mut rest = Vec::new();
+        let _ = timeout(LONG, served.client.read_to_end(&mut rest)).await.expect("the connection is closed");
+        let rest = String::from_utf8_lossy(&rest);
+        assert!(rest.starts_with("HTTP/1.1 404") && rest.matches("HTTP/1.1").count() == 1, "{rest}");
     }
 
     #[tokio::test]

@@ -217,18 +217,20 @@ impl WriterThread {
         let sweep_id = sweep.id;
         let retention = |names, cutoff| Retention { names, cutoff, sweep_id };
         match step {
-            Step::Resume => self.stage_own(&Command::ResumeExpiry { sweep_id }, sweep),
-            Step::Suspend(suspend) => self.stage_own(&Command::SuspendExpiry(suspend), sweep),
+            Step::Resume => self.stage_own(|| Some(Command::ResumeExpiry { sweep_id }), sweep),
+            Step::Suspend(suspend) => self.stage_own(|| Some(Command::SuspendExpiry(suspend)), sweep),
             Step::Expire(session) => self.expire(session, sweep),
             Step::PlanRetention => {
                 self.plan_retention(&mut sweep.steps);
                 Ok(0)
             }
             Step::DeleteAgents(names, cutoff) => {
-                self.stage_own(&Command::DeleteExpiredAgents(retention(names, cutoff)), sweep)
+                let command = Command::DeleteExpiredAgents(retention(names, cutoff));
+                self.stage_own(|| Some(command), sweep)
             }
             Step::DeleteLlm(name, cutoff) => {
-                self.stage_own(&Command::DeleteExpiredLlm(retention(vec![name], cutoff)), sweep)
+                let command = Command::DeleteExpiredLlm(retention(vec![name], cutoff));
+                self.stage_own(|| Some(command), sweep)
             }
             Step::ListRetained(cutoff) => {
                 sweep.report.retained = retained(&self.desk().staged, cutoff);
@@ -239,17 +241,20 @@ impl WriterThread {
 
     fn expire(&self, session: SessionId, sweep: &mut Sweep) -> Result<usize, WriteError> {
         let Some(lease) = self.leases.get(&session) else { return Ok(0) };
-        // It may have been heard since the sweep began.
-        if lease.silence(self.clock.uptime()) <= self.sweeper.heartbeat_timeout {
-            return Ok(0);
-        }
-        let expire = Expire {
-            session: session.clone(),
-            last_heartbeat_at: lease.heard_at(),
-            cutoff: self.clock.now().minus(self.sweeper.heartbeat_timeout),
-            sweep_id: sweep.id,
+        let sweep_id = sweep.id;
+        // It may have been heard since the sweep began; under the lock, as whoever hears it does it.
+        let expire = || {
+            let is_silent = lease.silence(self.clock.uptime()) > self.sweeper.heartbeat_timeout;
+            is_silent.then(|| {
+                Command::Expire(Expire {
+                    session: session.clone(),
+                    last_heartbeat_at: lease.heard_at(),
+                    cutoff: self.clock.now().minus(self.sweeper.heartbeat_timeout),
+                    sweep_id,
+                })
+            })
         };
-        let events = self.stage_own(&Command::Expire(expire), sweep)?;
+        let events = self.stage_own(expire, sweep)?;
         if events > 0 {
             // A large session takes several records.
             sweep.steps.push_front(Step::Expire(session));
@@ -267,13 +272,14 @@ impl WriterThread {
         steps.push_back(Step::ListRetained(cutoff));
     }
 
-    /// Stages a command of the sweep, counts what it does, and returns how many events that are. A row that is refused
-    /// never stops the sweep.
-    fn stage_own(&self, command: &Command, sweep: &mut Sweep) -> Result<usize, WriteError> {
+    /// Stages a command of the sweep that is made under the desk's lock, if it is, counts what it does, and returns how
+    /// many events that are. A row that is refused never stops the sweep.
+    fn stage_own(&self, command: impl FnOnce() -> Option<Command>, sweep: &mut Sweep) -> Result<usize, WriteError> {
         let answer = {
             let mut desk = self.desk();
+            let Some(command) = command() else { return Ok(0) };
             let now = desk.log_time(&self.clock);
-            desk.stage(command, &system("sweep"), None, now, &self.clock)
+            desk.stage(&command, &system("sweep"), None, now, &self.clock)
         };
         match answer {
             Ok(done) => {
