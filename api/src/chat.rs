@@ -44,13 +44,11 @@ pub async fn turn(app: &Arc<App>, caller: &Caller, name: &str, turn: Turn) -> Re
             return Err(ApiError::not_found(format!("Thread not found: {} is with another agent", thread.id)));
         }
     }
-    if let Some(personality) = &turn.personality {
-        return Err(ApiError::not_found(format!("Personality not found: {personality}")));
-    }
+    let system = app.look(|state| persona::system_block(state, &agent, turn.wish()))?;
     let target = call::of_agent(app, &agent).await?;
     let open = begin(app, caller, &agent, &turn).await?;
     let history = app.work.messages_for_model(open.thread, open.user_index).await?;
-    let request = request::build(&agent.definition, &turn, &history)?;
+    let request = request::build(&agent.definition, &system, &turn, &history)?;
     let asked = Asked { path: PATH, request, late_error: call::error_event };
     if turn.stream {
         let app = app.clone();

@@ -133,6 +133,8 @@ fn refusal(rejection: &Rejection) -> (StatusCode, &'static str) {
         Rejection::OwnedByAnother { .. } => (StatusCode::CONFLICT, "OWNED_BY_ANOTHER"),
         Rejection::LlmNotFound(_) => (StatusCode::NOT_FOUND, "LLM_NOT_FOUND"),
         Rejection::AgentNotFound(_) => (StatusCode::NOT_FOUND, "AGENT_NOT_FOUND"),
+        Rejection::DocumentNotFound { .. } => (StatusCode::NOT_FOUND, "NOT_FOUND"),
+        Rejection::PersonalityOfAnother { .. } => (StatusCode::CONFLICT, "PERSONALITY_OF_ANOTHER"),
         Rejection::ProjectNotFound(_) => (StatusCode::NOT_FOUND, "PROJECT_NOT_FOUND"),
         Rejection::NameTaken { .. } => (StatusCode::CONFLICT, "NAME_TAKEN"),
         Rejection::VersionConflict { .. } => (StatusCode::CONFLICT, "VERSION_CONFLICT"),

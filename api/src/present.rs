@@ -4,6 +4,7 @@ use crate::app::App;
 use mcpctl_events::{
     definition::{AgentDefinition, LlmDefinition},
     event::row::Kind,
+    name::Name,
     state::{Agent, Connection, Llm, Row, State},
     time::LogTime,
     wire,
@@ -46,7 +47,7 @@ pub fn stored_llm(app: &App, stored: &StoredRow<LlmDefinition>) -> wire::rows::L
 
 /// An agent of the tables.
 pub fn stored_agent(app: &App, stored: &StoredRow<AgentDefinition>) -> wire::rows::Agent {
-    agent_row(&stored.row, &live(app, stored))
+    app.look(|state| agent_row(&stored.row, &live(app, stored), state))
 }
 
 /// An Llm as a write left it.
@@ -56,7 +57,7 @@ pub fn llm(app: &App, state: &State, row: &Llm) -> wire::rows::Llm {
 
 /// An agent as a write left it.
 pub fn agent(app: &App, state: &State, row: &Agent) -> wire::rows::Agent {
-    agent_row(row, &left(app, state, row))
+    agent_row(row, &left(app, state, row), state)
 }
 
 fn llm_row(row: &Llm, overlay: &Overlay) -> wire::rows::Llm {
@@ -87,7 +88,7 @@ fn llm_row(row: &Llm, overlay: &Overlay) -> wire::rows::Llm {
     }
 }
 
-fn agent_row(row: &Agent, overlay: &Overlay) -> wire::rows::Agent {
+fn agent_row(row: &Agent, overlay: &Overlay, state: &State) -> wire::rows::Agent {
     let definition = &row.definition;
     let llm = &definition.llm;
     wire::rows::Agent {
@@ -96,7 +97,7 @@ fn agent_row(row: &Agent, overlay: &Overlay) -> wire::rows::Agent {
         description: definition.description.clone(),
         system_prompt: definition.system_prompt.clone(),
         llm: wire::rows::LlmRef { id: llm.id.as_ref().map(Uuid::to_string), name: llm.name.to_string() },
-        project: None,
+        project: definition.project.as_ref().and_then(|name| project(state, name)),
         default_personality: definition.default_personality.as_ref().map(ToString::to_string),
         proxy_model_name: definition.proxy_model_name.clone(),
         default_params: definition.default_params.as_ref().map(mcpctl_events::json::Json::to_raw),
@@ -113,6 +114,12 @@ fn agent_row(row: &Agent, overlay: &Overlay) -> wire::rows::Agent {
         created_at: row.created_at.to_string(),
         updated_at: row.updated_at.to_string(),
     }
+}
+
+/// The project that an agent names; none once it is deleted, of which the agent's row may know a moment later.
+fn project(state: &State, name: &Name) -> Option<wire::rows::ProjectRef> {
+    let project = state.projects.get(name)?;
+    Some(wire::rows::ProjectRef { id: project.id.to_string(), name: name.to_string() })
 }
 
 fn text(time: Option<LogTime>) -> Option<String> {

@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod chat;
+pub mod documents;
 pub mod events;
 pub mod gc;
 pub mod health;
@@ -112,6 +113,23 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/agents/{name}/chat", post(chat::chat))
         .route("/api/v1/agents/{name}/threads", get(threads::of_agent))
         .route("/api/v1/agents/{name}/{switch}", post(agents::switch))
+        .route("/api/v1/projects", get(documents::project::index).post(documents::project::create))
+        .route(
+            "/api/v1/projects/{name}",
+            get(documents::project::show).put(documents::project::replace).delete(documents::project::delete),
+        )
+        .route("/api/v1/personalities", get(documents::personality::index).post(documents::personality::create))
+        .route(
+            "/api/v1/personalities/{name}",
+            get(documents::personality::show)
+                .put(documents::personality::replace)
+                .delete(documents::personality::delete),
+        )
+        .route("/api/v1/prompts", get(documents::prompt::index).post(documents::prompt::create))
+        .route(
+            "/api/v1/prompts/{name}",
+            get(documents::prompt::show).put(documents::prompt::replace).delete(documents::prompt::delete),
+        )
         .route("/api/v1/threads/{id}", get(threads::show).delete(threads::delete))
         .route("/api/v1/threads/{id}/messages", get(threads::messages))
         .route("/api/v1/events", get(events::index))

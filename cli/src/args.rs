@@ -81,7 +81,7 @@ pub struct Global {
 /// The commands.
 #[derive(Subcommand)]
 pub enum Command {
-    /// List agents, llms, sessions, tasks, threads or events, or get one
+    /// List agents, llms, projects, sessions, tasks, threads and more, or get one
     #[command(after_help = "\
 Examples:
   mcpctl get agents
@@ -148,7 +148,7 @@ Examples:
   mcpctl completions zsh > ~/.zfunc/_mcpctl
   mcpctl completions fish > ~/.config/fish/completions/mcpctl.fish")]
     Completions(Completions),
-    /// Delete agents, Llms or threads, cancel tasks
+    /// Delete agents, Llms, projects, threads and more, cancel tasks
     #[command(after_help = "\
 Examples:
   mcpctl delete agent reviewer
@@ -194,7 +194,7 @@ pub struct Get {
     /// Only rows with this status (agents, llms)
     #[arg(long, value_enum)]
     pub status: Option<Status>,
-    /// Whose threads (threads)
+    /// Whose (threads, personalities, prompts)
     #[arg(long, value_name = "NAME")]
     pub agent: Option<String>,
     /// Only after this sequence (events)

@@ -1,4 +1,4 @@
-//! `delete`: takes agents, Llms and threads away, and cancels tasks.
+//! `delete`: takes agents, Llms, projects, personalities, prompts and threads away, and cancels tasks.
 
 use crate::args::{Deletable, Delete};
 use crate::client::Client;
@@ -42,7 +42,7 @@ async fn is_declared(client: &Client, noun: Deletable, route: &Route) -> bool {
         kind: String,
         status: String,
     }
-    if matches!(noun, Deletable::Thread | Deletable::Task) {
+    if !matches!(noun, Deletable::Agent | Deletable::Llm) {
         return false;
     }
     let row = client.get(route).await.ok().and_then(|answer| answer.read::<Row>().ok());

@@ -1,6 +1,7 @@
-//! `get`: lists of agents, Llms, sessions, tasks, threads and events, or one of them.
+//! `get`: lists of agents, Llms, projects, sessions, tasks, … or one of them.
 
 pub mod definition;
+mod documents;
 mod rows;
 
 use crate::args::{Events, Get, Noun, word};
@@ -47,13 +48,16 @@ pub async fn run(shell: &Shell, options: Get) -> anyhow::Result<()> {
 /// Refuses flags that the noun has no use for.
 fn check(options: &Get) -> Result<(), Usage> {
     let rows = matches!(options.noun, Noun::Agents | Noun::Llms);
+    let of_agents = matches!(options.noun, Noun::Threads | Noun::Personalities | Noun::Prompts);
     let filtered = options.kind.is_some() || options.status.is_some();
     let problem = if filtered && !rows {
         "--kind and --status are for `get agents` and `get llms`"
     } else if filtered && options.name.is_some() {
         "--kind and --status filter lists; leave them out with a name"
-    } else if options.agent.is_some() && options.noun != Noun::Threads {
-        "--agent is for `get threads`"
+    } else if options.agent.is_some() && !of_agents {
+        "--agent is for `get threads`, `get personalities` and `get prompts`"
+    } else if options.agent.is_some() && options.name.is_some() && options.noun != Noun::Threads {
+        "--agent filters lists; leave it out with a name"
     } else if options.after.is_some() && options.noun != Noun::Events {
         "--after is for `get events`"
     } else if options.noun == Noun::Threads && options.agent.is_none() && options.name.is_none() {
@@ -72,8 +76,8 @@ fn route(options: &Get) -> Route {
     let list = options.noun.list();
     let route = match (&options.name, &options.agent) {
         (Some(name), _) => Route::api([list, name]),
-        (None, Some(agent)) => Route::api(["agents", agent, "threads"]),
-        (None, None) => Route::api([list]),
+        (None, Some(agent)) if options.noun == Noun::Threads => Route::api(["agents", agent, "threads"]),
+        (None, agent) => Route::api([list]).with("agent", agent.as_ref()),
     };
     route.with("kind", options.kind.as_ref().and_then(word)).with("status", options.status.as_ref().and_then(word))
 }
@@ -100,6 +104,9 @@ fn table(noun: Noun, answer: &Answer, wide: bool) -> anyhow::Result<Table> {
     Ok(match noun {
         Noun::Agents => rows::agents(&answer.read::<Vec<_>>()?, wide),
         Noun::Llms => rows::llms(&answer.read::<Vec<_>>()?, wide),
+        Noun::Projects => documents::projects(&answer.read::<Vec<_>>()?, wide),
+        Noun::Personalities => documents::personalities(&answer.read::<Vec<_>>()?, wide),
+        Noun::Prompts => documents::prompts(&answer.read::<Vec<_>>()?, wide),
         Noun::Tasks => rows::tasks(&answer.read::<Vec<_>>()?, wide),
         Noun::Sessions => rows::sessions(&answer.read::<Vec<_>>()?, wide),
         Noun::Threads | Noun::Events => rows::threads(&answer.read::<Vec<_>>()?),
@@ -108,6 +115,9 @@ fn table(noun: Noun, answer: &Answer, wide: bool) -> anyhow::Result<Table> {
 
 fn nothing(options: &Get) -> String {
     match (options.noun, options.kind.is_some() || options.status.is_some()) {
+        (Noun::Projects, _) => "no projects yet; `POST /api/v1/projects` makes one".to_owned(),
+        (Noun::Personalities, _) => "no personalities yet; `POST /api/v1/personalities` makes one".to_owned(),
+        (Noun::Prompts, _) => "no prompts yet; `POST /api/v1/prompts` makes one".to_owned(),
         (Noun::Threads, _) => "no threads yet".to_owned(),
         (Noun::Tasks, _) => "no tasks yet; `mcpctl chat-llm LLM --async -m TEXT` makes one".to_owned(),
         (Noun::Sessions, _) => "no publisher has registered yet; `mcplocal` does".to_owned(),

@@ -1,7 +1,10 @@
 //! What may be asked of the registry. Ids and times come in with the command: a decision invents nothing.
 
 use crate::{
-    definition::{AgentDefinition, Labels, LlmDefinition},
+    definition::{
+        AgentDefinition, Labels, LlmDefinition,
+        document::{PersonalityDefinition, ProjectDefinition, PromptDefinition},
+    },
     event::{
         row::{Cause, Status},
         session::{StreamEnd, Transport},
@@ -60,6 +63,24 @@ pub enum Command {
     SwitchLlm(Switch),
     /// A person pauses an agent, or ends the pause.
     SwitchAgent(Switch),
+    /// A person creates a project.
+    CreateProject(Create<ProjectDefinition>),
+    /// A person creates a personality.
+    CreatePersonality(Create<PersonalityDefinition>),
+    /// A person creates a prompt.
+    CreatePrompt(Create<PromptDefinition>),
+    /// A person replaces a project's definition.
+    PutProject(Put<ProjectDefinition>),
+    /// A person replaces a personality's definition.
+    PutPersonality(Put<PersonalityDefinition>),
+    /// A person replaces a prompt's definition.
+    PutPrompt(Put<PromptDefinition>),
+    /// A person deletes a project.
+    DeleteProject(Name),
+    /// A person deletes a personality.
+    DeletePersonality(Name),
+    /// A person deletes a prompt.
+    DeletePrompt(Name),
     /// A token is made.
     IssueToken(IssueToken),
 }
@@ -295,7 +316,7 @@ pub struct SuspendExpiry {
     pub sweep_id: Uuid,
 }
 
-/// Creates a public row.
+/// Creates a public row, or a document.
 #[derive(Debug, Clone)]
 pub struct Create<D> {
     /// Its id.

@@ -1,6 +1,7 @@
 //! The rules: what a command means for the registry as it stands. Pure: the same state, command and context give the
 //! same events, or the same refusal.
 
+mod document;
 mod public;
 mod register;
 mod session;
@@ -12,7 +13,17 @@ mod tests;
 
 pub use sweep::{Retained, SweepPlan, plan_retention, retained};
 
-use crate::{command::Command, event::Event, rejection::Rejection, state::State, time::LogTime};
+use crate::{
+    command::Command,
+    definition::{
+        AgentDefinition, LlmDefinition,
+        document::{PersonalityDefinition, ProjectDefinition, PromptDefinition},
+    },
+    event::Event,
+    rejection::Rejection,
+    state::State,
+    time::LogTime,
+};
 use uuid::Uuid;
 
 /// What a decision knows besides the state and the command.
@@ -48,8 +59,17 @@ pub fn decide(state: &State, command: &Command, context: Context) -> Result<Vec<
         Command::PutAgent(put) => public::put(state, put),
         Command::DeleteLlm(name) => public::delete_llm(state, name),
         Command::DeleteAgent(name) => public::delete_agent(state, name),
-        Command::SwitchLlm(switch) => public::switch::<crate::definition::LlmDefinition>(state, switch),
-        Command::SwitchAgent(switch) => public::switch::<crate::definition::AgentDefinition>(state, switch),
+        Command::SwitchLlm(switch) => public::switch::<LlmDefinition>(state, switch),
+        Command::SwitchAgent(switch) => public::switch::<AgentDefinition>(state, switch),
+        Command::CreateProject(create) => document::create(state, create),
+        Command::CreatePersonality(create) => document::create(state, create),
+        Command::CreatePrompt(create) => document::create(state, create),
+        Command::PutProject(put) => document::put(state, put),
+        Command::PutPersonality(put) => document::put(state, put),
+        Command::PutPrompt(put) => document::put(state, put),
+        Command::DeleteProject(name) => document::delete::<ProjectDefinition>(state, name),
+        Command::DeletePersonality(name) => document::delete::<PersonalityDefinition>(state, name),
+        Command::DeletePrompt(name) => document::delete::<PromptDefinition>(state, name),
         Command::IssueToken(issue) => Ok(token::issue(state, issue)),
     }
 }

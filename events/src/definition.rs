@@ -1,4 +1,6 @@
-//! What people and publishers define of an Llm or an agent, apart from its life.
+//! What people and publishers define of a resource, apart from its life.
+
+pub mod document;
 
 use crate::{json::Json, name::Name, wire::rows::ApiKeyRef};
 use serde::{Deserialize, Serialize};
@@ -8,7 +10,7 @@ use uuid::Uuid;
 /// Labels for selectors.
 pub type Labels = BTreeMap<String, String>;
 
-/// What makes a resource type of the registry: Llms and agents live by the same rules.
+/// What makes a resource type of the registry.
 pub trait Definition: Clone + PartialEq + std::fmt::Debug {
     /// First part of the subject, as in `llm/qwen`.
     const SUBJECT: &'static str;

@@ -4,15 +4,20 @@
 //! in `events/golden/`. Types are never changed once written: a new shape is a new version, read by an upcaster.
 
 mod codec;
+pub mod document;
 pub mod registry;
 pub mod row;
 pub mod session;
 pub mod token;
 
 use crate::{
-    definition::{AgentDefinition, Definition, LlmDefinition},
+    definition::{
+        AgentDefinition, Definition, LlmDefinition,
+        document::{PersonalityDefinition, ProjectDefinition, PromptDefinition},
+    },
     name::{Name, SessionId},
 };
+use document::DocumentEvent;
 use registry::{ExpiryResumed, ExpirySuspended, WriterElected};
 use row::RowEvent;
 use session::{SessionConnected, SessionDisconnected, SessionRegistered};
@@ -36,6 +41,12 @@ pub enum Subject {
     Llm(Name),
     /// An agent, by name.
     Agent(Name),
+    /// A project, by name.
+    Project(Name),
+    /// A personality, by name.
+    Personality(Name),
+    /// A prompt, by name.
+    Prompt(Name),
     /// A publisher's session.
     Session(SessionId),
     /// A token, by name.
@@ -49,6 +60,9 @@ impl fmt::Display for Subject {
         match self {
             Self::Llm(name) => write!(f, "llm/{name}"),
             Self::Agent(name) => write!(f, "agent/{name}"),
+            Self::Project(name) => write!(f, "project/{name}"),
+            Self::Personality(name) => write!(f, "personality/{name}"),
+            Self::Prompt(name) => write!(f, "prompt/{name}"),
             Self::Session(id) => write!(f, "session/{id}"),
             Self::Token(name) => write!(f, "token/{name}"),
             Self::Registry(id) => write!(f, "registry/{id}"),
@@ -63,6 +77,12 @@ pub enum Body {
     Llm(RowEvent<LlmDefinition>),
     /// An agent's life or definition.
     Agent(RowEvent<AgentDefinition>),
+    /// A project was made, changed or deleted.
+    Project(DocumentEvent<ProjectDefinition>),
+    /// A personality was made, changed or deleted.
+    Personality(DocumentEvent<PersonalityDefinition>),
+    /// A prompt was made, changed or deleted.
+    Prompt(DocumentEvent<PromptDefinition>),
     /// A session began.
     SessionRegistered(SessionRegistered),
     /// A stream or a long-poll was bound to a session.
@@ -108,5 +128,44 @@ impl Resource for AgentDefinition {
     }
     fn body(event: RowEvent<Self>) -> Body {
         Body::Agent(event)
+    }
+}
+
+/// The same for definitions without a life.
+pub trait Documented: Definition {
+    /// The subject of a document of this name.
+    fn subject(name: Name) -> Subject;
+    /// The body of a document's event.
+    fn body(event: DocumentEvent<Self>) -> Body;
+    /// An event about the document of this name.
+    fn event(name: &Name, event: DocumentEvent<Self>) -> Event {
+        Event { subject: Self::subject(name.clone()), body: Self::body(event) }
+    }
+}
+
+impl Documented for ProjectDefinition {
+    fn subject(name: Name) -> Subject {
+        Subject::Project(name)
+    }
+    fn body(event: DocumentEvent<Self>) -> Body {
+        Body::Project(event)
+    }
+}
+
+impl Documented for PersonalityDefinition {
+    fn subject(name: Name) -> Subject {
+        Subject::Personality(name)
+    }
+    fn body(event: DocumentEvent<Self>) -> Body {
+        Body::Personality(event)
+    }
+}
+
+impl Documented for PromptDefinition {
+    fn subject(name: Name) -> Subject {
+        Subject::Prompt(name)
+    }
+    fn body(event: DocumentEvent<Self>) -> Body {
+        Body::Prompt(event)
     }
 }

@@ -3,15 +3,19 @@
 use crate::{
     event::{
         Body, Event, Subject,
+        document::{self, DocumentEvent},
         row::{Appeared, Cause, Deleted, RowEvent, Status, Transition, Updated},
         session::{SessionConnected, SessionDisconnected, SessionRegistered},
         token::TokenIssued,
     },
     name::{Name, SessionId},
-    state::{Connection, Row, Session, State, Stored, TOMBSTONE_RETENTION, Token, Tombstone, Touched},
+    state::{
+        Connection, Document, Row, Session, State, Stored, StoredDocument, TOMBSTONE_RETENTION, Token, Tombstone,
+        Touched,
+    },
     time::LogTime,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Applies one event that was decided at `at`.
 pub fn evolve(state: &mut State, at: LogTime, event: &Event) {
@@ -19,6 +23,9 @@ pub fn evolve(state: &mut State, at: LogTime, event: &Event) {
     match (&event.subject, &event.body) {
         (Subject::Llm(name), Body::Llm(event)) => row(state, at, name, event),
         (Subject::Agent(name), Body::Agent(event)) => row(state, at, name, event),
+        (Subject::Project(name), Body::Project(event)) => document(state, at, name, event),
+        (Subject::Personality(name), Body::Personality(event)) => document(state, at, name, event),
+        (Subject::Prompt(name), Body::Prompt(event)) => document(state, at, name, event),
         (Subject::Session(id), Body::SessionRegistered(data)) => session_registered(state, at, id, data),
         (Subject::Session(id), Body::SessionConnected(data)) => session_connected(state, at, id, data),
         (Subject::Session(id), Body::SessionDisconnected(data)) => session_disconnected(state, id, data),
@@ -189,6 +196,39 @@ fn forget_if_empty(state: &mut State, id: &SessionId) {
 fn forget_if_idle(state: &mut State, id: &SessionId) {
     if state.sessions.get(id).is_some_and(|session| session.connection.is_none()) {
         forget_if_empty(state, id);
+    }
+}
+
+fn document<D: StoredDocument>(state: &mut State, at: LogTime, name: &Name, event: &DocumentEvent<D>) {
+    state.touch(|| D::touched(name.clone()));
+    let before = D::documents(state).get(name).cloned();
+    let after = match event {
+        DocumentEvent::Created(data) => Some(made(at, name, data)),
+        DocumentEvent::Updated(data) => before.as_deref().map(|before| Document {
+            version: data.version,
+            definition: data.definition.clone(),
+            updated_at: at,
+            ..before.clone()
+        }),
+        DocumentEvent::Deleted(_) => None,
+    };
+    let definition = |document: Option<&Document<D>>| document.map(|document| document.definition.clone());
+    D::index(state, name, definition(before.as_deref()).as_deref(), definition(after.as_ref()).as_deref());
+    match after {
+        Some(after) => D::documents_mut(state).put(Arc::new(after)),
+        None => D::documents_mut(state).remove(name),
+    }
+}
+
+fn made<D>(at: LogTime, name: &Name, data: &document::Created<D>) -> Document<D> {
+    Document {
+        id: data.id,
+        name: name.clone(),
+        owner: data.owner_id,
+        version: data.version,
+        definition: data.definition.clone(),
+        created_at: at,
+        updated_at: at,
     }
 }
 

@@ -47,6 +47,22 @@ pub enum Rejection {
     /// No such project.
     #[error("Project not found: {0}")]
     ProjectNotFound(Name),
+    /// No such document.
+    #[error("{title} not found: {name}")]
+    DocumentNotFound {
+        /// `Personality`, `Prompt`, …
+        title: &'static str,
+        /// Its name.
+        name: Name,
+    },
+    /// A personality is one agent's own.
+    #[error("Personality '{personality}' belongs to agent '{agent}'")]
+    PersonalityOfAnother {
+        /// The personality.
+        personality: Name,
+        /// Whose it is.
+        agent: Name,
+    },
     /// The name is taken.
     #[error("{title} '{name}' already exists")]
     NameTaken {

@@ -3,12 +3,14 @@
 //! The state is changed by [`evolve`](crate::evolve::evolve) alone. Maps that are walked to decide something are
 //! ordered, so that a decision never depends on a hash seed.
 
+mod document;
 mod keys;
 mod ordered;
 mod row;
 mod session;
 mod table;
 
+pub use document::{Document, Documents, Personality, Project, Prompt};
 pub use keys::{KeyFull, KeyUse, Keys};
 pub use ordered::Ordered;
 pub use row::{Agent, Llm, Row};
@@ -16,12 +18,16 @@ pub use session::{Connection, Session};
 pub use table::{Table, Tombstone};
 
 use crate::{
-    definition::{AgentDefinition, LlmDefinition, Pin},
-    event::{Resource, token::Role},
+    definition::{
+        AgentDefinition, LlmDefinition, Pin,
+        document::{PersonalityDefinition, ProjectDefinition, PromptDefinition, PromptOwner},
+    },
+    event::{Documented, Resource, token::Role},
     hash::Hash,
     name::{Name, SessionId},
     time::LogTime,
 };
+use document::Belongings;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -42,6 +48,12 @@ pub struct State {
     pub llms: Table<LlmDefinition>,
     /// All agents.
     pub agents: Table<AgentDefinition>,
+    /// All projects.
+    pub projects: Documents<ProjectDefinition>,
+    /// All personalities.
+    pub personalities: Documents<PersonalityDefinition>,
+    /// All prompts.
+    pub prompts: Documents<PromptDefinition>,
     /// All sessions.
     pub sessions: Ordered<SessionId, Session>,
     /// Users by name.
@@ -55,6 +67,8 @@ pub struct State {
     pub(crate) pins: BTreeMap<Uuid, BTreeSet<Name>>,
     /// Llms by explicit pool name.
     pub(crate) pools: BTreeMap<Name, BTreeSet<Name>>,
+    /// Personalities and prompts by what they belong to.
+    pub(crate) belongings: Belongings,
     /// Clients' keys of the last 24 hours.
     pub keys: Keys,
     /// What changed since [`State::take_touched`].
@@ -107,6 +121,12 @@ pub enum Touched {
     Llm(Name),
     /// The agent of this name, or its absence.
     Agent(Name),
+    /// The project of this name, or its absence.
+    Project(Name),
+    /// The personality of this name, or its absence.
+    Personality(Name),
+    /// The prompt of this name, or its absence.
+    Prompt(Name),
     /// The session, or its absence.
     Session(SessionId),
     /// The token of this name, or its absence.
@@ -173,6 +193,63 @@ impl Stored for AgentDefinition {
     }
 }
 
+/// Definitions that are kept as [`Documents`] of the state.
+pub trait StoredDocument: Documented {
+    /// The documents of this kind.
+    fn documents(state: &State) -> &Documents<Self>;
+    /// The same, to be changed by the fold.
+    fn documents_mut(state: &mut State) -> &mut Documents<Self>;
+    /// The mark of a change of this document.
+    fn touched(name: Name) -> Touched;
+    /// Keeps the state's indexes right as a definition comes, changes or goes.
+    fn index(state: &mut State, name: &Name, before: Option<&Self>, after: Option<&Self>);
+}
+
+impl StoredDocument for ProjectDefinition {
+    fn documents(state: &State) -> &Documents<Self> {
+        &state.projects
+    }
+    fn documents_mut(state: &mut State) -> &mut Documents<Self> {
+        &mut state.projects
+    }
+    fn touched(name: Name) -> Touched {
+        Touched::Project(name)
+    }
+    fn index(_: &mut State, _: &Name, _: Option<&Self>, _: Option<&Self>) {}
+}
+
+impl StoredDocument for PersonalityDefinition {
+    fn documents(state: &State) -> &Documents<Self> {
+        &state.personalities
+    }
+    fn documents_mut(state: &mut State) -> &mut Documents<Self> {
+        &mut state.personalities
+    }
+    fn touched(name: Name) -> Touched {
+        Touched::Personality(name)
+    }
+    fn index(state: &mut State, name: &Name, before: Option<&Self>, after: Option<&Self>) {
+        let agent = |definition: Option<&Self>| definition.map(|definition| definition.agent.clone());
+        state.belongings.move_personality(name, agent(before), agent(after));
+    }
+}
+
+impl StoredDocument for PromptDefinition {
+    fn documents(state: &State) -> &Documents<Self> {
+        &state.prompts
+    }
+    fn documents_mut(state: &mut State) -> &mut Documents<Self> {
+        &mut state.prompts
+    }
+    fn touched(name: Name) -> Touched {
+        Touched::Prompt(name)
+    }
+    fn index(state: &mut State, name: &Name, before: Option<&Self>, after: Option<&Self>) {
+        let owner = |definition: Option<&Self>| definition.map(|definition| definition.owner.clone());
+        state.belongings.move_prompt(name, owner(before), owner(after));
+    }
+}
+
 fn regroup<K: Ord>(index: &mut BTreeMap<K, BTreeSet<Name>>, name: &Name, before: Option<K>, after: Option<K>) {
     if before == after {
         return;
@@ -223,7 +300,27 @@ impl State {
         }
     }
 
-    /// These rows with their sessions, and this session, as they stand, and nothing else.
+    /// The personalities of the agent of this name, by name.
+    pub fn personalities_of(&self, agent: &str) -> impl Iterator<Item = &Arc<Personality>> {
+        self.belongings.personalities(agent).filter_map(|name| self.personalities.get(name))
+    }
+
+    /// The prompts of an agent, a project or a personality, by name.
+    pub fn prompts_of(&self, owner: &PromptOwner) -> impl Iterator<Item = &Arc<Prompt>> {
+        self.belongings.prompts(owner).filter_map(|name| self.prompts.get(name))
+    }
+
+    /// The document of this name as it stands, and nothing else.
+    #[must_use]
+    pub fn part_of_document<D: StoredDocument>(&self, name: &Name) -> Self {
+        let mut part = Self { now: self.now, ..Self::default() };
+        if let Some(document) = D::documents(self).get(name) {
+            D::documents_mut(&mut part).put(document.clone());
+        }
+        part
+    }
+
+    /// These rows with their sessions and projects, and this session, as they stand, and nothing else.
     #[must_use]
     pub fn part<'a>(
         &self,
@@ -239,6 +336,9 @@ impl State {
         }
         for row in agents.into_iter().filter_map(|name| self.agents.get(name)) {
             part.add_session(self, row.session.as_ref());
+            if let Some(project) = row.definition.project.as_ref().and_then(|name| self.projects.get(name)) {
+                part.projects.put(project.clone());
+            }
             part.agents.share(row.clone());
         }
         part

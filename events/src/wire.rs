@@ -5,6 +5,7 @@
 //! as [`RawValue`](serde_json::value::RawValue), token for token.
 
 pub mod chat;
+pub mod documents;
 pub mod error;
 pub mod publish;
 pub mod rows;

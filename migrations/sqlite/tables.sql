@@ -69,6 +69,43 @@ CREATE TABLE agent_rows (
     labels              TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE projects (
+    name        TEXT    NOT NULL PRIMARY KEY,
+    id          TEXT    NOT NULL UNIQUE,
+    owner_id    TEXT    NOT NULL,
+    version     INTEGER NOT NULL,
+    created_at  TEXT    NOT NULL,
+    updated_at  TEXT    NOT NULL,
+    description TEXT,
+    mcp_servers TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE personalities (
+    name        TEXT    NOT NULL PRIMARY KEY,
+    id          TEXT    NOT NULL UNIQUE,
+    owner_id    TEXT    NOT NULL,
+    version     INTEGER NOT NULL,
+    created_at  TEXT    NOT NULL,
+    updated_at  TEXT    NOT NULL,
+    agent       TEXT    NOT NULL,
+    description TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE prompts (
+    name        TEXT    NOT NULL PRIMARY KEY,
+    id          TEXT    NOT NULL UNIQUE,
+    owner_id    TEXT    NOT NULL,
+    version     INTEGER NOT NULL,
+    created_at  TEXT    NOT NULL,
+    updated_at  TEXT    NOT NULL,
+    content     TEXT    NOT NULL,
+    priority    INTEGER NOT NULL,
+    -- Exactly one of these.
+    agent       TEXT,
+    project     TEXT,
+    personality TEXT
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE sessions (
     id                TEXT    NOT NULL PRIMARY KEY,
     user_id           TEXT    NOT NULL,

@@ -4,7 +4,7 @@
 //! The work store holds what nobody can rebuild; it is migrated forward, step by step.
 
 /// Changes whenever the read tables' schema or meaning does: older tables are then filled anew from the log.
-pub const PROJECTION_VERSION: u32 = 1;
+pub const PROJECTION_VERSION: u32 = 2;
 
 /// The SQLite schemas.
 pub mod sqlite {

@@ -7,7 +7,7 @@ use mcpctl_events::{
     name::{Name, SessionId},
     record::{Header, Record},
     replica::{Decoded, Replica, Stopped},
-    state::{Agent, Llm, Session, State, Token, Touched},
+    state::{Agent, Llm, Personality, Project, Prompt, Session, State, Token, Touched},
     time::LogTime,
 };
 use std::sync::Arc;
@@ -69,6 +69,9 @@ pub struct Batch {
     pub(crate) events: Vec<IndexEntry>,
     pub(crate) llms: Changes<Arc<Llm>>,
     pub(crate) agents: Changes<Arc<Agent>>,
+    pub(crate) projects: Changes<Arc<Project>>,
+    pub(crate) personalities: Changes<Arc<Personality>>,
+    pub(crate) prompts: Changes<Arc<Prompt>>,
     pub(crate) sessions: Changes<(SessionId, Session)>,
     pub(crate) tokens: Changes<Token>,
 }
@@ -98,6 +101,9 @@ impl Batch {
             events: Vec::new(),
             llms: Changes::default(),
             agents: Changes::default(),
+            projects: Changes::default(),
+            personalities: Changes::default(),
+            prompts: Changes::default(),
             sessions: Changes::default(),
             tokens: Changes::default(),
         }
@@ -117,6 +123,11 @@ impl Batch {
             match what {
                 Touched::Llm(name) => self.llms.add(&name, state.llms.get(&name).cloned()),
                 Touched::Agent(name) => self.agents.add(&name, state.agents.get(&name).cloned()),
+                Touched::Project(name) => self.projects.add(&name, state.projects.get(&name).cloned()),
+                Touched::Personality(name) => {
+                    self.personalities.add(&name, state.personalities.get(&name).cloned());
+                }
+                Touched::Prompt(name) => self.prompts.add(&name, state.prompts.get(&name).cloned()),
                 Touched::Session(id) => self.sessions.add(&id, session(state, &id)),
                 Touched::Token(name) => self.tokens.add(&name, token(state, &name)),
             }
@@ -140,7 +151,8 @@ impl Batch {
 
     /// Rows and index entries in it.
     pub fn len(&self) -> usize {
-        self.events.len() + self.llms.len() + self.agents.len() + self.sessions.len() + self.tokens.len()
+        let documents = self.projects.len() + self.personalities.len() + self.prompts.len();
+        self.events.len() + self.llms.len() + self.agents.len() + documents + self.sessions.len() + self.tokens.len()
     }
 
     /// Whether nothing is in it; a commit has at least one event.

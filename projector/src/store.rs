@@ -5,6 +5,7 @@
 mod agents;
 mod cells;
 mod checkpoint;
+mod documents;
 mod events;
 mod generation;
 mod llms;
@@ -17,6 +18,7 @@ mod verifier;
 pub mod work;
 
 pub use agents::AgentFilter;
+pub use documents::DocumentFilter;
 pub use events::{EventFilter, EventRef};
 pub use llms::LlmFilter;
 pub use rows::{At, Page, RowFilter, StoredAgent, StoredLlm, StoredRow};
@@ -336,6 +338,9 @@ fn script(batch: &Batch) -> Script {
     let mut script = Script::default();
     rows::write(&mut script, &batch.llms);
     rows::write(&mut script, &batch.agents);
+    documents::write(&mut script, &batch.projects);
+    documents::write(&mut script, &batch.personalities);
+    documents::write(&mut script, &batch.prompts);
     sessions::write(&mut script, &batch.sessions);
     tokens::write(&mut script, &batch.tokens);
     events::write(&mut script, &batch.events);

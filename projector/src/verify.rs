@@ -123,6 +123,9 @@ fn compare(log: &dyn EventLog, tables: &Tables) -> Result<Report, VerifyError> {
     let state = &replica.state;
     verifier.rows(state.llms.iter(), &mut report)?;
     verifier.rows(state.agents.iter(), &mut report)?;
+    verifier.documents(state.projects.iter(), &mut report)?;
+    verifier.documents(state.personalities.iter(), &mut report)?;
+    verifier.documents(state.prompts.iter(), &mut report)?;
     verifier.sessions(&state.sessions, &mut report)?;
     verifier.tokens(state.tokens.values(), &mut report)?;
     Ok(report)

@@ -1,14 +1,64 @@
 //! What an agent adds to a request: its system block, and its parameters.
 
 use crate::error::ApiError;
-use mcpctl_events::{definition::AgentDefinition, json::Json};
+use mcpctl_events::{
+    definition::document::PromptOwner,
+    json::Json,
+    name::Name,
+    state::{Agent, State},
+};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
-/// The agent's prompt, or `own` in its place, and after everything else `append`.
-pub fn system_block(agent: &AgentDefinition, own: Option<&str>, append: Option<&str>) -> String {
-    let own = own.or(agent.system_prompt.as_deref());
-    [own, append].into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+/// What a caller wants of an agent's system block.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wish<'a> {
+    /// Personality to speak with; the agent's default if it is left out.
+    pub personality: Option<&'a Name>,
+    /// In place of the agent's own prompt.
+    pub own: Option<&'a str>,
+    /// After everything else.
+    pub append: Option<&'a str>,
+}
+
+/// The agent's own prompt; the prompts of the agent, of its project and of the personality, each by priority, high first,
+/// then by name; and what the caller appends.
+///
+/// # Errors
+/// 404: the agent has no such personality.
+pub fn system_block(state: &State, agent: &Agent, wish: Wish<'_>) -> Result<String, ApiError> {
+    let owners = [
+        Some(PromptOwner::Agent(agent.name.clone())),
+        agent.definition.project.clone().map(PromptOwner::Project),
+        personality(state, agent, wish.personality)?.map(PromptOwner::Personality),
+    ];
+    let mut parts = vec![wish.own.or(agent.definition.system_prompt.as_deref()).unwrap_or_default()];
+    for owner in owners.iter().flatten() {
+        let mut prompts: Vec<_> = state.prompts_of(owner).map(|prompt| &prompt.definition).collect();
+        prompts.sort_by_key(|prompt| Reverse(prompt.priority));
+        parts.extend(prompts.into_iter().map(|prompt| prompt.content.as_str()));
+    }
+    parts.extend(wish.append);
+    parts.retain(|part| !part.is_empty());
+    Ok(parts.join("\n\n"))
+}
+
+/// The personality that speaks. A default that is not there, or not yet, has nothing to say.
+fn personality(state: &State, agent: &Agent, asked: Option<&Name>) -> Result<Option<Name>, ApiError> {
+    let own = |name: &Name| state.personalities.get(name).is_some_and(|it| it.definition.agent == agent.name);
+    match asked {
+        Some(name) if own(name) => Ok(Some(name.clone())),
+        Some(name) => Err(no_personality(state, agent, name)),
+        None => Ok(agent.definition.default_personality.clone().filter(own)),
+    }
+}
+
+fn no_personality(state: &State, agent: &Agent, name: &Name) -> ApiError {
+    let theirs: Vec<&str> = state.personalities_of(&agent.name).map(|it| it.name.as_str()).collect();
+    ApiError::not_found(match theirs[..] {
+        [] => format!("Personality not found: {name}; agent '{}' has none", agent.name),
+        _ => format!("Personality not found: {name}; agent '{}' has: {}", agent.name, theirs.join(", ")),
+    })
 }
 
 /// Parameters in the model API's own spelling.

@@ -1,6 +1,6 @@
 //! From a turn to the request that the model gets.
 
-use super::persona;
+use super::persona::{self, Wish};
 use crate::{
     error::ApiError,
     json::{Fields, Problems},
@@ -32,6 +32,15 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// What it wants of the agent's system block.
+    pub(super) fn wish(&self) -> Wish<'_> {
+        Wish {
+            personality: self.personality.as_ref(),
+            own: self.system_prompt.as_deref(),
+            append: self.system_append.as_deref(),
+        }
+    }
+
     /// Reads a body.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let problems = Problems::default();
@@ -65,11 +74,15 @@ struct Said<'a> {
 }
 
 /// The request: system block, history, and parameters in the model API's own spelling.
-pub(super) fn build(agent: &AgentDefinition, turn: &Turn, history: &[Message]) -> Result<ModelRequest, ApiError> {
-    let system = persona::system_block(agent, turn.system_prompt.as_deref(), turn.system_append.as_deref());
+pub(super) fn build(
+    agent: &AgentDefinition,
+    system: &str,
+    turn: &Turn,
+    history: &[Message],
+) -> Result<ModelRequest, ApiError> {
     let mut said = Vec::with_capacity(history.len() + 1);
     if !system.is_empty() {
-        said.push(Said { role: "system", content: &system });
+        said.push(Said { role: "system", content: system });
     }
     said.extend(history.iter().map(|m| Said { role: &m.role, content: m.content.as_deref().unwrap_or_default() }));
     let mut body = Vec::new();

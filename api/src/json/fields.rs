@@ -185,6 +185,16 @@ impl<'a> Fields<'a> {
         self.members.get(name).is_some_and(|value| value.get().starts_with('"'))
     }
 
+    /// Whether a member is there and is not null.
+    pub fn is_there(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|value| value.get() != "null")
+    }
+
+    /// Whether a member is not there, or null, or an empty string.
+    pub fn is_empty(&self, name: &str) -> bool {
+        self.members.get(name).is_none_or(|value| matches!(value.get(), "null" | "\"\""))
+    }
+
     /// A string that may be left out.
     pub fn string(&mut self, name: &str) -> Option<String> {
         self.read(name, "is a string")
@@ -231,6 +241,36 @@ impl<'a> Fields<'a> {
             self.problem(name, "is a whole number from 1");
         }
         count.filter(|count| *count > 0)
+    }
+
+    /// A whole number of any sign that may be left out.
+    pub fn integer(&mut self, name: &str) -> Option<i32> {
+        self.read(name, "is a whole number")
+    }
+
+    /// Strings that may be left out.
+    pub fn strings(&mut self, name: &str) -> Option<Vec<String>> {
+        self.read(name, "is an array of strings")
+    }
+
+    /// An http or https URL that may be left out; `instead` is where a password belongs.
+    pub fn url(&mut self, name: &str, instead: &str) -> Option<String> {
+        let url = self.string(name)?;
+        let parsed =
+            reqwest::Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        match parsed {
+            None => self.problem(name, "is an http or https URL"),
+            Some(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
+                self.problem(name, format!("must not hold a user or password{instead}"));
+            }
+            Some(_) => return Some(url),
+        }
+        None
+    }
+
+    /// Takes all members that are left.
+    pub fn take_all(&mut self) -> BTreeMap<String, &'a RawValue> {
+        std::mem::take(&mut self.members)
     }
 
     /// A flag that may be left out.

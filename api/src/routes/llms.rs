@@ -175,37 +175,18 @@ fn definition(mut fields: Fields<'_>) -> Option<LlmDefinition> {
 }
 
 fn url(fields: &mut Fields<'_>, type_: Option<&str>) -> Option<String> {
-    let Some(url) = fields.string("url").filter(|url| !url.is_empty()) else {
+    if fields.is_empty("url") {
         let kind = type_.unwrap_or("openai");
         let sentence = format!("{kind}: url is required (no default endpoint for this provider)");
         fields.problems().say(fields.at("url"), &sentence);
         return None;
-    };
-    let parsed =
-        reqwest::Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    match parsed {
-        None => fields.problem("url", "is an http or https URL"),
-        Some(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
-            fields.problem("url", "must not hold a user or password; use `apiKeyRef`");
-        }
-        Some(_) => return Some(url),
     }
-    None
+    fields.url("url", "; use `apiKeyRef`")
 }
 
 fn api_key_ref(fields: &mut Fields<'_>) -> Option<ApiKeyRef> {
     let value = fields.raw("apiKeyRef")?;
-    let Some(mut members) = fields.nested(fields.at("apiKeyRef"), value) else {
-        fields.problem("apiKeyRef", API_KEY_REF);
-        return None;
-    };
-    let mut place = |name| members.string(name).filter(|place| !place.is_empty());
-    let reference = ApiKeyRef { env: place("env"), file: place("file") };
-    members.refuse_unknown();
-    if reference.env.is_some() == reference.file.is_some() {
-        fields.problem("apiKeyRef", API_KEY_REF);
-    }
-    Some(reference)
+    secrets::place(fields, "apiKeyRef", value, API_KEY_REF)
 }
 
 /// Deletes an Llm and the virtual agents pinned to it.

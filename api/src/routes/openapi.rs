@@ -1,8 +1,8 @@
 //! `GET /openapi.json`.
 
 use super::{
-    agents, chat, events, gc, health, heartbeat, infer, llms, members, metrics, openai, poll, register, result,
-    sessions, stream, tasks, threads,
+    agents, chat, documents, events, gc, health, heartbeat, infer, llms, members, metrics, openai, poll, register,
+    result, sessions, stream, tasks, threads,
 };
 use axum::{Json, response::IntoResponse};
 use utoipa::{
@@ -39,6 +39,21 @@ use utoipa::{
         agents::replace,
         agents::delete,
         agents::switch,
+        documents::project::index,
+        documents::project::create,
+        documents::project::show,
+        documents::project::replace,
+        documents::project::delete,
+        documents::personality::index,
+        documents::personality::create,
+        documents::personality::show,
+        documents::personality::replace,
+        documents::personality::delete,
+        documents::prompt::index,
+        documents::prompt::create,
+        documents::prompt::show,
+        documents::prompt::replace,
+        documents::prompt::delete,
         openai::models::index,
         openai::models::show,
         openai::chat_completions,

@@ -2,15 +2,9 @@
 
 use super::events::read;
 use crate::{app::App, error::ApiError};
-use mcpctl_events::{
-    event::Subject,
-    log::{EventLog, Position},
-    record::Record,
-    replica::fold,
-    state::State,
-};
+use mcpctl_events::{event::Subject, log::Position, name::Name, record::Record, replica::fold, state::State};
 use mcpctl_projector::store::{EventFilter, EventRef};
-use std::{mem::discriminant, sync::Arc};
+use std::{collections::BTreeSet, mem::discriminant, sync::Arc};
 
 /// Events that are looked up at once.
 const PAGE: u32 = 10_000;
@@ -42,10 +36,14 @@ pub async fn of(app: &Arc<App>, first: u64, subjects: &[Subject]) -> Result<Firs
     for subject in &subjects {
         positions.extend(life(app, subject, first).await?);
     }
-    positions.sort_unstable();
-    positions.dedup();
-    let log = app.log.clone();
-    let state = blocking(move || folded(&*log, &positions)).await?;
+    let mut state = folded(app, &mut positions).await?;
+    let projects: BTreeSet<Name> = state.agents.iter().filter_map(|agent| agent.definition.project.clone()).collect();
+    if !projects.is_empty() {
+        for project in projects {
+            positions.extend(life(app, &Subject::Project(project), first).await?);
+        }
+        state = folded(app, &mut positions).await?;
+    }
     Ok(First { state, subjects, last_sequence: record.header.first_sequence + record.header.count - 1 })
 }
 
@@ -83,10 +81,17 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)?
 }
 
-fn folded(log: &dyn EventLog, positions: &[Position]) -> Result<State, ApiError> {
-    let mut state = State::default();
-    for position in positions {
-        fold(&mut state, &read(log, *position)?);
-    }
-    Ok(state)
+/// The fold of the records at these positions.
+async fn folded(app: &App, positions: &mut Vec<Position>) -> Result<State, ApiError> {
+    positions.sort_unstable();
+    positions.dedup();
+    let (log, positions) = (app.log.clone(), positions.clone());
+    let fold = move || {
+        let mut state = State::default();
+        for position in positions {
+            fold(&mut state, &read(&*log, position)?);
+        }
+        Ok(state)
+    };
+    blocking(fold).await
 }

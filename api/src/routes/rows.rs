@@ -19,6 +19,7 @@ use std::{ops::ControlFlow, time::Duration};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+/// How long a list waits for the sequence that its caller has seen elsewhere.
 const TABLES_WAIT: Duration = Duration::from_secs(5);
 const MAX_PATTERN: usize = 1000;
 const MAX_LABELS: usize = 50;
@@ -84,7 +85,7 @@ impl ListQuery {
             limit: read(&problems, "limit", self.limit.as_deref(), "is a whole number from 1", limit),
         };
         read(&problems, "callable", self.callable.as_deref(), "is `true` or `false`", flag);
-        read(&problems, "minSequence", self.min_sequence.as_deref(), "is a sequence", sequence);
+        MinSequence::read(&problems, self.min_sequence.as_deref());
         problems.check(Some(filter))
     }
 
@@ -95,7 +96,22 @@ impl ListQuery {
 
     /// Waits for the sequence that the caller has seen elsewhere.
     pub async fn settle(&self, app: &App) -> Result<(), ApiError> {
-        let Some(sequence) = self.min_sequence.as_deref().and_then(sequence) else { return Ok(()) };
+        MinSequence(self.min_sequence.as_deref().and_then(sequence)).settle(app).await
+    }
+}
+
+/// The sequence that a list has to show at least.
+pub struct MinSequence(Option<u64>);
+
+impl MinSequence {
+    /// Reads the parameter.
+    pub fn read(problems: &Problems, text: Option<&str>) -> Self {
+        Self(read(problems, "minSequence", text, "is a sequence", sequence))
+    }
+
+    /// Waits for it.
+    pub async fn settle(&self, app: &App) -> Result<(), ApiError> {
+        let Some(sequence) = self.0 else { return Ok(()) };
         if tables_reach(app.projected.clone(), sequence, TABLES_WAIT).await {
             return Ok(());
         }
@@ -136,7 +152,8 @@ pub fn sequence(text: &str) -> Option<u64> {
     text.parse().ok()
 }
 
-fn limit(text: &str) -> Option<u32> {
+/// How much to list.
+pub fn limit(text: &str) -> Option<u32> {
     text.parse().ok().filter(|limit| *limit > 0)
 }
 

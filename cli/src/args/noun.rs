@@ -11,6 +11,15 @@ pub enum Noun {
     /// Models that can be called
     #[value(alias = "llm")]
     Llms,
+    /// What agents work on together: prompts and tools
+    #[value(alias = "project")]
+    Projects,
+    /// Manners that agents can speak in
+    #[value(alias = "personality")]
+    Personalities,
+    /// Texts that join the system prompt
+    #[value(alias = "prompt")]
+    Prompts,
     /// Publishers, and what they are busy with
     #[value(alias = "session")]
     Sessions,
@@ -45,6 +54,15 @@ pub enum Deletable {
     /// A model that can be called
     #[value(alias = "llms")]
     Llm,
+    /// What agents work on together: its prompts go too, its agents stay
+    #[value(alias = "projects")]
+    Project,
+    /// A manner that an agent can speak in: its prompts go too
+    #[value(alias = "personalities")]
+    Personality,
+    /// A text that joins the system prompt
+    #[value(alias = "prompts")]
+    Prompt,
     /// A conversation with an agent
     #[value(alias = "threads")]
     Thread,
@@ -59,6 +77,9 @@ impl Noun {
         match self {
             Noun::Agents => "agents",
             Noun::Llms => "llms",
+            Noun::Projects => "projects",
+            Noun::Personalities => "personalities",
+            Noun::Prompts => "prompts",
             Noun::Sessions => "sessions",
             Noun::Tasks => "inference-tasks",
             Noun::Threads => "threads",
@@ -100,6 +121,9 @@ impl Deletable {
         match self {
             Deletable::Agent => "agent",
             Deletable::Llm => "llm",
+            Deletable::Project => "project",
+            Deletable::Personality => "personality",
+            Deletable::Prompt => "prompt",
             Deletable::Thread => "thread",
             Deletable::Task => "task",
         }
@@ -110,6 +134,9 @@ impl Deletable {
         match self {
             Deletable::Agent => "agents",
             Deletable::Llm => "llms",
+            Deletable::Project => "projects",
+            Deletable::Personality => "personalities",
+            Deletable::Prompt => "prompts",
             Deletable::Thread => "threads",
             Deletable::Task => "inference-tasks",
         }

@@ -24,6 +24,9 @@ pub fn kind(noun: Noun) -> &'static str {
     match noun {
         Noun::Agents => "agent",
         Noun::Llms => "llm",
+        Noun::Projects => "project",
+        Noun::Personalities => "personality",
+        Noun::Prompts => "prompt",
         Noun::Sessions => "session",
         Noun::Tasks => "task",
         Noun::Threads => "thread",
@@ -34,12 +37,13 @@ pub fn kind(noun: Noun) -> &'static str {
 /// The document of a row: its kind first, then what its author wrote; references are names.
 pub fn of(noun: Noun, row: Document) -> Document {
     let Document::Map(members) = row else { return row };
-    let defined = matches!(noun, Noun::Agents | Noun::Llms);
+    let documents = [Noun::Agents, Noun::Llms, Noun::Projects, Noun::Personalities, Noun::Prompts];
+    let defined = documents.contains(&noun);
     let kept = members
         .into_iter()
         .filter(|(key, value)| !(value.is_empty() || defined && KEPT_BY_THE_REGISTRY.contains(&key.as_str())))
         .map(|(key, value)| {
-            let reference = matches!(key.as_str(), "llm" | "project");
+            let reference = noun == Noun::Agents && matches!(key.as_str(), "llm" | "project");
             let value = if reference { value.get("name").cloned().unwrap_or(value) } else { value };
             (key, value)
         });

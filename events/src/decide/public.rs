@@ -1,5 +1,6 @@
 //! What people create, edit, pause and delete by hand.
 
+use super::document;
 use crate::{
     command::{Create, Put, Switch},
     definition::{AgentDefinition, Definition, LlmDefinition},
@@ -15,15 +16,20 @@ use std::sync::Arc;
 
 /// A definition whose references a person gave by name.
 pub(super) trait ByHand: Stored {
-    /// Looks the names up.
-    fn resolve(&self, state: &State) -> Result<Self, Rejection>;
+    /// Looks up the names that the definition of the row of this name holds.
+    fn resolve(&self, name: &Name, state: &State) -> Result<Self, Rejection>;
+    /// What a row of this name that is long gone has left behind.
+    fn left_behind(state: &State, name: &Name) -> Vec<Event>;
     /// The refusal when there is no row of this name.
     fn not_found(name: &Name) -> Rejection;
 }
 
 impl ByHand for LlmDefinition {
-    fn resolve(&self, _: &State) -> Result<Self, Rejection> {
+    fn resolve(&self, _: &Name, _: &State) -> Result<Self, Rejection> {
         Ok(self.clone())
+    }
+    fn left_behind(_: &State, _: &Name) -> Vec<Event> {
+        Vec::new()
     }
     fn not_found(name: &Name) -> Rejection {
         Rejection::LlmNotFound(name.clone())
@@ -31,12 +37,15 @@ impl ByHand for LlmDefinition {
 }
 
 impl ByHand for AgentDefinition {
-    fn resolve(&self, state: &State) -> Result<Self, Rejection> {
+    fn resolve(&self, name: &Name, state: &State) -> Result<Self, Rejection> {
         let llm = state.pin(&self.llm.name).ok_or_else(|| Rejection::LlmNotFound(self.llm.name.clone()))?;
-        match &self.project {
-            Some(project) => Err(Rejection::ProjectNotFound(project.clone())),
-            None => Ok(Self { llm, ..self.clone() }),
-        }
+        self.project.as_ref().map_or(Ok(()), |project| document::project(state, project))?;
+        let personality = self.default_personality.as_ref();
+        personality.map_or(Ok(()), |personality| document::default_personality(state, name, personality))?;
+        Ok(Self { llm, ..self.clone() })
+    }
+    fn left_behind(state: &State, name: &Name) -> Vec<Event> {
+        document::of_agent(state, name)
     }
     fn not_found(name: &Name) -> Rejection {
         Rejection::AgentNotFound(name.clone())
@@ -56,9 +65,11 @@ pub(super) fn create<D: ByHand>(state: &State, command: &Create<D>) -> Result<Ve
         owner_id: command.owner,
         session_id: None,
         version: 1,
-        definition: Arc::new(command.definition.resolve(state)?),
+        definition: Arc::new(command.definition.resolve(&command.name, state)?),
     };
-    Ok(vec![D::event(&command.name, RowEvent::Created(data))])
+    let mut events = D::left_behind(state, &command.name);
+    events.push(D::event(&command.name, RowEvent::Created(data)));
+    Ok(events)
 }
 
 pub(super) fn put<D: ByHand>(state: &State, command: &Put<D>) -> Result<Vec<Event>, Rejection> {
@@ -67,7 +78,7 @@ pub(super) fn put<D: ByHand>(state: &State, command: &Put<D>) -> Result<Vec<Even
         let name = command.name.clone();
         return Err(Rejection::VersionConflict { title: D::TITLE, name, expected, found: row.version });
     }
-    let definition = command.definition.resolve(state)?;
+    let definition = command.definition.resolve(&command.name, state)?;
     if *row.definition == definition {
         return Ok(Vec::new());
     }
@@ -103,12 +114,18 @@ pub(super) fn delete_llm(state: &State, name: &Name) -> Result<Vec<Event>, Rejec
     if !agents.is_empty() {
         return Err(Rejection::PinnedByPublicAgents { llm: name.clone(), agents });
     }
-    let agents = state.agents_of(llm.id).map(|agent| deleted(agent, Cause::LlmDeleted));
-    Ok(agents.chain([deleted(llm, Cause::User)]).collect())
+    let mut events = Vec::new();
+    for agent in state.agents_of(llm.id) {
+        events.extend(document::of_agent(state, &agent.name));
+        events.push(deleted(agent, Cause::LlmDeleted));
+    }
+    events.push(deleted(llm, Cause::User));
+    Ok(events)
 }
 
 pub(super) fn delete_agent(state: &State, name: &Name) -> Result<Vec<Event>, Rejection> {
-    Ok(vec![deleted(existing::<AgentDefinition>(state, name)?, Cause::User)])
+    let agent = deleted(existing::<AgentDefinition>(state, name)?, Cause::User);
+    Ok(document::of_agent(state, name).into_iter().chain([agent]).collect())
 }
 
 fn existing<'a, D: ByHand>(state: &'a State, name: &Name) -> Result<&'a Row<D>, Rejection> {

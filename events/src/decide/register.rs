@@ -1,5 +1,6 @@
 //! A publisher's declaration: all of it, or nothing.
 
+use super::document;
 use crate::{
     command::{AgentEntry, Provider, Register},
     definition::{AgentDefinition, LlmDefinition, Pin},
@@ -10,7 +11,7 @@ use crate::{
     },
     name::Name,
     rejection::{Refused, Rejection},
-    state::{Row, State, Stored, TOMBSTONE_RETENTION},
+    state::{Row, State, Stored, TOMBSTONE_RETENTION, Tombstone},
     time::LogTime,
     wire::error::MAX_PROBLEMS,
 };
@@ -130,7 +131,10 @@ impl<'a> Declaration<'a> {
         let row = self.publishable::<AgentDefinition>(&agent.name).map_err(|reason| ("name", reason))?;
         let pin = pins.find(&agent.llm_name).map_err(|reason| ("llmName", reason))?;
         if let Some(project) = &agent.project {
-            return Err(("project", Rejection::ProjectNotFound(project.clone())));
+            document::project(self.state, project).map_err(|reason| ("project", reason))?;
+        }
+        if row.is_none() && self.grave::<AgentDefinition>(&agent.name).is_none() {
+            events.extend(document::of_agent(self.state, &agent.name));
         }
         let definition = merge_agent(row.map(|row| &*row.definition), agent, pin);
         self.declare(&agent.name, row, agent.id, Status::Active, definition, events);
@@ -189,9 +193,7 @@ impl<'a> Declaration<'a> {
         events: &mut Vec<Event>,
     ) -> Uuid {
         let user = self.command.user.id;
-        let oldest = self.now.minus(TOMBSTONE_RETENTION);
-        let grave = D::table(self.state).tombstone(name).filter(|grave| grave.owner == user);
-        let grave = grave.filter(|grave| grave.deleted_at >= oldest);
+        let grave = self.grave::<D>(name);
         let data = Appeared {
             cause: if grave.is_some() { Cause::Restored } else { Cause::Registered },
             from: None,
@@ -207,6 +209,13 @@ impl<'a> Declaration<'a> {
         let event = if grave.is_some() { RowEvent::Restored(data) } else { RowEvent::Registered(data) };
         events.push(D::event(name, event));
         id
+    }
+
+    /// What is left of a row of this name, if it comes back with this declaration.
+    fn grave<D: Stored>(&self, name: &Name) -> Option<Tombstone> {
+        let oldest = self.now.minus(TOMBSTONE_RETENTION);
+        let grave = D::table(self.state).tombstone(name).filter(|grave| grave.owner == self.command.user.id);
+        grave.filter(|grave| grave.deleted_at >= oldest).copied()
     }
 
     fn transition<D: Stored>(&self, row: &Row<D>, to: Status) -> Option<RowEvent<D>> {

@@ -5,6 +5,7 @@ mod ask;
 mod by_hand;
 mod cascade;
 mod consistent;
+mod document;
 mod given;
 mod mass;
 mod random;

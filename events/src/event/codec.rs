@@ -4,6 +4,7 @@
 
 use super::{
     Body, Event, Subject,
+    document::DocumentEvent,
     registry::{ExpiryResumed, ExpirySuspended, WriterElected},
     row::RowEvent,
     session::{SessionConnected, SessionDisconnected, SessionRegistered},
@@ -27,6 +28,9 @@ impl Event {
         match &self.body {
             Body::Llm(event) => llm_type(event),
             Body::Agent(event) => agent_type(event),
+            Body::Project(event) => project_type(event),
+            Body::Personality(event) => personality_type(event),
+            Body::Prompt(event) => prompt_type(event),
             Body::SessionRegistered(_) => "mcpctl.session.registered.v1",
             Body::SessionConnected(_) => "mcpctl.session.connected.v1",
             Body::SessionDisconnected(_) => "mcpctl.session.disconnected.v1",
@@ -61,6 +65,21 @@ macro_rules! row_types {
 row_types!(llm_type, "llm");
 row_types!(agent_type, "agent");
 
+macro_rules! document_types {
+    ($function:ident, $resource:literal) => {
+        fn $function<D>(event: &DocumentEvent<D>) -> &'static str {
+            match event {
+                DocumentEvent::Created(_) => concat!("mcpctl.", $resource, ".created.v1"),
+                DocumentEvent::Updated(_) => concat!("mcpctl.", $resource, ".updated.v1"),
+                DocumentEvent::Deleted(_) => concat!("mcpctl.", $resource, ".deleted.v1"),
+            }
+        }
+    };
+}
+document_types!(project_type, "project");
+document_types!(personality_type, "personality");
+document_types!(prompt_type, "prompt");
+
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut event = serializer.serialize_struct("Event", 3)?;
@@ -82,6 +101,9 @@ impl Serialize for Body {
         match self {
             Self::Llm(event) => event.serialize(serializer),
             Self::Agent(event) => event.serialize(serializer),
+            Self::Project(event) => event.serialize(serializer),
+            Self::Personality(event) => event.serialize(serializer),
+            Self::Prompt(event) => event.serialize(serializer),
             Self::SessionRegistered(data) => data.serialize(serializer),
             Self::SessionConnected(data) => data.serialize(serializer),
             Self::SessionDisconnected(data) => data.serialize(serializer),
@@ -102,6 +124,16 @@ impl<D: Serialize> Serialize for RowEvent<D> {
             Self::Activated(data) | Self::Hibernated(data) | Self::Deactivated(data) => data.serialize(serializer),
             Self::WakeFailed(data) => data.serialize(serializer),
             Self::Disabled(data) | Self::Enabled(data) => data.serialize(serializer),
+            Self::Deleted(data) => data.serialize(serializer),
+        }
+    }
+}
+
+impl<D: Serialize> Serialize for DocumentEvent<D> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Created(data) => data.serialize(serializer),
+            Self::Updated(data) => data.serialize(serializer),
             Self::Deleted(data) => data.serialize(serializer),
         }
     }
@@ -154,6 +186,9 @@ fn subject_of<E: de::Error>(body: &Body, text: &str) -> Result<Subject, E> {
     let (expected, subject) = match body {
         Body::Llm(_) => ("llm", Subject::Llm(name()?)),
         Body::Agent(_) => ("agent", Subject::Agent(name()?)),
+        Body::Project(_) => ("project", Subject::Project(name()?)),
+        Body::Personality(_) => ("personality", Subject::Personality(name()?)),
+        Body::Prompt(_) => ("prompt", Subject::Prompt(name()?)),
         Body::SessionRegistered(_) | Body::SessionConnected(_) | Body::SessionDisconnected(_) => {
             ("session", Subject::Session(SessionId::parse(id).map_err(E::custom)?))
         }
@@ -177,6 +212,9 @@ impl<'de> DeserializeSeed<'de> for BodySeed<'_> {
         match (resource, what) {
             ("llm", _) => row_event(what, data, unknown).map(Body::Llm),
             ("agent", _) => row_event(what, data, unknown).map(Body::Agent),
+            ("project", _) => document_event(what, data, unknown).map(Body::Project),
+            ("personality", _) => document_event(what, data, unknown).map(Body::Personality),
+            ("prompt", _) => document_event(what, data, unknown).map(Body::Prompt),
             ("session", "registered.v1") => SessionRegistered::deserialize(data).map(Body::SessionRegistered),
             ("session", "connected.v1") => SessionConnected::deserialize(data).map(Body::SessionConnected),
             ("session", "disconnected.v1") => SessionDisconnected::deserialize(data).map(Body::SessionDisconnected),
@@ -207,6 +245,23 @@ where
         "disabled.v1" => RowEvent::Disabled(Deserialize::deserialize(data)?),
         "enabled.v1" => RowEvent::Enabled(Deserialize::deserialize(data)?),
         "deleted.v1" => RowEvent::Deleted(Deserialize::deserialize(data)?),
+        _ => return Err(unknown()),
+    })
+}
+
+fn document_event<'de, T, D>(
+    what: &str,
+    data: D,
+    unknown: impl FnOnce() -> D::Error,
+) -> Result<DocumentEvent<T>, D::Error>
+where
+    T: Definition + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(match what {
+        "created.v1" => DocumentEvent::Created(Deserialize::deserialize(data)?),
+        "updated.v1" => DocumentEvent::Updated(Deserialize::deserialize(data)?),
+        "deleted.v1" => DocumentEvent::Deleted(Deserialize::deserialize(data)?),
         _ => return Err(unknown()),
     })
 }

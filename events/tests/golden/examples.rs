@@ -1,9 +1,16 @@
 //! An example of every event.
 
 use mcpctl_events::{
-    definition::{AgentDefinition, Labels, LlmDefinition, Pin},
+    definition::{
+        AgentDefinition, Labels, LlmDefinition, Pin,
+        document::{
+            EnvValue, McpCommand, McpServer, McpTransport, PersonalityDefinition, ProjectDefinition, PromptDefinition,
+            PromptOwner,
+        },
+    },
     event::{
         Body, Event, Subject,
+        document::{self, DocumentEvent},
         registry::{ExpiryResumed, ExpirySuspended, WriterElected},
         row::{Appeared, Cause, Deleted, Kind, RowEvent, Status, Switched, Transition, Updated, WakeFailed},
         session::{SessionConnected, SessionDisconnected, SessionRegistered, StreamEnd, Transport},
@@ -58,6 +65,15 @@ every_body! {
     Body::Agent(RowEvent::Disabled(_)) => agent(), Body::Agent(RowEvent::Disabled(switched()));
     Body::Agent(RowEvent::Enabled(_)) => agent(), Body::Agent(RowEvent::Enabled(switched()));
     Body::Agent(RowEvent::Deleted(_)) => agent(), Body::Agent(RowEvent::Deleted(deleted_by_hand()));
+    Body::Project(DocumentEvent::Created(_)) => project(), Body::Project(DocumentEvent::Created(made(a_project())));
+    Body::Project(DocumentEvent::Updated(_)) => project(), Body::Project(DocumentEvent::Updated(changed(ProjectDefinition::default())));
+    Body::Project(DocumentEvent::Deleted(_)) => project(), Body::Project(DocumentEvent::Deleted(gone(document::Cause::User)));
+    Body::Personality(DocumentEvent::Created(_)) => grumpy(), Body::Personality(DocumentEvent::Created(made(personality(None))));
+    Body::Personality(DocumentEvent::Updated(_)) => grumpy(), Body::Personality(DocumentEvent::Updated(changed(personality(Some("Says no first")))));
+    Body::Personality(DocumentEvent::Deleted(_)) => grumpy(), Body::Personality(DocumentEvent::Deleted(gone(document::Cause::AgentDeleted)));
+    Body::Prompt(DocumentEvent::Created(_)) => prompt(), Body::Prompt(DocumentEvent::Created(made(a_prompt(PromptOwner::Project(name("apollo"))))));
+    Body::Prompt(DocumentEvent::Updated(_)) => prompt(), Body::Prompt(DocumentEvent::Updated(changed(a_prompt(PromptOwner::Personality(name("grumpy"))))));
+    Body::Prompt(DocumentEvent::Deleted(_)) => prompt(), Body::Prompt(DocumentEvent::Deleted(gone(document::Cause::PersonalityDeleted)));
     Body::SessionRegistered(_) => session(), Body::SessionRegistered(SessionRegistered { user_id: id(0xa), user: name("ann") });
     Body::SessionConnected(_) => session(), Body::SessionConnected(SessionConnected {
         epoch: 2,
@@ -119,12 +135,65 @@ fn session() -> Subject {
     Subject::Session(publisher())
 }
 
+fn project() -> Subject {
+    Subject::Project(name("apollo"))
+}
+
+fn grumpy() -> Subject {
+    Subject::Personality(name("grumpy"))
+}
+
+fn prompt() -> Subject {
+    Subject::Prompt(name("house-rules"))
+}
+
 fn token() -> Subject {
     Subject::Token(name("laptop"))
 }
 
 fn registry() -> Subject {
     Subject::Registry(id(0xf))
+}
+
+fn a_project() -> ProjectDefinition {
+    let program = McpCommand {
+        command: "npx".to_owned(),
+        args: vec!["-y".to_owned(), "@modelcontextprotocol/server-everything".to_owned()],
+        env: [
+            ("LOG_LEVEL".to_owned(), EnvValue::Value("debug".to_owned())),
+            ("API_KEY".to_owned(), EnvValue::Env("EVERYTHING_KEY".to_owned())),
+            ("CERTIFICATE".to_owned(), EnvValue::File("/etc/mcp/certificate".to_owned())),
+        ]
+        .into(),
+    };
+    ProjectDefinition {
+        description: Some("To the moon".to_owned()),
+        mcp_servers: vec![
+            McpServer { name: name("calc"), transport: McpTransport::Http("http://127.0.0.1:9000/mcp".to_owned()) },
+            McpServer { name: name("everything"), transport: McpTransport::Stdio(program) },
+        ],
+    }
+}
+
+fn personality(description: Option<&str>) -> PersonalityDefinition {
+    PersonalityDefinition { agent: name("local-coder"), description: description.map(str::to_owned) }
+}
+
+fn a_prompt(owner: PromptOwner) -> PromptDefinition {
+    PromptDefinition { content: "Tests first.\nThen code.".to_owned(), priority: -3, owner }
+}
+
+fn made<D>(definition: D) -> document::Created<D> {
+    let (cause, definition) = (document::Cause::User, Arc::new(definition));
+    document::Created { cause, id: id(0x21), owner_id: id(0xa), version: 1, definition }
+}
+
+fn changed<D>(definition: D) -> document::Updated<D> {
+    document::Updated { cause: document::Cause::User, version: 2, definition: Arc::new(definition) }
+}
+
+fn gone(cause: document::Cause) -> document::Deleted {
+    document::Deleted { cause, id: id(0x21) }
 }
 
 fn virtual_llm() -> LlmDefinition {

@@ -47,6 +47,25 @@ pub struct At<T> {
     pub sequence: u64,
 }
 
+impl<T> At<Vec<T>> {
+    /// The page that was asked for, of one row more than that.
+    pub(super) fn page(self, limit: Option<u32>, name: impl Fn(&T) -> String) -> Page<T> {
+        let Self { value: mut items, sequence } = self;
+        let limit = limit.map_or(usize::MAX, |limit| limit as usize);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(name);
+        Page { items, next, sequence }
+    }
+
+    /// The one that has the name, or else the one that has it as its id.
+    pub(super) fn named(self, has_name: impl Fn(&T) -> bool) -> At<Option<T>> {
+        let Self { value: mut found, sequence } = self;
+        let named = found.iter().position(has_name);
+        At { value: named.map(|n| found.swap_remove(n)).or_else(|| found.pop()), sequence }
+    }
+}
+
 /// A part of a list, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
@@ -149,7 +168,12 @@ impl Select {
             columns.join(","),
             D::TABLE.name,
         );
-        Self { statement: Statement::new(&sql), any: false }
+        Self::new(&sql)
+    }
+
+    /// Of a table that is called `t` in `sql`.
+    pub(super) fn new(sql: &str) -> Self {
+        Self { statement: Statement::new(sql), any: false }
     }
 
     /// Begins a condition that must hold too.
@@ -169,13 +193,23 @@ impl Select {
             self.label(key, value);
         }
         if let Some(q) = &filter.q {
-            let pattern = format!("%{}%", escape_like(&q.to_lowercase()));
-            let statement = self.and("(lower(t.name) LIKE ").arg(pattern.as_str()).sql(" ESCAPE '\\'");
-            statement.sql(" OR lower(t.description) LIKE ").arg(pattern).sql(" ESCAPE '\\')");
+            self.mentions("description", q);
         }
         if let Some(after) = &filter.after {
             self.and("t.name > ").arg(after.as_str());
         }
+    }
+
+    /// With this text in the name or in another column, in any case of letters.
+    pub(super) fn mentions(&mut self, column: &str, text: &str) {
+        let pattern = format!("%{}%", escape_like(&text.to_lowercase()));
+        let statement = self.and("(lower(t.name) LIKE ").arg(pattern.as_str()).sql(" ESCAPE '\\'");
+        statement.sql(" OR lower(t.").sql(column).sql(") LIKE ").arg(pattern).sql(" ESCAPE '\\')");
+    }
+
+    /// Of this name, or of this id.
+    pub(super) fn is(&mut self, name_or_id: &str) {
+        self.and("(t.name = ").arg(name_or_id).sql(" OR t.id = ").arg(name_or_id.to_ascii_lowercase()).sql(")");
     }
 
     /// Labels are JSON text, written without white space: a pair is found by its exact text, which can only stand
@@ -210,22 +244,16 @@ impl Tables {
         select: Select,
         limit: Option<u32>,
     ) -> Result<Page<StoredRow<D>>, StoreError> {
-        let At { value: mut items, sequence } = self.select(select.finish(limit)).await?;
-        let limit = limit.map_or(usize::MAX, |limit| limit as usize);
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let last = |items: &[StoredRow<D>]| items.last().map(|stored| stored.row.name.to_string());
-        let next = if more { last(&items) } else { None };
-        Ok(Page { items, next, sequence })
+        let found = self.select(select.finish(limit)).await?;
+        Ok(found.page(limit, |stored: &StoredRow<D>| stored.row.name.to_string()))
     }
 
     /// One row, by name or else by id.
     pub(super) async fn one<D: Stored>(&self, name_or_id: &str) -> Result<At<Option<StoredRow<D>>>, StoreError> {
         let mut select = Select::from::<D>();
-        select.and("(t.name = ").arg(name_or_id).sql(" OR t.id = ").arg(name_or_id.to_ascii_lowercase()).sql(")");
-        let At { value: mut rows, sequence } = self.select::<D>(select.finish(None)).await?;
-        let named = rows.iter().position(|stored| stored.row.name.as_str() == name_or_id);
-        Ok(At { value: named.map(|n| rows.swap_remove(n)).or_else(|| rows.pop()), sequence })
+        select.is(name_or_id);
+        let found = self.select::<D>(select.finish(None)).await?;
+        Ok(found.named(|stored| stored.row.name.as_str() == name_or_id))
     }
 
     async fn select<D: Stored>(&self, statement: Statement) -> Result<At<Vec<StoredRow<D>>>, StoreError> {

@@ -1,7 +1,7 @@
 //! Reads the tables, in one snapshot, next to what they should hold.
 
 use super::{
-    StoreError, Tables, checkpoint, events, rows, sessions,
+    StoreError, Tables, checkpoint, documents, events, rows, sessions,
     sqlite::{Cells, Snapshot},
     statement::{Statement, Table, Value},
     tokens,
@@ -13,7 +13,7 @@ use crate::{
 };
 use mcpctl_events::{
     name::SessionId,
-    state::{Ordered, Row, Session, Token},
+    state::{Document, Ordered, Row, Session, Token},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -48,6 +48,16 @@ impl Verifier {
         report: &mut Report,
     ) -> Result<(), StoreError> {
         let expected = expected.map(|row| (row.name.to_string(), rows::bind(row))).collect();
+        self.table(&D::TABLE, expected, report)
+    }
+
+    /// Compares all documents of one kind.
+    pub(crate) fn documents<'a, D: documents::Stored + 'a>(
+        &mut self,
+        expected: impl Iterator<Item = &'a Arc<Document<D>>>,
+        report: &mut Report,
+    ) -> Result<(), StoreError> {
+        let expected = expected.map(|document| (document.name.to_string(), documents::bind(document))).collect();
         self.table(&D::TABLE, expected, report)
     }
 

@@ -2,6 +2,8 @@
 
 #[path = "chat/params.rs"]
 mod params;
+#[path = "chat/persona.rs"]
+mod persona;
 #[path = "chat/replies.rs"]
 mod replies;
 #[path = "chat/threads.rs"]

@@ -3,6 +3,7 @@
 
 mod calls;
 mod chat;
+mod documents;
 mod durability;
 mod editing;
 mod first_start;

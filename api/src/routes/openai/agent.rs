@@ -5,7 +5,7 @@ use super::{CHAT, RESPONSES};
 use crate::{
     app::App,
     call::{self, target::Target},
-    chat::persona,
+    chat::persona::{self, Wish},
     error::ApiError,
     request::ModelRequest,
 };
@@ -20,7 +20,7 @@ pub(super) async fn apply(
 ) -> Result<(Target, ModelRequest), ApiError> {
     let agent = app.look(|state| state.agents.get(name).cloned());
     let agent = agent.ok_or_else(|| super::no_model(&format!("agent/{name}")))?;
-    let system = persona::system_block(&agent.definition, None, None);
+    let system = app.look(|state| persona::system_block(state, &agent, Wish::default()))?;
     let defaults = persona::params(agent.definition.default_params.as_ref(), None)?;
     let request = match path {
         CHAT => request.with_system_message(&system, &defaults)?,

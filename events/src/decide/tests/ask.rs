@@ -5,7 +5,10 @@ use crate::{
         AgentEntry, CloseBoots, Command, Connect, Create, Deactivate, Disconnect, Expire, IssueToken, Provider, Put,
         Register, Retention, Revive, SuspendExpiry, Switch, User, Wake, WakeOutcome,
     },
-    definition::{AgentDefinition, Labels, LlmDefinition, Pin},
+    definition::{
+        AgentDefinition, Labels, LlmDefinition, Pin,
+        document::{PersonalityDefinition, ProjectDefinition, PromptDefinition, PromptOwner},
+    },
     event::{
         row::{Cause, Status},
         session::{StreamEnd, Transport},
@@ -214,4 +217,42 @@ pub(super) fn issue(token: &str, user: &str, secret: &str) -> Command {
         sha256: Hash::of(secret.as_bytes()),
         expires_at: None,
     })
+}
+
+/// Kinds of documents, each with its own commands.
+pub(super) trait ByName: Sized {
+    fn create(create: Create<Self>) -> Command;
+    fn put(put: Put<Self>) -> Command;
+}
+
+macro_rules! by_name {
+    ($definition:ident, $create:ident, $put:ident) => {
+        impl ByName for $definition {
+            fn create(create: Create<Self>) -> Command {
+                Command::$create(create)
+            }
+            fn put(put: Put<Self>) -> Command {
+                Command::$put(put)
+            }
+        }
+    };
+}
+by_name!(ProjectDefinition, CreateProject, PutProject);
+by_name!(PersonalityDefinition, CreatePersonality, PutPersonality);
+by_name!(PromptDefinition, CreatePrompt, PutPrompt);
+
+pub(super) fn create_document(document: &str, definition: impl ByName) -> Command {
+    ByName::create(Create { id: fresh(), name: name(document), owner: bob().id, definition })
+}
+
+pub(super) fn put_document(document: &str, if_match: Option<u64>, definition: impl ByName) -> Command {
+    ByName::put(Put { name: name(document), if_match, definition })
+}
+
+pub(super) fn personality(agent: &str) -> PersonalityDefinition {
+    PersonalityDefinition { agent: name(agent), description: None }
+}
+
+pub(super) fn prompt(owner: PromptOwner) -> PromptDefinition {
+    PromptDefinition { content: "Be brief.".to_owned(), priority: 0, owner }
 }

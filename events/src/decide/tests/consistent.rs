@@ -1,10 +1,10 @@
 //! What holds of the state after every record.
 
 use crate::{
-    definition::{AgentDefinition, LlmDefinition},
+    definition::{AgentDefinition, LlmDefinition, document::PromptOwner},
     event::row::{Kind, Status},
     name::Name,
-    state::{Row, State, Stored},
+    state::{Documents, Row, State, Stored},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +20,7 @@ pub(super) fn assert_consistent(state: &State) {
     for (id, agents) in &pins {
         assert!(state.llms.by_id(*id).is_some(), "{agents:?} are pinned to an Llm that is gone");
     }
+    assert_documents(state);
     for (id, session) in state.sessions.iter() {
         assert!(session.rows() > 0 || session.connection.is_some(), "session {id} would never be heard of again");
         assert!(session.epoch > 0 || session.connection.is_none(), "{id}");
@@ -70,5 +71,42 @@ fn assert_owned<D: Stored>(state: &State) {
             let row = D::table(state).get(name).unwrap_or_else(|| panic!("{id} owns {name}, which is gone"));
             assert_eq!(row.session.as_ref(), Some(id), "{name}");
         }
+    }
+}
+
+fn assert_documents(state: &State) {
+    assert_ids(&state.projects);
+    assert_ids(&state.personalities);
+    assert_ids(&state.prompts);
+    for agent in state.agents.iter() {
+        let project = agent.definition.project.as_ref();
+        assert!(
+            project.is_none_or(|name| state.projects.get(name).is_some()),
+            "{} is in a project that is gone",
+            agent.name
+        );
+    }
+    for personality in state.personalities.iter() {
+        let mut listed = state.personalities_of(&personality.definition.agent);
+        assert!(listed.any(|other| other.name == personality.name), "{} is not found", personality.name);
+    }
+    for prompt in state.prompts.iter() {
+        let owner = &prompt.definition.owner;
+        assert!(state.prompts_of(owner).any(|other| other.name == prompt.name), "{} is not found", prompt.name);
+        match owner {
+            // The sweep keeps what belongs to an agent that may come back.
+            PromptOwner::Agent(_) => {}
+            PromptOwner::Project(name) => assert!(state.projects.get(name).is_some(), "{} is an orphan", prompt.name),
+            PromptOwner::Personality(name) => {
+                assert!(state.personalities.get(name).is_some(), "{} is an orphan", prompt.name);
+            }
+        }
+    }
+}
+
+fn assert_ids<D>(documents: &Documents<D>) {
+    for document in documents.iter() {
+        assert_eq!(documents.by_id(document.id).map(|found| &found.name), Some(&document.name));
+        assert!(document.version > 0 && document.created_at <= document.updated_at, "{}", document.name);
     }
 }

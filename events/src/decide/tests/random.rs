@@ -2,14 +2,18 @@
 
 use super::{
     ask::{
-        SWEEP, ann, bob, close_boots, connect_to, create_agent, create_llm, deactivate, disconnect, expire, hours,
-        issue, name, public_agent, public_llm, put_agent, put_llm, register, retention, revive, start, suspend, switch,
+        SWEEP, ann, bob, close_boots, connect_to, create_agent, create_document, create_llm, deactivate, disconnect,
+        expire, hours, issue, name, personality, prompt, public_agent, public_llm, put_agent, put_document, put_llm,
+        register, retention, revive, start, suspend, switch,
     },
     given::Given,
 };
 use crate::{
     command::{Command, Register, User},
-    definition::{AgentDefinition, LlmDefinition},
+    definition::{
+        AgentDefinition, LlmDefinition,
+        document::{ProjectDefinition, PromptOwner},
+    },
     event::row::Status,
     record::MAX_EVENTS_OF_A_MASS_CHANGE,
     state::State,
@@ -50,7 +54,7 @@ fn declaration() -> impl Strategy<Value = Command> {
     });
     let agents = subsequence(AGENTS, 0..=AGENTS.len());
     let agents = agents.prop_flat_map(|names| {
-        let one = (pin(), option::of(any_of(TEXTS)));
+        let one = (pin(), option::of(any_of(TEXTS)), option::of(any_of(TEXTS)));
         vec(one, names.len()).prop_map(move |details| names.iter().copied().zip(details).collect::<Vec<_>>())
     });
     (any_of(SESSIONS), user(), llms, agents).prop_filter_map("at least one row", |(session, user, llms, agents)| {
@@ -62,8 +66,11 @@ fn declaration() -> impl Strategy<Value = Command> {
                 it.model = model.to_owned();
             });
         }
-        for (agent, (llm, description)) in agents {
-            it = it.agent_with(agent, llm, |it| it.description = description.map(str::to_owned));
+        for (agent, (llm, description, project)) in agents {
+            it = it.agent_with(agent, llm, |it| {
+                it.description = description.map(str::to_owned);
+                it.project = project.map(name);
+            });
         }
         (it.providers.len() + it.agents.len() > 0).then_some(Command::Register(it))
     })
@@ -101,9 +108,13 @@ fn by_hand() -> impl Strategy<Value = Command> {
         })
     };
     let agent = || {
-        (pin(), option::of(any_of(TEXTS))).prop_map(|(llm, description)| AgentDefinition {
-            description: description.map(str::to_owned),
-            ..public_agent(llm)
+        (pin(), option::of(any_of(TEXTS)), option::of(any_of(POOLS))).prop_map(|(llm, text, personality)| {
+            AgentDefinition {
+                description: text.map(str::to_owned),
+                project: text.filter(|text| *text == "x").map(name),
+                default_personality: personality.map(name),
+                ..public_agent(llm)
+            }
         })
     };
     let if_match = || option::of(1..4_u64);
@@ -120,8 +131,44 @@ fn by_hand() -> impl Strategy<Value = Command> {
     ]
 }
 
+fn of_a_document() -> impl Strategy<Value = Command> {
+    let owner = || {
+        prop_oneof![
+            any_of(AGENTS).prop_map(|agent| PromptOwner::Agent(name(agent))),
+            any_of(TEXTS).prop_map(|project| PromptOwner::Project(name(project))),
+            any_of(POOLS).prop_map(|personality| PromptOwner::Personality(name(personality))),
+        ]
+    };
+    let if_match = || option::of(1..4_u64);
+    let described =
+        |text: Option<&str>| ProjectDefinition { description: text.map(str::to_owned), ..ProjectDefinition::default() };
+    prop_oneof![
+        any_of(TEXTS).prop_map(|project| create_document(project, ProjectDefinition::default())),
+        (any_of(POOLS), any_of(AGENTS)).prop_map(|(name, agent)| create_document(name, personality(agent))),
+        (any_of(LLMS), owner()).prop_map(|(name, owner)| create_document(name, prompt(owner))),
+        (any_of(TEXTS), if_match(), option::of(any_of(LLMS))).prop_map(move |(name, version, text)| put_document(
+            name,
+            version,
+            described(text)
+        )),
+        (any_of(POOLS), if_match(), any_of(AGENTS)).prop_map(|(name, version, agent)| put_document(
+            name,
+            version,
+            personality(agent)
+        )),
+        (any_of(LLMS), if_match(), owner()).prop_map(|(name, version, owner)| put_document(
+            name,
+            version,
+            prompt(owner)
+        )),
+        any_of(TEXTS).prop_map(|project| Command::DeleteProject(name(project))),
+        any_of(POOLS).prop_map(|personality| Command::DeletePersonality(name(personality))),
+        any_of(LLMS).prop_map(|prompt| Command::DeletePrompt(name(prompt))),
+    ]
+}
+
 fn command() -> impl Strategy<Value = Command> {
-    prop_oneof![4 => declaration(), 4 => of_a_session(), 2 => by_the_sweep(), 2 => by_hand()]
+    prop_oneof![4 => declaration(), 4 => of_a_session(), 2 => by_the_sweep(), 2 => by_hand(), 3 => of_a_document()]
 }
 
 /// Seconds to months.

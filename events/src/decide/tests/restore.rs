@@ -24,7 +24,7 @@ fn swept() -> Given {
 fn the_same_user_gets_the_old_id_and_the_next_version() {
     let before = swept();
     let (llm, agent) =
-        (before.state.llms.tombstone("qwen").unwrap().clone(), before.state.agents.tombstone("coder").unwrap().clone());
+        (*before.state.llms.tombstone("qwen").unwrap(), *before.state.agents.tombstone("coder").unwrap());
     before
         .later(days(90))
         .when(register("other").llm("qwen").agent("coder", "qwen"))

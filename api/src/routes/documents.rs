@@ -1,0 +1,217 @@
+//! `/api/v1/projects`, `/personalities` and `/prompts`: list, read, create, replace, delete. What they have in common is
+//! here, each kind in a file of its own.
+
+pub mod personality;
+pub mod project;
+pub mod prompt;
+
+use super::{
+    rows::{MinSequence, if_match, limit, list, read, short},
+    written::{WriteQuery, idempotency, not_rebuilt, show as show_written, write},
+};
+use crate::{
+    app::App,
+    auth::Caller,
+    error::ApiError,
+    json::{self, Fields, Problems},
+};
+use axum::{
+    Json,
+    body::Body,
+    http::{HeaderMap, StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use mcpctl_events::{
+    command::{Command, Create, Put},
+    event::Subject,
+    name::Name,
+    state::{Document, State as Registry, StoredDocument},
+};
+use mcpctl_projector::{
+    Tables,
+    store::{At, DocumentFilter, Page, StoreError},
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+/// A kind of document.
+pub(super) trait Kind: StoredDocument + Send + Sync + 'static {
+    /// The list, in paths.
+    const LIST: &'static str;
+    /// As the wire shows it.
+    type Shown: Serialize + Send;
+
+    /// As the wire shows it.
+    fn shown(document: &Document<Self>) -> Self::Shown;
+    /// Reads all of a definition.
+    fn read(fields: Fields<'_>) -> Option<Self>;
+    /// Refuses whoever may not make `new` of what stands there, if anything does.
+    fn allow(new: &Self, old: Option<&Self>, caller: &Caller) -> Result<(), ApiError>;
+    /// The command that makes one.
+    fn create(create: Create<Self>) -> Command;
+    /// The command that replaces one.
+    fn put(put: Put<Self>) -> Command;
+    /// The command that deletes one.
+    fn delete(name: Name) -> Command;
+    /// A page of them.
+    fn page(
+        tables: &Tables,
+        filter: &DocumentFilter,
+    ) -> impl Future<Output = Result<Page<Document<Self>>, StoreError>> + Send;
+    /// One of them.
+    fn one(tables: &Tables, name: &str) -> impl Future<Output = Result<At<Option<Document<Self>>>, StoreError>> + Send;
+}
+
+/// Query of a list of documents.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DocumentQuery {
+    /// Text in the name or the description; of prompts, in the content.
+    q: Option<String>,
+    /// Documents at most; the header `Link` says how to go on.
+    #[param(value_type = Option<u32>)]
+    limit: Option<String>,
+    /// Where an earlier page ended.
+    cursor: Option<String>,
+    /// Waits until the list shows at least this sequence, 5 s at most.
+    #[param(value_type = Option<u64>)]
+    min_sequence: Option<String>,
+    /// Personalities and prompts: of this agent.
+    agent: Option<String>,
+    /// Prompts: of this project.
+    project: Option<String>,
+    /// Prompts: of this personality.
+    personality: Option<String>,
+}
+
+impl DocumentQuery {
+    /// The filter; `foreign` are names of filters that this kind of document knows nothing of.
+    fn filter(&self, foreign: &[&str]) -> Result<(DocumentFilter, MinSequence), ApiError> {
+        let problems = Problems::default();
+        let owners = [("agent", &self.agent), ("project", &self.project), ("personality", &self.personality)];
+        for (name, _) in owners.iter().filter(|(name, value)| value.is_some() && foreign.contains(name)) {
+            problems.add(*name, "is no filter of this list");
+        }
+        let min_sequence = MinSequence::read(&problems, self.min_sequence.as_deref());
+        let filter = DocumentFilter {
+            agent: self.agent.clone(),
+            project: self.project.clone(),
+            personality: self.personality.clone(),
+            q: read(&problems, "q", self.q.as_deref(), "is at most 1000 characters long", short),
+            after: self.cursor.clone(),
+            limit: read(&problems, "limit", self.limit.as_deref(), "is a whole number from 1", limit),
+        };
+        Ok((problems.check(Some(filter))?, min_sequence))
+    }
+}
+
+/// What comes with a write besides its body.
+pub(super) struct Asked {
+    pub app: Arc<App>,
+    pub caller: Caller,
+    pub query: WriteQuery,
+    pub headers: HeaderMap,
+}
+
+async fn index<D: Kind>(app: &App, uri: &Uri, query: &DocumentQuery, foreign: &[&str]) -> Result<Response, ApiError> {
+    let (filter, min_sequence) = query.filter(foreign)?;
+    min_sequence.settle(app).await?;
+    let page = D::page(&app.tables, &filter).await.map_err(ApiError::internal)?;
+    let shown: Vec<_> = page.items.iter().map(D::shown).collect();
+    Ok(list(&shown, page.next.as_deref(), page.sequence, uri))
+}
+
+async fn show<D: Kind>(app: &App, name: &str) -> Result<Response, ApiError> {
+    let found = D::one(&app.tables, name).await.map_err(ApiError::internal)?.value;
+    let found = found.ok_or_else(|| not_found::<D>(name))?;
+    Ok(Json(D::shown(&found)).into_response())
+}
+
+async fn create<D: Kind>(asked: Asked, body: Body) -> Result<Response, ApiError> {
+    let Asked { app, caller, query, headers } = asked;
+    let body = json::read_body(body, app.config.args.max_body).await?;
+    let key = idempotency(&headers, &caller, &format!("POST /{}", D::LIST), &body)?;
+    let (name, definition) = new::<D>(&body)?;
+    D::allow(&definition, None, &caller)?;
+    let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
+    let mut written = write(&app, &caller, D::create(create), key, query).await?;
+    let shown = left::<D>(&app, &mut written, &name).await?;
+    Ok(written.answer(StatusCode::CREATED, shown))
+}
+
+async fn replace<D: Kind>(asked: Asked, path: &str, body: Body) -> Result<Response, ApiError> {
+    let Asked { app, caller, query, headers } = asked;
+    let body = json::read_body(body, app.config.args.max_body).await?;
+    let key = idempotency(&headers, &caller, &format!("PUT /{}/{path}", D::LIST), &body)?;
+    let name = path_name::<D>(&app, path)?;
+    let old = app.look(|state| D::documents(state).get(&name).map(|document| document.definition.clone()));
+    // What is not there has no name to be wrong about: that it is not there is what is said then.
+    let definition = replacement::<D>(old.is_some().then_some(&name), &body)?;
+    D::allow(&definition, old.as_deref(), &caller)?;
+    let put = Put { name: name.clone(), if_match: if_match(&headers)?, definition };
+    let mut written = write(&app, &caller, D::put(put), key, query).await?;
+    let shown = left::<D>(&app, &mut written, &name).await?;
+    Ok(written.answer(StatusCode::OK, shown))
+}
+
+fn new<D: Kind>(body: &[u8]) -> Result<(Name, D), ApiError> {
+    let problems = Problems::default();
+    let mut fields = Fields::parse(body, &problems)?;
+    let name = fields.required_name("name");
+    let definition = D::read(fields);
+    problems.check(name.zip(definition))
+}
+
+fn replacement<D: Kind>(name: Option<&Name>, body: &[u8]) -> Result<D, ApiError> {
+    let problems = Problems::default();
+    let mut fields = Fields::parse(body, &problems)?;
+    let given = fields.string("name");
+    if given.zip(name).is_some_and(|(given, name)| given != **name) {
+        fields.problem("name", "can't be changed: it is the name in the path");
+    }
+    let definition = D::read(fields);
+    problems.check(definition)
+}
+
+async fn delete<D: Kind>(asked: Asked, path: &str) -> Result<Response, ApiError> {
+    let Asked { app, caller, query, headers } = asked;
+    let key = idempotency(&headers, &caller, &format!("DELETE /{}/{path}", D::LIST), b"")?;
+    let name = path_name::<D>(&app, path)?;
+    let mut written = write(&app, &caller, D::delete(name), key, query).await?;
+    show_written(&app, &mut written, &[], |_, _| ()).await?;
+    Ok(written.empty())
+}
+
+/// The document that a write left.
+async fn left<D: Kind>(
+    app: &Arc<App>,
+    written: &mut super::written::Written,
+    name: &Name,
+) -> Result<D::Shown, ApiError> {
+    let find = |state: &Registry, subjects: &[Subject]| {
+        let [Subject::Project(name) | Subject::Personality(name) | Subject::Prompt(name)] = subjects else {
+            return None;
+        };
+        D::documents(state).get(name).map(|document| D::shown(document))
+    };
+    let shown = show_written(app, written, &[D::subject(name.clone())], find).await?;
+    shown.ok_or_else(|| if written.is_repeat() { not_rebuilt() } else { not_found::<D>(name) })
+}
+
+/// The name of the document that a path means by name or by id; a name wins.
+fn path_name<D: Kind>(app: &App, text: &str) -> Result<Name, ApiError> {
+    let name = Name::parse(text).ok();
+    let found = app.look(|state| {
+        let documents = D::documents(state);
+        let by_id = || documents.by_id(Uuid::parse_str(text).ok()?);
+        documents.get(text).or_else(by_id).map(|document| document.name.clone())
+    });
+    found.or(name).ok_or_else(|| not_found::<D>(text))
+}
+
+fn not_found<D: Kind>(name: &str) -> ApiError {
+    ApiError::not_found(format!("{} not found: {}", D::TITLE, name.escape_default()))
+}

@@ -1,0 +1,166 @@
+//! Projects, personalities and prompts as they stand, and which of them belong together.
+
+use super::Ordered;
+use crate::{
+    definition::document::{PersonalityDefinition, ProjectDefinition, PromptDefinition, PromptOwner},
+    name::Name,
+    time::LogTime,
+};
+use hashbrown::HashMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use uuid::Uuid;
+
+/// A document of the registry. `D` is its definition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Document<D> {
+    /// UUIDv7.
+    pub id: Uuid,
+    /// Unique among its kind of document.
+    pub name: Name,
+    /// The user who made it.
+    pub owner: Uuid,
+    /// Counts changes, from 1.
+    pub version: u64,
+    /// What it is.
+    pub definition: Arc<D>,
+    /// When it was made.
+    pub created_at: LogTime,
+    /// When it last changed.
+    pub updated_at: LogTime,
+}
+
+/// A project as it stands.
+pub type Project = Document<ProjectDefinition>;
+/// A personality as it stands.
+pub type Personality = Document<PersonalityDefinition>;
+/// A prompt as it stands.
+pub type Prompt = Document<PromptDefinition>;
+
+/// Documents of one kind, by name and by id. They are shared: a reader keeps the one that it took while they go on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Documents<D> {
+    all: Ordered<Name, Arc<Document<D>>>,
+    names: HashMap<Uuid, Name>,
+}
+
+impl<D> Default for Documents<D> {
+    fn default() -> Self {
+        Self { all: Ordered::default(), names: HashMap::new() }
+    }
+}
+
+impl<D> Documents<D> {
+    /// The document of this name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Document<D>>> {
+        self.all.get(name)
+    }
+
+    /// The document of this id.
+    pub fn by_id(&self, id: Uuid) -> Option<&Arc<Document<D>>> {
+        self.all.get(self.names.get(&id)?)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Document<D>>> {
+        self.all.iter().map(|(_, document)| document)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Puts a document in the place of the one of its name.
+    pub(crate) fn put(&mut self, document: Arc<Document<D>>) {
+        let (id, name) = (document.id, document.name.clone());
+        if let Some(before) = self.all.insert(name.clone(), document) {
+            self.names.remove(&before.id);
+        }
+        self.names.insert(id, name);
+    }
+
+    pub(crate) fn remove(&mut self, name: &Name) {
+        if let Some(document) = self.all.remove(name.as_str()) {
+            self.names.remove(&document.id);
+        }
+    }
+}
+
+impl<D: Serialize> Serialize for Documents<D> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de, D: Deserialize<'de>> Deserialize<'de> for Documents<D> {
+    fn deserialize<De: Deserializer<'de>>(deserializer: De) -> Result<Self, De::Error> {
+        let mut documents = Self::default();
+        for document in Vec::<Document<D>>::deserialize(deserializer)? {
+            documents.put(Arc::new(document));
+        }
+        Ok(documents)
+    }
+}
+
+/// Names of documents by what they belong to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Belongings {
+    /// Personalities by agent.
+    personalities: Groups,
+    /// Prompts by agent.
+    of_agents: Groups,
+    /// Prompts by project.
+    of_projects: Groups,
+    /// Prompts by personality.
+    of_personalities: Groups,
+}
+
+type Groups = BTreeMap<Name, BTreeSet<Name>>;
+
+impl Belongings {
+    pub(super) fn personalities(&self, agent: &str) -> impl Iterator<Item = &Name> {
+        self.personalities.get(agent).into_iter().flatten()
+    }
+
+    pub(super) fn prompts(&self, owner: &PromptOwner) -> impl Iterator<Item = &Name> {
+        let prompts = match owner {
+            PromptOwner::Agent(name) => self.of_agents.get(name),
+            PromptOwner::Project(name) => self.of_projects.get(name),
+            PromptOwner::Personality(name) => self.of_personalities.get(name),
+        };
+        prompts.into_iter().flatten()
+    }
+
+    pub(super) fn move_personality(&mut self, name: &Name, before: Option<Name>, after: Option<Name>) {
+        super::regroup(&mut self.personalities, name, before, after);
+    }
+
+    pub(super) fn move_prompt(&mut self, name: &Name, before: Option<PromptOwner>, after: Option<PromptOwner>) {
+        if let Some(before) = before {
+            let (groups, owner) = self.prompts_of_mut(before);
+            super::regroup(groups, name, Some(owner), None);
+        }
+        if let Some(after) = after {
+            let (groups, owner) = self.prompts_of_mut(after);
+            super::regroup(groups, name, None, Some(owner));
+        }
+    }
+
+    fn prompts_of_mut(&mut self, owner: PromptOwner) -> (&mut Groups, Name) {
+        match owner {
+            PromptOwner::Agent(name) => (&mut self.of_agents, name),
+            PromptOwner::Project(name) => (&mut self.of_projects, name),
+            PromptOwner::Personality(name) => (&mut self.of_personalities, name),
+        }
+    }
+}
