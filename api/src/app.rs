@@ -56,8 +56,10 @@ pub struct App {
     pub tables: Tables,
     /// Threads and messages.
     pub work: WorkStore,
-    /// For public Llms.
+    /// For public Llms and MCP servers.
     pub upstream: Upstream,
+    /// Connections to MCP servers.
+    pub tools: crate::tools::Pool,
     /// How often each session opened a stream.
     pub stream_opens: crate::routes::stream::Opens,
     /// Every task that a request leaves behind.

@@ -1,40 +1,40 @@
-//! Chatting with an agent: one turn of a thread around one call of its model.
+//! Chatting with an agent: one turn of a thread around the calls of its model.
 
+mod conversation;
+mod open_turn;
 pub mod persona;
 mod reply;
 mod request;
+mod rounds;
 mod stream;
+mod tool_calls;
+mod voice;
 
 pub use request::Turn;
 
 use crate::{
     app::App,
     auth::Caller,
-    call::{self, Asked, Reply, held},
+    call::{self, Reply, held},
     error::ApiError,
-    in_the_end::in_the_end,
-    relay::object::Whole,
+    tools::{Offer, offer},
 };
 use axum::{
     Json,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use conversation::Conversation;
 use mcpctl_events::{
-    json::Json as RawJson,
     state::Agent,
     wire::chat::{ChatEvent, ChatReply},
 };
-use mcpctl_projector::store::work::{BeginTurn, FinishTurn, NewThread, TurnThread};
-use reply::Answer;
+use open_turn::OpenTurn;
+use rounds::{Over, Rounds};
 use std::sync::Arc;
-use uuid::Uuid;
+use voice::Voice;
 
-const PATH: &str = "/v1/chat/completions";
-/// Characters of the first message that become the title.
-const TITLE: usize = 60;
-
-/// Does a turn: stores the user's message, calls the model, stores and returns its reply.
+/// Does a turn: stores the user's message, calls the model and the tools that it asks for, stores and returns its reply.
 pub async fn turn(app: &Arc<App>, caller: &Caller, name: &str, turn: Turn) -> Result<Response, ApiError> {
     let agent = app.look(|state| state.agents.get(name).cloned());
     let agent = agent.ok_or_else(|| ApiError::not_found(format!("Agent not found: {}", name.escape_default())))?;
@@ -46,113 +46,61 @@ pub async fn turn(app: &Arc<App>, caller: &Caller, name: &str, turn: Turn) -> Re
     }
     let system = app.look(|state| persona::system_block(state, &agent, turn.wish()))?;
     let target = call::of_agent(app, &agent).await?;
-    let open = begin(app, caller, &agent, &turn).await?;
-    let history = app.work.messages_for_model(open.thread, open.user_index).await?;
-    let request = request::build(&agent.definition, &system, &turn, &history)?;
-    let asked = Asked { path: PATH, request, late_error: call::error_event };
-    if turn.stream {
-        let app = app.clone();
-        let waiting = async move {
-            match call::ask(&app, &target, &asked).await {
-                Ok(reply) => stream::respond(open, reply).await,
-                Err(error) => Err(open.fail(error).await),
-            }
+    let open = open_turn::begin(app, caller, &agent, &turn).await?;
+    let is_streamed = turn.stream;
+    let (app, caller) = (app.clone(), caller.clone());
+    let begun = async move {
+        let rounds = async {
+            let offer = offer_of(&app, &caller, &agent, &turn).await;
+            let history = app.work.messages_for_model(open.thread, open.user_index).await?;
+            let conversation = Conversation::new(&agent.definition, system, &turn, history, &offer)?;
+            let rounds = Rounds { app: app.clone(), target, conversation, offer, max: turn.max_iterations };
+            let first = rounds.begin().await?;
+            Ok((rounds, first))
         };
-        return held::respond(Box::pin(waiting), error_event).await;
-    }
-    match call::ask(app, &target, &asked).await {
-        Ok(Reply::Whole(whole)) => whole_reply(open, &whole).await,
-        Ok(Reply::Stream(_)) => {
-            Err(open.fail(bad_answer("the model server streamed an answer that was asked for whole")).await)
+        match rounds.await {
+            Ok((rounds, first)) => Ok((open, rounds, first)),
+            Err(error) => Err(open.fail(error).await),
         }
-        Err(error) => Err(open.fail(error).await),
-    }
-}
-
-async fn begin(app: &Arc<App>, caller: &Caller, agent: &Agent, turn: &Turn) -> Result<OpenTurn, ApiError> {
-    let existing = turn.thread_id.as_deref().and_then(|id| Uuid::parse_str(id).ok());
-    let thread = existing.unwrap_or_else(|| app.clock.id());
-    let owner = caller.user.id;
-    let title = || turn.title.clone().unwrap_or_else(|| turn.message.chars().take(TITLE).collect());
-    let place = match existing {
-        Some(id) => TurnThread::Existing { id, owner },
-        None => TurnThread::New(NewThread { id: thread, owner, agent: agent.id, title: title() }),
     };
-    let begin = BeginTurn { thread: place, message: turn.message.clone(), at: app.clock.now() };
-    let (app, tasks) = (app.clone(), app.tasks.clone());
-    // On a task of its own: once its rows are stored, a turn is ended properly, whether or not its caller is still there.
-    let begun = tasks.spawn(async move {
-        let begun = app.work.begin_turn(begin).await.map_err(ApiError::from)?;
-        let begun = begun.ok_or_else(|| ApiError::not_found(format!("Thread not found: {thread}")))?;
-        let (user_index, assistant_index) = (begun.user_index, begun.assistant_index);
-        Ok(OpenTurn { app, thread, user_index, assistant_index, open: true })
-    });
-    begun.await.map_err(ApiError::internal)?
+    if is_streamed {
+        let spoken = async move {
+            let (open, rounds, first) = begun.await?;
+            Ok(Reply::Stream(voice::spoken(|voice| speak(rounds, open, first, voice))))
+        };
+        return held::respond(Box::pin(spoken), error_event).await;
+    }
+    let (open, rounds, first) = begun.await?;
+    whole_reply(rounds.finish(open, first, &Voice::silent()).await?).await
 }
 
-/// A turn whose reply is pending. Dropped, it has failed: nothing stays pending.
-struct OpenTurn {
-    app: Arc<App>,
-    thread: Uuid,
-    user_index: u64,
-    assistant_index: u64,
-    open: bool,
-}
-
-impl OpenTurn {
-    async fn complete(&mut self, answer: &Answer) -> Result<(), ApiError> {
-        let content = Some(answer.text());
-        self.finish(content, answer.tool_calls.clone(), false).await
-    }
-
-    /// Marks the turn as failed and gives the error back.
-    async fn fail(mut self, error: ApiError) -> ApiError {
-        let _ = self.finish(None, None, true).await;
-        error
-    }
-
-    async fn finish(&mut self, content: Option<String>, calls: Option<RawJson>, failed: bool) -> Result<(), ApiError> {
-        let finish = self.finish_turn(content, calls, failed);
-        self.app.work.finish_turn(finish).await?;
-        self.open = false;
-        Ok(())
-    }
-
-    fn finish_turn(&self, content: Option<String>, tool_calls: Option<RawJson>, failed: bool) -> FinishTurn {
-        // Not every database can hold NUL.
-        let content = content.map(|text| text.replace('\0', "\u{fffd}"));
-        FinishTurn { thread: self.thread, turn_index: self.assistant_index, content, tool_calls, failed }
-    }
-
-    fn final_event(&self) -> ChatEvent {
-        ChatEvent::Final { thread_id: self.thread.to_string(), turn_index: self.assistant_index }
+/// The tools of the agent's project.
+async fn offer_of(app: &App, caller: &Caller, agent: &Agent, turn: &Turn) -> Offer {
+    let project = agent.definition.project.as_ref();
+    let project = project.and_then(|name| app.look(|state| state.projects.get(name).cloned()));
+    match project {
+        Some(project) => offer(app, caller.user.id, &project.definition, &turn.allow_tools).await,
+        None => Offer::default(),
     }
 }
 
-impl Drop for OpenTurn {
-    fn drop(&mut self) {
-        if self.open {
-            let (app, finish) = (self.app.clone(), self.finish_turn(None, None, true));
-            let stopping = self.app.stopping.clone();
-            let attempt = move || {
-                let (app, finish) = (app.clone(), finish.clone());
-                async move { app.work.finish_turn(finish).await.map(drop) }
-            };
-            self.app.tasks.spawn(in_the_end("the failure of a turn", stopping, attempt));
-        }
-    }
-}
-
-async fn whole_reply(mut open: OpenTurn, whole: &Whole) -> Result<Response, ApiError> {
-    let answer = match reply::read(whole) {
-        Ok(answer) => answer,
-        Err(error) => return Err(open.fail(error).await),
+/// A streamed turn: it is stored before `final` is said.
+async fn speak(rounds: Rounds, open: OpenTurn, first: Reply, voice: Voice) {
+    let over = rounds.finish(open, first, &voice).await;
+    let stored = match over {
+        Ok(Over { open, answer }) => open.complete(&answer).await,
+        Err(error) => Err(error),
     };
+    voice.say([stored.unwrap_or_else(|error| failed(&error))]).await;
+}
+
+async fn whole_reply(Over { open, answer }: Over) -> Result<Response, ApiError> {
+    let (thread_id, turn_index) = (open.thread.to_string(), open.reply_index());
     open.complete(&answer).await?;
     let body = ChatReply {
-        thread_id: open.thread.to_string(),
+        thread_id,
         assistant: answer.text(),
-        turn_index: open.assistant_index,
+        turn_index,
         finish_reason: answer.finish_reason,
         usage: answer.usage.map(|usage| usage.to_raw()),
     };
@@ -168,6 +116,10 @@ fn event(event: &ChatEvent) -> bytes::Bytes {
     format!("data: {}\n\n", serde_json::to_string(event).unwrap_or_default()).into()
 }
 
+fn failed(error: &ApiError) -> ChatEvent {
+    ChatEvent::Error { error: error.message.clone(), code: error.code.to_owned() }
+}
+
 fn error_event(error: &ApiError) -> bytes::Bytes {
-    event(&ChatEvent::Error { error: error.message.clone(), code: error.code.to_owned() })
+    event(&failed(error))
 }

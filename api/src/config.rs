@@ -66,6 +66,9 @@ pub struct Args {
     /// Longest time for a whole call
     #[arg(long, env = "MCPD_TASK_TIMEOUT", default_value = "600s", value_parser = duration::parse)]
     pub task_timeout: Duration,
+    /// Longest time that a tool of a project may take
+    #[arg(long, env = "MCPD_TOOL_TIMEOUT", default_value = "60s", value_parser = duration::parse)]
+    pub tool_timeout: Duration,
     /// Largest request body, and largest line of an upload, such as 16MiB
     #[arg(long, env = "MCPD_MAX_BODY", default_value = "16MiB", value_parser = duration::parse_size)]
     pub max_body: usize,

@@ -27,6 +27,7 @@ mod request;
 pub mod routes;
 pub mod server;
 mod snapshots;
+mod tools;
 mod upstream;
 mod vital;
 pub mod writer;

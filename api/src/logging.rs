@@ -3,9 +3,12 @@
 use crate::config::LogFormat;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
+/// A library that tells at length of what is no news here: failures are logged where they are met.
+const NOISY: &str = "rmcp=off";
+
 /// Begins to log; `RUST_LOG` overrides the level. A second call changes nothing.
 pub fn init(format: LogFormat, level: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{level},{NOISY}")));
     let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let outcome = match format {

@@ -23,6 +23,7 @@ pub mod sessions;
 pub mod stream;
 pub mod tasks;
 pub mod threads;
+pub mod tools;
 pub(crate) mod written;
 
 use crate::{app::App, auth, call::AsItCame, error::ApiError, server::Answer};
@@ -111,6 +112,7 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/agents", get(agents::index).post(agents::create))
         .route("/api/v1/agents/{name}", get(agents::show).put(agents::replace).delete(agents::delete))
         .route("/api/v1/agents/{name}/chat", post(chat::chat))
+        .route("/api/v1/agents/{name}/tools", get(tools::index))
         .route("/api/v1/agents/{name}/threads", get(threads::of_agent))
         .route("/api/v1/agents/{name}/{switch}", post(agents::switch))
         .route("/api/v1/projects", get(documents::project::index).post(documents::project::create))

@@ -20,6 +20,15 @@ impl Upstream {
     }
 }
 
+/// Why a request failed, in the innermost words: those around them name the URL once more.
+pub fn reason(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(inner) = innermost.source() {
+        innermost = inner;
+    }
+    innermost.to_string()
+}
+
 /// It follows no redirect: another host never gets the key.
 fn builder(nodelay: bool) -> reqwest::ClientBuilder {
     reqwest::Client::builder()

@@ -12,6 +12,9 @@ pub mod sqlite {
     pub const TABLES: &str = include_str!("../sqlite/tables.sql");
 
     /// The steps of the work store's schema; the store at version `n` has had the first `n`.
-    pub const WORK: &[&str] =
-        &[include_str!("../sqlite/work_0001_threads.sql"), include_str!("../sqlite/work_0002_inference_tasks.sql")];
+    pub const WORK: &[&str] = &[
+        include_str!("../sqlite/work_0001_threads.sql"),
+        include_str!("../sqlite/work_0002_inference_tasks.sql"),
+        include_str!("../sqlite/work_0003_tool_calls.sql"),
+    ];
 }

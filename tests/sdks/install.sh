@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the official OpenAI SDKs for Python and Node, and litellm, below target/sdks, where the end-to-end tests look
-# for them. Node and Python come from Debian's packages if they are missing (that takes root).
+# Installs the official OpenAI SDKs for Python and Node, litellm, and MCP's own server-everything below target/sdks, where
+# the end-to-end tests look for them. Node and Python come from Debian's packages if they are missing (that takes root).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 into=${CARGO_TARGET_DIR:-$here/../../target}/sdks

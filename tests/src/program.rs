@@ -33,6 +33,14 @@ pub fn binary(name: &str) -> PathBuf {
     binary
 }
 
+/// Where `tests/sdks/install.sh` puts the programs that nobody here wrote.
+pub fn installed() -> PathBuf {
+    let program = binary("mcpd");
+    let sdks = program.ancestors().nth(2).expect("a target folder").join("sdks");
+    assert!(sdks.join("installed").is_file(), "the SDKs are missing: run tests/sdks/install.sh first (./test.sh does)");
+    sdks
+}
+
 /// A command in this home, with nothing of our own environment but the search path.
 fn command(name: &str, home: &Home) -> Command {
     let mut command = Command::new(binary(name));

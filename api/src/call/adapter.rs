@@ -5,6 +5,7 @@ use crate::{
     app::App,
     error::ApiError,
     relay::{object::Whole, places::Place},
+    upstream,
 };
 use axum::{body::Body, http::StatusCode};
 use bytes::Bytes;
@@ -136,13 +137,7 @@ async fn key(reference: Option<&ApiKeyRef>) -> Result<Option<SecretString>, ApiE
 }
 
 fn unreachable_upstream(llm: &Llm, error: &reqwest::Error) -> ApiError {
-    let mut reason = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        reason = inner.to_string();
-        source = inner.source();
-    }
-    let message = format!("the model server of '{}' cannot be reached: {reason}", llm.name);
+    let message = format!("the model server of '{}' cannot be reached: {}", llm.name, upstream::reason(error));
     ApiError::new(StatusCode::BAD_GATEWAY, "UPSTREAM_ERROR", message)
 }
 

@@ -1,6 +1,6 @@
 //! What a model's answer says, whole or in pieces.
 
-use super::bad_answer;
+use super::{bad_answer, tool_calls::Calls};
 use crate::{error::ApiError, relay::object::Whole};
 use mcpctl_events::json::Json;
 use serde::Deserialize;
@@ -11,9 +11,10 @@ const TRUNCATED: &str = "\n\n[response truncated by max_tokens]";
 /// A model's answer.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Answer {
-    pub content: String,
+    /// None if there was none at all.
+    pub content: Option<String>,
     pub reasoning: String,
-    pub tool_calls: Option<Json>,
+    pub tool_calls: Calls,
     pub finish_reason: Option<String>,
     pub usage: Option<Json>,
 }
@@ -61,8 +62,9 @@ impl Message {
 impl Answer {
     /// The text of the reply: the content, else the reasoning, else nothing.
     pub(super) fn text(&self) -> String {
-        if !self.content.is_empty() || self.reasoning.is_empty() {
-            return self.content.clone();
+        let content = self.content.as_deref().unwrap_or_default();
+        if !content.is_empty() || self.reasoning.is_empty() {
+            return content.to_owned();
         }
         let truncated = self.finish_reason.as_deref() == Some("length");
         format!("{}{}", self.reasoning, if truncated { TRUNCATED } else { "" })
@@ -90,8 +92,8 @@ pub(super) fn read(whole: &Whole) -> Result<Answer, ApiError> {
     };
     let mut message = choice.message.or(choice.delta).unwrap_or_default();
     answer.reasoning = message.reasoning().unwrap_or_default();
-    answer.content = message.content.unwrap_or_default();
-    answer.tool_calls = message.tool_calls.map(|calls| Json::new(&calls));
+    answer.content = message.content;
+    answer.tool_calls = message.tool_calls.as_deref().map(Calls::whole).unwrap_or_default();
     answer.finish_reason = choice.finish_reason;
     Ok(answer)
 }
@@ -104,13 +106,19 @@ pub(super) fn take(answer: &mut Answer, data: &str) -> Result<Piece, ApiError> {
     if let Some(choice) = completion.choices.into_iter().next() {
         let mut delta = choice.delta.or(choice.message).unwrap_or_default();
         piece.reasoning = delta.reasoning();
-        piece.content = delta.content.filter(|text| !text.is_empty());
+        piece.content = delta.content;
+        if let Some(calls) = &delta.tool_calls {
+            answer.tool_calls.take(calls);
+        }
         answer.finish_reason = choice.finish_reason.or_else(|| answer.finish_reason.take());
     } else if let Some(error) = error_message(data) {
         return Err(ApiError { code: code_of(data), ..bad_answer(error) });
     }
     answer.reasoning.push_str(piece.reasoning.as_deref().unwrap_or_default());
-    answer.content.push_str(piece.content.as_deref().unwrap_or_default());
+    if let Some(content) = &piece.content {
+        answer.content.get_or_insert_default().push_str(content);
+    }
+    piece.content = piece.content.filter(|text| !text.is_empty());
     Ok(piece)
 }
 

@@ -1,14 +1,16 @@
-//! From a turn to the request that the model gets.
+//! What a caller asks of an agent in one turn.
 
-use super::persona::{self, Wish};
+use super::persona::Wish;
 use crate::{
     error::ApiError,
     json::{Fields, Problems},
-    request::ModelRequest,
+    tools::{Allowed, MAX_PATTERNS},
 };
-use mcpctl_events::{definition::AgentDefinition, json::Json, name::Name};
-use mcpctl_projector::store::work::Message;
-use serde::Serialize;
+use mcpctl_events::{json::Json, name::Name};
+
+/// How often a model is asked in one turn, unless the caller says so.
+const ITERATIONS: u32 = 10;
+const MAX_ITERATIONS: u32 = 100;
 
 /// What a caller asks of an agent.
 #[derive(Debug, Clone)]
@@ -29,6 +31,10 @@ pub struct Turn {
     pub system_append: Option<String>,
     /// Over the agent's defaults.
     pub params: Option<Json>,
+    /// Tools that may run.
+    pub allow_tools: Allowed,
+    /// How often the model may be asked.
+    pub max_iterations: u32,
 }
 
 impl Turn {
@@ -51,8 +57,14 @@ impl Turn {
         let personality = fields.name("personality");
         let (system_prompt, system_append) = (fields.string("systemPrompt"), fields.string("systemAppend"));
         let params = fields.params("params");
-        // No project has tools yet, so there is nothing that a list could allow or forbid.
-        fields.array("allowTools");
+        let allow_tools = fields.strings("allowTools");
+        if allow_tools.as_ref().is_some_and(|patterns| patterns.len() > MAX_PATTERNS) {
+            fields.problem("allowTools", format!("has at most {MAX_PATTERNS} names or globs"));
+        }
+        let max_iterations = fields.count("maxIterations").unwrap_or(ITERATIONS);
+        if max_iterations > MAX_ITERATIONS {
+            fields.problem("maxIterations", format!("is at most {MAX_ITERATIONS}"));
+        }
         fields.refuse_unknown();
         problems.check(message.map(|message| Self {
             message,
@@ -63,37 +75,8 @@ impl Turn {
             system_prompt,
             system_append,
             params,
+            allow_tools: Allowed::new(allow_tools),
+            max_iterations,
         }))
     }
-}
-
-#[derive(Serialize)]
-struct Said<'a> {
-    role: &'a str,
-    content: &'a str,
-}
-
-/// The request: system block, history, and parameters in the model API's own spelling.
-pub(super) fn build(
-    agent: &AgentDefinition,
-    system: &str,
-    turn: &Turn,
-    history: &[Message],
-) -> Result<ModelRequest, ApiError> {
-    let mut said = Vec::with_capacity(history.len() + 1);
-    if !system.is_empty() {
-        said.push(Said { role: "system", content: system });
-    }
-    said.extend(history.iter().map(|m| Said { role: &m.role, content: m.content.as_deref().unwrap_or_default() }));
-    let mut body = Vec::new();
-    body.extend_from_slice(b"{\"messages\":");
-    serde_json::to_writer(&mut body, &said).map_err(ApiError::internal)?;
-    for (name, value) in persona::params(agent.default_params.as_ref(), turn.params.as_ref())? {
-        body.push(b',');
-        serde_json::to_writer(&mut body, &name).map_err(ApiError::internal)?;
-        body.push(b':');
-        body.extend_from_slice(value.get().as_bytes());
-    }
-    body.extend_from_slice(if turn.stream { b",\"stream\":true}" } else { b"}" });
-    ModelRequest::read(body.into())
 }

@@ -1,12 +1,14 @@
-//! A streamed chat: the model's chunks become chat events.
+//! A streamed answer: the model's chunks become chat events.
 
-use super::{OpenTurn, bad_answer, error_event, event, reply, reply::Answer};
-use crate::{call::Reply, error::ApiError};
+use super::{
+    bad_answer,
+    reply::{self, Answer},
+    voice::Voice,
+};
+use crate::error::ApiError;
 use axum::body::{Body, BodyDataStream};
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::StreamExt;
 use mcpctl_events::wire::{chat::ChatEvent, sse};
-use std::convert::Infallible;
 
 /// Most bytes of one streamed answer: all of it is kept until its turn is stored.
 const MAX_ANSWER: usize = 64 << 20;
@@ -40,87 +42,35 @@ impl Chunks {
     }
 }
 
-/// Turns the model's answer into chat events; the turn is stored before `final` is said.
-pub(super) async fn respond(open: OpenTurn, reply: Reply) -> Result<Reply, ApiError> {
-    match reply {
-        Reply::Stream(body) => Ok(Reply::Stream(Body::from_stream(events(open, Chunks::of(body))))),
-        Reply::Whole(whole) => match reply::read(&whole) {
-            Ok(answer) => {
-                let said = event(&ChatEvent::Text { delta: answer.text() });
-                let rest = stream::once(finish(open, answer));
-                let all = stream::once(async move { said }).chain(rest).map(Ok::<_, Infallible>);
-                Ok(Reply::Stream(Body::from_stream(all)))
-            }
-            Err(error) => Err(open.fail(error).await),
-        },
-    }
+/// Reads an answer to its end, and says it as it comes: at the end the reasoning as text, if nothing else was said.
+pub(super) async fn read(body: Body, voice: &Voice) -> Result<Answer, ApiError> {
+    let mut answer = take_all(Chunks::of(body), voice).await?;
+    answer.tool_calls.name_all();
+    let said_something = answer.content.as_ref().is_some_and(|content| !content.is_empty());
+    let text = if said_something || !answer.tool_calls.as_slice().is_empty() { String::new() } else { answer.text() };
+    voice.say((!text.is_empty()).then_some(ChatEvent::Text { delta: text })).await;
+    Ok(answer)
 }
 
-struct Speaking {
-    open: OpenTurn,
-    chunks: Chunks,
-    answer: Answer,
-}
-
-fn events(open: OpenTurn, chunks: Chunks) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    let speaking = Speaking { open, chunks, answer: Answer::default() };
-    stream::unfold(Some(speaking), |speaking| async {
-        let (bytes, speaking) = next(speaking?).await;
-        Some((Ok(bytes), speaking))
-    })
-}
-
-/// What to say next, and who goes on speaking.
-async fn next(mut speaking: Speaking) -> (Bytes, Option<Speaking>) {
+async fn take_all(mut chunks: Chunks, voice: &Voice) -> Result<Answer, ApiError> {
+    let mut answer = Answer::default();
     loop {
-        let data = match speaking.chunks.next().await {
-            Ok(Some(data)) if data == "[DONE]" => return (end(speaking).await, None),
+        let data = match chunks.next().await {
+            Ok(Some(data)) if data == "[DONE]" => return Ok(answer),
             Ok(Some(data)) => data,
-            Err(error) => {
-                return (fail(speaking, bad_answer(format!("the answer broke off: {error}"))).await, None);
-            }
-            Ok(None) => {
-                let finished = speaking.answer.finish_reason.is_some();
-                let bytes = if finished {
-                    end(speaking).await
-                } else {
-                    fail(speaking, bad_answer("the answer ended before it was complete")).await
-                };
-                return (bytes, None);
-            }
+            Ok(None) if answer.finish_reason.is_some() => return Ok(answer),
+            Ok(None) => return Err(bad_answer("the answer ended before it was complete")),
+            Err(error) => return Err(bad_answer(format!("the answer broke off: {error}"))),
         };
-        match reply::take(&mut speaking.answer, &data) {
+        match reply::take(&mut answer, &data) {
             // All of it was said; some model servers leave out what should come after.
-            Err(_) if speaking.answer.finish_reason.is_some() => return (end(speaking).await, None),
-            Err(error) => return (fail(speaking, error).await, None),
+            Err(_) if answer.finish_reason.is_some() => return Ok(answer),
+            Err(error) => return Err(error),
             Ok(piece) => {
-                let thinking = piece.reasoning.map(|delta| event(&ChatEvent::Thinking { delta }));
-                let text = piece.content.map(|delta| event(&ChatEvent::Text { delta }));
-                let said: Vec<u8> = thinking.into_iter().chain(text).flatten().collect();
-                if !said.is_empty() {
-                    return (said.into(), Some(speaking));
-                }
+                let thinking = piece.reasoning.map(|delta| ChatEvent::Thinking { delta });
+                let text = piece.content.map(|delta| ChatEvent::Text { delta });
+                voice.say(thinking.into_iter().chain(text)).await;
             }
         }
     }
-}
-
-/// The last events: the reasoning as text if nothing else was said, then `final`.
-async fn end(speaking: Speaking) -> Bytes {
-    let Speaking { open, answer, .. } = speaking;
-    let text = answer.text();
-    let said = (answer.content.is_empty() && !text.is_empty()).then(|| event(&ChatEvent::Text { delta: text }));
-    let last = finish(open, answer).await;
-    said.into_iter().chain([last]).flatten().collect::<Vec<u8>>().into()
-}
-
-async fn finish(mut open: OpenTurn, answer: Answer) -> Bytes {
-    match open.complete(&answer).await {
-        Ok(()) => event(&open.final_event()),
-        Err(error) => error_event(&error),
-    }
-}
-
-async fn fail(speaking: Speaking, error: ApiError) -> Bytes {
-    error_event(&speaking.open.fail(error).await)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     agents, chat, documents, events, gc, health, heartbeat, infer, llms, members, metrics, openai, poll, register,
-    result, sessions, stream, tasks, threads,
+    result, sessions, stream, tasks, threads, tools,
 };
 use axum::{Json, response::IntoResponse};
 use utoipa::{
@@ -66,6 +66,7 @@ use utoipa::{
         tasks::show,
         tasks::cancel,
         tasks::follow,
+        tools::index,
         threads::of_agent,
         threads::show,
         threads::delete,

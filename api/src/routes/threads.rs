@@ -71,6 +71,7 @@ pub async fn messages(
         role: message.role,
         content: message.content,
         tool_calls: message.tool_calls.map(|calls| calls.to_raw()),
+        tool_call_id: message.tool_call_id,
         status: message.status.as_str().to_owned(),
         created_at: message.created_at.to_string(),
     };

@@ -9,6 +9,8 @@ use tokio::{
 
 /// How often the writer looks at its own health.
 const TICK: Duration = Duration::from_millis(500);
+/// How often connections to MCP servers are looked at that nobody uses.
+const TOOLS: Duration = Duration::from_secs(30);
 /// How often the fold is looked at for a snapshot, and how many events make one worth while.
 const SNAPSHOTS: Duration = Duration::from_secs(30);
 const EVENTS_A_SNAPSHOT: u64 = 100_000;
@@ -30,6 +32,8 @@ pub(super) fn spawn(app: &Arc<App>, snapshots: &Snapshots) -> Background {
     set.spawn(every(app.config.args.gc_interval.max(Duration::from_millis(10)), move || {
         sweeping.writer.request_sweep();
     }));
+    let pooled = app.clone();
+    set.spawn(every(TOOLS, move || pooled.tools.close_idle()));
     set.spawn(heartbeats::run(app.clone()));
     set.spawn(durable::run(app.clone()));
     set.spawn(save_snapshots(app.clone(), snapshots.clone()));

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::client::failure::Failure;
 use crate::client::route::Route;
 use anyhow::Context;
-use mcpctl_events::wire::chat::{ChatEvent, ChatReply, ChatRequest};
+use mcpctl_events::wire::chat::{AgentTools, ChatEvent, ChatReply, ChatRequest};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use std::io::Write;
@@ -22,8 +22,10 @@ pub struct AgentChat {
     pub settings: Settings,
     /// The way to the server.
     pub client: Client,
+    /// Tools that may run; all if it is none.
+    pub allow_tools: Option<Vec<String>>,
     personality: Option<String>,
-    allow_tools: Option<Vec<String>>,
+    max_iterations: Option<u32>,
 }
 
 impl AgentChat {
@@ -37,6 +39,7 @@ impl AgentChat {
             settings: options.common.settings()?,
             client,
             personality: options.personality,
+            max_iterations: options.max_iterations,
             // An empty name allows none; without the flag the project's own rule holds.
             allow_tools: (!tools.is_empty()).then(|| tools.into_iter().filter(|t| !t.is_empty()).collect()),
         })
@@ -68,6 +71,12 @@ impl AgentChat {
         Ok(self.client.rest(response).await?.body)
     }
 
+    /// The tools that there are, and which of them may run.
+    pub async fn tools(&self) -> anyhow::Result<AgentTools> {
+        let allow = self.allow_tools.as_ref().map(|tools| tools.join(","));
+        Ok(self.client.get(&Route::api(["agents", &self.name, "tools"]).with("allow", allow)).await?.read()?)
+    }
+
     fn route(&self) -> Route {
         Route::api(["agents", &self.name, "chat"])
     }
@@ -83,6 +92,7 @@ impl AgentChat {
             system_append: self.settings.append.clone(),
             params: params(&self.settings)?,
             allow_tools: self.allow_tools.clone(),
+            max_iterations: self.max_iterations,
         })
     }
 }
@@ -101,6 +111,10 @@ async fn follow<O: Write, E: Write>(mut events: Events<'_>, renderer: &mut Rende
         match read(&data)? {
             Some(ChatEvent::Text { delta }) => renderer.text(&delta)?,
             Some(ChatEvent::Thinking { delta }) => renderer.thinking(&delta),
+            Some(ChatEvent::ToolCall { name, arguments, .. }) => renderer.tool_call(&name, &arguments),
+            Some(ChatEvent::ToolResult { name, content, is_error, .. }) => {
+                renderer.tool_result(&name, &content, is_error);
+            }
             Some(ChatEvent::Final { thread_id, .. }) => return Ok(thread_id),
             Some(ChatEvent::Error { error, .. }) => return Err(events.failed(error)),
             None => {}
@@ -113,7 +127,10 @@ async fn follow<O: Write, E: Write>(mut events: Events<'_>, renderer: &mut Rende
 fn read(data: &str) -> Result<Option<ChatEvent>, Failure> {
     serde_json::from_str(data).map(Some).or_else(|problem| {
         let event: Value = serde_json::from_str(data).unwrap_or_default();
-        let known = matches!(event["type"].as_str(), None | Some("text" | "thinking" | "final" | "error"));
+        let known = matches!(
+            event["type"].as_str(),
+            None | Some("text" | "thinking" | "tool_call" | "tool_result" | "final" | "error")
+        );
         if known { Err(Failure::Malformed { reason: problem.to_string() }) } else { Ok(None) }
     })
 }
@@ -125,7 +142,7 @@ mod tests {
     #[test]
     fn events_of_a_newer_server_are_skipped_and_garbage_is_not() {
         assert!(matches!(read(r#"{"type":"text","delta":"a"}"#), Ok(Some(ChatEvent::Text { .. }))));
-        assert!(matches!(read(r#"{"type":"tool_call","name":"x"}"#), Ok(None)));
+        assert!(matches!(read(r#"{"type":"citation","name":"x"}"#), Ok(None)));
         assert!(read(r#"{"type":"text"}"#).is_err());
         assert!(read("garbage").is_err());
     }

@@ -19,6 +19,9 @@ pub struct AgentOptions {
     /// Allow only these tools of the project (name or glob; repeatable; '' allows none)
     #[arg(long = "allow-tool", value_name = "GLOB")]
     pub allow_tools: Vec<String>,
+    /// How often the model may be asked in one turn, tools in between [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub max_iterations: Option<u32>,
     /// Flags shared with `chat-llm`.
     #[command(flatten)]
     pub common: Common,

@@ -4,6 +4,9 @@ use crate::output::{Screen, clean};
 use std::io::{Stderr, Stdout, Write};
 use std::time::{Duration, Instant};
 
+/// Longest line beside the reply, in characters.
+const ASIDE: usize = 160;
+
 /// Writes one reply. `O` gets the answer, `E` the rest.
 pub struct Renderer<O, E> {
     out: O,
@@ -15,6 +18,8 @@ pub struct Renderer<O, E> {
     held: String,
     thinking: bool,
     thinking_ends_line: bool,
+    /// Whether the last thing shown was a line beside the reply.
+    beside: bool,
 }
 
 impl Renderer<Stdout, Stderr> {
@@ -29,7 +34,8 @@ impl<O: Write, E: Write> Renderer<O, E> {
     pub fn new(out: O, err: E, screen: Screen) -> Self {
         let (reply, held) = (String::new(), String::new());
         let started = Instant::now();
-        Renderer { out, err, screen, started, reply, held, thinking: false, thinking_ends_line: true }
+        let (thinking, thinking_ends_line, beside) = (false, true, false);
+        Renderer { out, err, screen, started, reply, held, thinking, thinking_ends_line, beside }
     }
 
     /// Shows a piece of the reply.
@@ -39,6 +45,7 @@ impl<O: Write, E: Write> Renderer<O, E> {
         let body = piece.trim_end_matches(['\n', '\r']);
         if !body.is_empty() {
             let held = std::mem::take(&mut self.held);
+            self.beside = false;
             let shown = held + body;
             let shown = if self.screen.terminal_out { clean::reply(&shown) } else { shown.into() };
             self.out.write_all(shown.as_bytes())?;
@@ -63,6 +70,34 @@ impl<O: Write, E: Write> Renderer<O, E> {
             write!(self.err, "{shown}")
         };
         let _ = self.err.flush();
+    }
+
+    /// Shows that the model asks for a tool.
+    pub fn tool_call(&mut self, name: &str, arguments: &str) {
+        self.aside(&format!("→ {name} {arguments}"));
+    }
+
+    /// Shows what a tool answered.
+    pub fn tool_result(&mut self, name: &str, content: &str, failed: bool) {
+        let sign = if failed { "✗" } else { "←" };
+        self.aside(&format!("{sign} {name} {content}"));
+    }
+
+    /// A line beside the reply, which goes on in a paragraph of its own.
+    fn aside(&mut self, text: &str) {
+        self.end_thinking();
+        if !self.reply.is_empty() {
+            "\n\n".clone_into(&mut self.held);
+            self.reply.push('\n');
+        }
+        if self.screen.quiet {
+            return;
+        }
+        if self.screen.terminal_out && !self.reply.is_empty() && !self.beside {
+            let _ = writeln!(self.err);
+        }
+        self.beside = true;
+        let _ = writeln!(self.err, "{}", self.dimmed(&clipped(&clean::line(text))));
     }
 
     /// Ends the reply with one newline, and says how long it was and took.
@@ -96,6 +131,13 @@ impl<O: Write, E: Write> Renderer<O, E> {
     fn dimmed(&self, text: &str) -> String {
         if self.screen.colour_err { format!("\u{1b}[2m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// The beginning of a text that is too long for a line beside the reply.
+fn clipped(text: &str) -> String {
+    let mut letters = text.chars();
+    let shown: String = letters.by_ref().take(ASIDE).collect();
+    if letters.next().is_some() { shown + "…" } else { shown }
 }
 
 fn words(text: &str) -> usize {
@@ -151,6 +193,25 @@ mod tests {
         let (_, err) = show(Screen { colour_err: true, ..PLAIN }, &["hi"], &["x"]);
         assert!(err.starts_with("\u{1b}[2mx\u{1b}[0m\n\u{1b}[2m(1w"), "{err:?}");
         assert_eq!(show(Screen { quiet: true, ..PLAIN }, &["hi"], &["x"]).1, "");
+    }
+
+    #[test]
+    fn tools_are_shown_beside_the_reply() {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut renderer = Renderer::new(&mut out, &mut err, PLAIN);
+        renderer.text("Let me see.").unwrap();
+        renderer.tool_call("calc__add", r#"{"a":1}"#);
+        renderer.tool_result("calc__add", "two\nlines\u{1b}[2J", false);
+        renderer.tool_result("calc__sub", &"x".repeat(500), true);
+        renderer.text("It is 2.\n").unwrap();
+        renderer.finish(None).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "Let me see.\n\nIt is 2.\n");
+        let err = String::from_utf8(err).unwrap();
+        let lines: Vec<_> = err.lines().collect();
+        assert_eq!(lines[0], r#"→ calc__add {"a":1}"#);
+        assert!(lines[1].starts_with("← calc__add two lines") && !lines[1].contains('\u{1b}'), "{err}");
+        assert!(lines[2].starts_with("✗ calc__sub xxx") && lines[2].ends_with('…'), "{err}");
+        assert!(lines[3].starts_with("(6w"), "{err}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::render::Renderer;
 use crate::exit::Stuck;
 use crate::home;
 use crate::output::{Screen, clean};
+use mcpctl_events::wire::chat::AgentTools;
 use rustyline::error::ReadlineError;
 use rustyline::{Behavior, Config, DefaultEditor};
 use serde_json::Value;
@@ -19,6 +20,7 @@ const HELP: &str = "\
 /help             this list
 /quit             leave (so does Ctrl-D); Ctrl-C cancels a reply
 /thread [ID]      show the thread, or go on with another
+/tools [GLOB…]    show the tools, or allow only these; - allows none, * all
 /clear            begin anew; parameters stay
 /save FILE        write what was said into a new file
 /system [TEXT]    show the system prompt, or replace it
@@ -34,6 +36,7 @@ enum Next {
     Told(String),
     Say(String),
     Save(String),
+    Tools,
 }
 
 /// Converses until the user leaves or the input ends.
@@ -95,6 +98,7 @@ async fn at_terminal(screen: Screen, mut partner: Partner, stream: bool) -> anyh
             Next::Told(text) => crate::output::tell(&text),
             Next::Say(message) => turn(screen, &mut partner, &message, stream).await?,
             Next::Save(file) => save(screen, &partner, &file).await,
+            Next::Tools => tools(screen, &partner).await,
         }
     }
 }
@@ -125,6 +129,34 @@ async fn save(screen: Screen, partner: &Partner, file: &str) {
         Ok(count) => crate::output::tell(&format!("{count} messages are in {file}")),
         Err(error) => drop(crate::exit::code(Err(error), screen)),
     }
+}
+
+/// Servers that cannot be asked do not end the conversation.
+async fn tools(screen: Screen, partner: &Partner) {
+    let Partner::Agent(chat) = partner else { return crate::output::tell("a model alone has no tools") };
+    match chat.tools().await {
+        Ok(tools) => crate::output::tell(&tool_list(&tools)),
+        Err(error) => drop(crate::exit::code(Err(error), screen)),
+    }
+}
+
+/// Tools by server, with a mark at those that may not run, and what is wrong with a server.
+fn tool_list(all: &AgentTools) -> String {
+    if all.servers.is_empty() {
+        return "no tools: the agent's project names no MCP servers, or it has no project".to_owned();
+    }
+    let mut lines = Vec::new();
+    for tool in &all.tools {
+        let what = tool.description.as_deref().and_then(|text| text.trim().lines().next()).unwrap_or_default();
+        let mark = if tool.allowed { "" } else { " (not allowed)" };
+        lines.push(clean::line(format!("{}{mark}  {what}", tool.name).trim_end()).into_owned());
+    }
+    for server in &all.servers {
+        if let Some(problem) = &server.problem {
+            lines.push(clean::line(&format!("{}: {problem}", server.name)).into_owned());
+        }
+    }
+    if lines.is_empty() { "the agent's MCP servers have no tools".to_owned() } else { lines.join("\n") }
 }
 
 fn editor(screen: Screen) -> rustyline::Result<DefaultEditor> {
@@ -159,6 +191,7 @@ fn command(partner: &mut Partner, line: &str) -> Next {
         "save" if rest.is_empty() => Next::Told("/save needs a file, as in /save talk.md".to_owned()),
         "save" => Next::Save(rest.to_owned()),
         "thread" => Next::Told(thread(partner, rest)),
+        "tools" => allow(partner, rest),
         "system" => Next::Told(system(partner, rest)),
         "set" => Next::Told(set(partner, rest)),
         // A path or the like is no typing error: only a bare word is taken for a command.
@@ -175,6 +208,21 @@ fn thread(partner: &mut Partner, id: &str) -> String {
         chat.thread = Some(id.to_owned());
     }
     chat.thread.as_ref().map_or_else(|| "no thread yet".to_owned(), |id| format!("thread: {id}"))
+}
+
+/// Says which tools may run, and then which there are.
+fn allow(partner: &mut Partner, globs: &str) -> Next {
+    let Partner::Agent(chat) = partner else { return Next::Told("a model alone has no tools".to_owned()) };
+    match globs {
+        "" => {}
+        "*" => chat.allow_tools = None,
+        "-" => chat.allow_tools = Some(Vec::new()),
+        globs => {
+            let globs = globs.split([' ', ',']).filter(|glob| !glob.is_empty());
+            chat.allow_tools = Some(globs.map(str::to_owned).collect());
+        }
+    }
+    Next::Tools
 }
 
 fn system(partner: &mut Partner, text: &str) -> String {
@@ -230,6 +278,28 @@ mod tests {
         assert_eq!(command(&mut partner, "/save talk.md"), Next::Save("talk.md".into()));
         assert!(matches!(command(&mut partner, "/save"), Next::Told(_)));
         assert_eq!(command(&mut partner, "/quit"), Next::Leave);
+    }
+
+    #[test]
+    fn tools_are_allowed_and_listed() {
+        let mut partner = agent_partner("http://127.0.0.1:9", &[]);
+        for (line, expected) in [
+            ("/tools", None),
+            ("/tools calc__* add,sub", Some(vec!["calc__*".to_owned(), "add".to_owned(), "sub".to_owned()])),
+            ("/tools -", Some(Vec::new())),
+            ("/tools *", None),
+        ] {
+            assert_eq!(command(&mut partner, line), Next::Tools);
+            let Partner::Agent(chat) = &partner else { panic!("not an agent") };
+            assert_eq!(chat.allow_tools, expected, "{line}");
+        }
+        let all: AgentTools = serde_json::from_str(
+            r#"{"servers":[{"name":"calc","problem":null},{"name":"gone","problem":"refused"}],"tools":[
+            {"name":"calc__add","server":"calc","description":"\n  Adds.\nMore.","allowed":true,"inputSchema":{}},
+            {"name":"calc__sub","server":"calc","description":null,"allowed":false,"inputSchema":{}}]}"#,
+        )
+        .unwrap();
+        assert_eq!(tool_list(&all), "calc__add  Adds.\ncalc__sub (not allowed)\ngone: refused");
     }
 
     #[test]

@@ -96,7 +96,9 @@ fn a_streamed_chat_shows_text_alone_on_stdout() {
     let body = String::from(": waiting\n\n")
         + &sse(&[
             r#"{"type":"thinking","delta":"let me think"}"#,
-            r#"{"type":"tool_call","name":"x"}"#,
+            r#"{"type":"tool_call","id":"1","name":"add","arguments":"{}"}"#,
+            r#"{"type":"tool_result","id":"1","name":"add","content":"42","isError":false}"#,
+            r#"{"type":"citation","of":"a newer server"}"#,
             r#"{"type":"text","delta":"hello "}"#,
             r#"{"type":"text","delta":"there\n"}"#,
             r#"{"type":"final","threadId":"t1","turnIndex":1}"#,
@@ -108,7 +110,7 @@ fn a_streamed_chat_shows_text_alone_on_stdout() {
     let (out, err, said) = hi(&mut partner, true);
     said.unwrap();
     assert_eq!(out, "hello there\n");
-    assert!(err.starts_with("let me think\n(2w · ") && err.ends_with("s) thread: t1\n"), "{err}");
+    assert!(err.starts_with("let me think\n→ add {}\n← add 42\n(2w · ") && err.ends_with("s) thread: t1\n"), "{err}");
     assert_eq!(partner.thread(), Some("t1"));
     let (head, sent) = handle.join().unwrap();
     assert!(head.starts_with("POST /api/v1/agents/coder/chat HTTP/1.1"), "{head}");

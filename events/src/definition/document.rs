@@ -24,7 +24,7 @@ impl Definition for ProjectDefinition {
 }
 
 /// An MCP server: the name that its tools are known by, and how it is reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct McpServer {
     /// Unique in its project.
     pub name: Name,
@@ -33,7 +33,7 @@ pub struct McpServer {
 }
 
 /// How an MCP server is reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum McpTransport {
     /// Streamable HTTP at a URL.
@@ -43,7 +43,7 @@ pub enum McpTransport {
 }
 
 /// A program, with what it is started with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct McpCommand {
     /// Its name on the server's `PATH`, or its path.
     pub command: String,
@@ -56,7 +56,7 @@ pub struct McpCommand {
 }
 
 /// A value of a program's environment. A secret is named, never written down.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EnvValue {
     /// The text itself.

@@ -35,6 +35,9 @@ pub struct ChatRequest {
     /// Names or globs of the project's tools that may run; left out, all; empty, none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_tools: Option<Vec<String>>,
+    /// How often the model may be asked in this turn, 1 to 100; 10 if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_iterations: Option<u32>,
 }
 
 /// Answer of a chat that is not streamed.
@@ -70,6 +73,26 @@ pub enum ChatEvent {
     Thinking {
         /// The piece.
         delta: String,
+    },
+    /// The model asks for a tool.
+    ToolCall {
+        /// The model's own id of this call.
+        id: String,
+        /// The tool.
+        name: String,
+        /// A JSON object as the model wrote it.
+        arguments: String,
+    },
+    /// A tool's answer, which the model gets.
+    ToolResult {
+        /// The call that it answers.
+        id: String,
+        /// The tool.
+        name: String,
+        /// Its text.
+        content: String,
+        /// Whether the tool, or the way to it, failed.
+        is_error: bool,
     },
     /// The turn is complete and stored.
     Final {
@@ -118,8 +141,50 @@ pub struct Message {
     /// Tool calls as the model made them.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<Object>>))]
     pub tool_calls: Option<Box<RawValue>>,
+    /// Of a tool's message: the call that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
     /// `pending`, `complete` or `error`.
     pub status: String,
     /// When it was made.
     pub created_at: String,
+}
+
+/// The tools of an agent's project, as its MCP servers list them now.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AgentTools {
+    /// The servers of the project.
+    pub servers: Vec<ToolServer>,
+    /// Their tools.
+    pub tools: Vec<Tool>,
+}
+
+/// An MCP server of a project.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ToolServer {
+    /// Its name in the project.
+    pub name: String,
+    /// Why it has no tools now, or not all of them.
+    pub problem: Option<String>,
+}
+
+/// A tool that the agent's model is offered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Tool {
+    /// The name that the model knows it by.
+    pub name: String,
+    /// The server that has it.
+    pub server: String,
+    /// What it does.
+    pub description: Option<String>,
+    /// Whether it is among those that were asked for.
+    pub allowed: bool,
+    /// JSON Schema of its arguments.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub input_schema: Box<RawValue>,
 }

@@ -7,7 +7,7 @@ mod task;
 
 pub use inference::{Asks, InferenceTask, NewTask, StoredAnswer, StoredError, TaskStatus};
 pub use rows::{Message, MessageStatus, NewThread, Thread};
-pub use task::{BeginTurn, FinishTurn, Turn, TurnThread};
+pub use task::{BeginTurn, Finished, Pending, Step, Turn, TurnThread};
 
 use super::{
     StoreError,
@@ -71,14 +71,18 @@ impl WorkStore {
     /// they begin: all or nothing. `None` if there is no such thread of this owner.
     pub async fn begin_turn(&self, turn: BeginTurn) -> Result<Option<Turn>, StoreError> {
         match self.ask(Task::Begin(turn)).await? {
-            Answer::Turn(turn) => Ok(turn),
-            Answer::Changed(_) => Ok(None),
+            Answer::Placed(Some(places)) => Ok(Turn::of(&places)),
+            Answer::Placed(None) | Answer::Changed(_) => Ok(None),
         }
     }
 
-    /// Completes a pending message, or marks it as failed; whether it was pending.
-    pub async fn finish_turn(&self, turn: FinishTurn) -> Result<bool, StoreError> {
-        self.change(Task::Finish(turn)).await.map(|changed| changed > 0)
+    /// Takes a turn one step further: completes pending messages, or marks them as failed, and adds those that follow.
+    /// Where those stand in the thread; `None` if one was not pending any more, and then nothing follows.
+    pub async fn step(&self, step: Step) -> Result<Option<Vec<u64>>, StoreError> {
+        match self.ask(Task::Step(step)).await? {
+            Answer::Placed(places) => Ok(places),
+            Answer::Changed(_) => Ok(None),
+        }
     }
 
     /// Deletes a thread of this owner with its messages; whether it was there.
@@ -95,7 +99,7 @@ impl WorkStore {
     async fn change(&self, task: Task) -> Result<u64, StoreError> {
         match self.ask(task).await? {
             Answer::Changed(rows) => Ok(rows),
-            Answer::Turn(_) => Ok(0),
+            Answer::Placed(_) => Ok(0),
         }
     }
 

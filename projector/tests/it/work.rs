@@ -4,7 +4,7 @@ use crate::life::{Dir, json};
 use mcpctl_events::time::LogTime;
 use mcpctl_projector::store::{
     StoreError,
-    work::{BeginTurn, FinishTurn, Message, MessageStatus, NewThread, Turn, TurnThread, WorkStore},
+    work::{BeginTurn, Finished, Message, MessageStatus, NewThread, Pending, Step, Turn, TurnThread, WorkStore},
 };
 use uuid::Uuid;
 
@@ -33,14 +33,19 @@ fn existing(id: u128, owner: Uuid) -> TurnThread {
     TurnThread::Existing { id: Uuid::from_u128(id), owner }
 }
 
-fn finish(id: u128, turn: Turn, content: &str, failed: bool) -> FinishTurn {
-    FinishTurn {
-        thread: Uuid::from_u128(id),
+/// The end of a turn.
+fn finish(id: u128, turn: Turn, content: &str, failed: bool) -> Step {
+    let finished = Finished {
         turn_index: turn.assistant_index,
         content: Some(content.to_owned()),
         tool_calls: (!failed).then(|| json(r#"[{"id":"1","x":1.0}]"#)),
         failed,
-    }
+    };
+    step(id, vec![finished], Vec::new())
+}
+
+fn step(id: u128, finished: Vec<Finished>, next: Vec<Pending>) -> Step {
+    Step { thread: Uuid::from_u128(id), finished, next, at: at(9) }
 }
 
 fn shown(messages: &[Message]) -> Vec<(u64, &str, Option<&str>, MessageStatus)> {
@@ -56,11 +61,11 @@ async fn a_turn_is_stored_at_once_and_finished_once() {
     assert_eq!(first, Turn { user_index: 0, assistant_index: 1 });
     let messages = store.messages(Uuid::from_u128(10)).await.unwrap();
     assert_eq!(shown(&messages), [(0, "user", Some("hi"), Complete), (1, "assistant", None, Pending)]);
-    assert!(store.finish_turn(finish(10, first, "hello", false)).await.unwrap());
-    assert!(!store.finish_turn(finish(10, first, "again", true)).await.unwrap(), "finished once");
+    assert_eq!(store.step(finish(10, first, "hello", false)).await.unwrap(), Some(Vec::new()));
+    assert_eq!(store.step(finish(10, first, "again", true)).await.unwrap(), None, "finished once");
 
     let second = store.begin_turn(begin(existing(10, ANN), "more", 2)).await.unwrap().unwrap();
-    assert!(store.finish_turn(finish(10, second, "half a", true)).await.unwrap());
+    assert!(store.step(finish(10, second, "half a", true)).await.unwrap().is_some());
     let third = store.begin_turn(begin(existing(10, ANN), "and?", 3)).await.unwrap().unwrap();
     assert_eq!(third.user_index, 4);
     let id = Uuid::from_u128(10);
@@ -103,7 +108,7 @@ async fn what_a_crash_left_pending_fails_at_the_next_start() {
     {
         let (store, writer) = open(&dir).await;
         let turn = store.begin_turn(begin(TurnThread::New(new_thread(10)), "hi", 1)).await.unwrap().unwrap();
-        store.finish_turn(finish(10, turn, "hello", false)).await.unwrap();
+        store.step(finish(10, turn, "hello", false)).await.unwrap();
         store.begin_turn(begin(existing(10, ANN), "more", 2)).await.unwrap();
         writer.abort();
     }
@@ -147,4 +152,42 @@ async fn turns_at_the_same_time_each_get_their_place_and_nobody_fails_for_anothe
     places.sort_unstable();
     assert_eq!(refused, 10);
     assert_eq!(places, (0..90).map(|n| n * 2).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn tools_answer_between_two_messages_of_the_model() {
+    use MessageStatus::{Complete, Error, Pending as Waiting};
+    let dir = Dir::new();
+    let (store, _writer) = open(&dir).await;
+    let turn = store.begin_turn(begin(TurnThread::New(new_thread(10)), "19+23?", 1)).await.unwrap().unwrap();
+    // Another turn of the same thread stands in between.
+    store.begin_turn(begin(existing(10, ANN), "and?", 2)).await.unwrap().unwrap();
+    let asked = Finished {
+        turn_index: turn.assistant_index,
+        tool_calls: Some(json(r#"[{"id":"a"},{"id":"b"}]"#)),
+        ..Finished::default()
+    };
+    let tools = ["a", "b"].map(|id| Pending::Tool(id.to_owned())).to_vec();
+    assert_eq!(store.step(step(10, vec![asked.clone()], tools.clone())).await.unwrap(), Some(vec![4, 5]));
+    assert_eq!(store.step(step(10, vec![asked], tools)).await.unwrap(), None, "nothing follows what was over");
+    let answer =
+        |turn_index, text: &str| Finished { turn_index, content: Some(text.to_owned()), ..Finished::default() };
+    let answers = vec![answer(4, "42"), answer(5, "43")];
+    assert_eq!(store.step(step(10, answers, vec![Pending::Assistant])).await.unwrap(), Some(vec![6]));
+    let last = Finished { turn_index: 6, failed: true, ..Finished::default() };
+    assert_eq!(store.step(step(10, vec![last], Vec::new())).await.unwrap(), Some(Vec::new()));
+    let all = store.messages(Uuid::from_u128(10)).await.unwrap();
+    let expected = [
+        (0, "user", Some("19+23?"), Complete),
+        (1, "assistant", None, Complete),
+        (2, "user", Some("and?"), Complete),
+        (3, "assistant", None, Waiting),
+        (4, "tool", Some("42"), Complete),
+        (5, "tool", Some("43"), Complete),
+        (6, "assistant", None, Error),
+    ];
+    assert_eq!(shown(&all), expected);
+    assert_eq!(all[5].tool_call_id.as_deref(), Some("b"));
+    store.delete_thread(Uuid::from_u128(10), ANN).await.unwrap();
+    assert_eq!(store.step(step(10, Vec::new(), vec![Pending::Assistant])).await.unwrap(), None, "the thread is gone");
 }

@@ -8,6 +8,8 @@ mod persona;
 mod replies;
 #[path = "chat/threads.rs"]
 mod threads;
+#[path = "chat/tools.rs"]
+mod tools;
 
 use mcpctl_tests::{Answer, Client, Mcpd, Publisher, samples};
 use serde_json::{Value, json};

@@ -77,6 +77,8 @@ pub struct Message {
     pub content: Option<String>,
     /// Tool calls as the model made them.
     pub tool_calls: Option<Json>,
+    /// Of a tool: the call that it answers.
+    pub tool_call_id: Option<String>,
     /// How far it is.
     pub status: MessageStatus,
     /// When it was made.
@@ -85,7 +87,7 @@ pub struct Message {
 
 const THREADS: &str = "SELECT id, owner_id, agent_id, title, created_at, last_turn_at FROM threads WHERE owner_id = ";
 const MESSAGES: &str =
-    "SELECT turn_index, role, content, tool_calls, status, created_at FROM messages WHERE thread_id = ";
+    "SELECT turn_index, role, content, tool_calls, tool_call_id, status, created_at FROM messages WHERE thread_id = ";
 
 impl WorkStore {
     /// A user's threads with an agent, the one with the newest turn first.
@@ -153,6 +155,7 @@ fn read_message(cells: &mut Cells) -> Result<Message, String> {
         role: cells.text()?.to_owned(),
         content: cells.text_or_null()?.map(str::to_owned),
         tool_calls: cells.json_or_null()?,
+        tool_call_id: cells.text_or_null()?.map(str::to_owned),
         status: cells.word()?,
         created_at: cells.parse()?,
     })

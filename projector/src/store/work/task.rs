@@ -43,26 +43,53 @@ pub struct Turn {
     pub assistant_index: u64,
 }
 
-/// What became of a pending message.
+impl Turn {
+    pub(super) fn of(places: &[u64]) -> Option<Self> {
+        let first = places.iter().copied().min()?;
+        Some(Self { user_index: first, assistant_index: first + 1 })
+    }
+}
+
+/// One step of a turn.
 #[derive(Debug, Clone)]
-pub struct FinishTurn {
+pub struct Step {
     /// The thread.
     pub thread: Uuid,
-    /// The pending message.
+    /// Pending messages that are done.
+    pub finished: Vec<Finished>,
+    /// Messages that begin now, in order, at the end of the thread.
+    pub next: Vec<Pending>,
+    /// When.
+    pub at: LogTime,
+}
+
+/// What became of a pending message.
+#[derive(Debug, Clone, Default)]
+pub struct Finished {
+    /// Where it is.
     pub turn_index: u64,
     /// Its text, as far as it came.
     pub content: Option<String>,
     /// Tool calls as the model made them.
     pub tool_calls: Option<Json>,
-    /// Whether the turn failed.
+    /// Whether it failed.
     pub failed: bool,
+}
+
+/// A message that is yet to come.
+#[derive(Debug, Clone)]
+pub enum Pending {
+    /// The model's.
+    Assistant,
+    /// A tool's, which answers the call of this id.
+    Tool(String),
 }
 
 #[derive(Debug)]
 pub(super) enum Task {
     Create(NewThread, LogTime),
     Begin(BeginTurn),
-    Finish(FinishTurn),
+    Step(Step),
     Delete(Uuid, Uuid),
     FailPending(Option<LogTime>),
     /// A change of inference tasks.
@@ -72,7 +99,8 @@ pub(super) enum Task {
 #[derive(Debug)]
 pub(super) enum Answer {
     Changed(u64),
-    Turn(Option<Turn>),
+    /// Where messages were put, if they were.
+    Placed(Option<Vec<u64>>),
 }
 
 impl Task {
@@ -80,8 +108,8 @@ impl Task {
     pub(super) fn run(&self, writer: &Writer) -> Result<Answer, StoreError> {
         let statement = match self {
             Self::Create(thread, at) => rows::insert(thread, *at),
-            Self::Begin(turn) => return begin(writer, turn).map(Answer::Turn),
-            Self::Finish(turn) => finish(turn),
+            Self::Begin(turn) => return begin(writer, turn).map(Answer::Placed),
+            Self::Step(turn) => return step(writer, turn).map(Answer::Placed),
             Self::Delete(id, owner) => delete(*id, *owner),
             Self::FailPending(before) => fail_pending(*before),
             Self::Inference(statement) => return count(writer, statement),
@@ -94,7 +122,7 @@ fn count(writer: &Writer, statement: &Statement) -> Result<Answer, StoreError> {
     writer.execute(statement).map(|rows| Answer::Changed(rows as u64))
 }
 
-fn begin(writer: &Writer, turn: &BeginTurn) -> Result<Option<Turn>, StoreError> {
+fn begin(writer: &Writer, turn: &BeginTurn) -> Result<Option<Vec<u64>>, StoreError> {
     let (id, owner) = match &turn.thread {
         TurnThread::New(thread) => {
             writer.execute(&rows::insert(thread, turn.at))?;
@@ -105,9 +133,45 @@ fn begin(writer: &Writer, turn: &BeginTurn) -> Result<Option<Turn>, StoreError> 
             (*id, *owner)
         }
     };
-    let indexes = writer.fetch(&insert_turn(id, owner, turn), read_index)?;
-    let first = indexes.into_iter().min();
-    Ok(first.map(|first| Turn { user_index: first, assistant_index: first + 1 }))
+    let rows = [
+        Row { role: "user", content: Some(&turn.message), tool_call_id: None, status: MessageStatus::Complete },
+        Row { role: "assistant", content: None, tool_call_id: None, status: MessageStatus::Pending },
+    ];
+    let places = writer.fetch(&insert(id, Some(owner), turn.at, &rows), read_index)?;
+    Ok((!places.is_empty()).then_some(places))
+}
+
+fn step(writer: &Writer, step: &Step) -> Result<Option<Vec<u64>>, StoreError> {
+    for finished in &step.finished {
+        if writer.execute(&finish(step.thread, finished))? == 0 {
+            return Ok(None);
+        }
+    }
+    if step.next.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let rows: Vec<_> = step.next.iter().map(Row::pending).collect();
+    let mut places = writer.fetch(&insert(step.thread, None, step.at, &rows), read_index)?;
+    places.sort_unstable();
+    Ok((!places.is_empty()).then_some(places))
+}
+
+/// A message to be added.
+struct Row<'a> {
+    role: &'a str,
+    content: Option<&'a String>,
+    tool_call_id: Option<&'a String>,
+    status: MessageStatus,
+}
+
+impl<'a> Row<'a> {
+    fn pending(pending: &'a Pending) -> Self {
+        let (role, tool_call_id) = match pending {
+            Pending::Assistant => ("assistant", None),
+            Pending::Tool(id) => ("tool", Some(id)),
+        };
+        Self { role, content: None, tool_call_id, status: MessageStatus::Pending }
+    }
 }
 
 fn read_index(cells: &mut Cells) -> Result<u64, String> {
@@ -120,32 +184,33 @@ fn touch(id: Uuid, owner: Uuid, at: LogTime) -> Statement {
     statement
 }
 
-/// Both messages of a turn, at the end of the thread; none if it is not there.
-fn insert_turn(id: Uuid, owner: Uuid, turn: &BeginTurn) -> Statement {
-    let mut statement =
-        Statement::new("INSERT INTO messages (thread_id, turn_index, role, content, status, created_at) ");
-    let halves = [
-        ("0, 'user', ", Some(&turn.message), MessageStatus::Complete),
-        ("1, 'assistant', ", None, MessageStatus::Pending),
-    ];
-    for (n, (head, content, status)) in halves.into_iter().enumerate() {
+/// Messages at the end of a thread, of this owner if one is named; none if it is not there.
+fn insert(id: Uuid, owner: Option<Uuid>, at: LogTime, rows: &[Row<'_>]) -> Statement {
+    let mut statement = Statement::new(
+        "INSERT INTO messages (thread_id, turn_index, role, content, tool_call_id, status, created_at) ",
+    );
+    for (n, row) in rows.iter().enumerate() {
         statement.sql(if n == 0 { "" } else { " UNION ALL " });
         statement.sql("SELECT t.id, (SELECT COALESCE(MAX(turn_index) + 1, 0) FROM messages WHERE thread_id = t.id) + ");
-        statement.sql(head).arg(Value::Text(content.cloned())).sql(", '").sql(status.as_str()).sql("', ");
-        statement.arg(turn.at).sql(" FROM threads AS t WHERE t.id = ").arg(Value::text(id));
-        statement.sql(" AND t.owner_id = ").arg(Value::text(owner));
+        statement.sql(&n.to_string()).sql(", '").sql(row.role).sql("', ").arg(Value::Text(row.content.cloned()));
+        statement.sql(", ").arg(Value::Text(row.tool_call_id.cloned()));
+        statement.sql(", '").sql(row.status.as_str()).sql("', ").arg(at);
+        statement.sql(" FROM threads AS t WHERE t.id = ").arg(Value::text(id));
+        if let Some(owner) = owner {
+            statement.sql(" AND t.owner_id = ").arg(Value::text(owner));
+        }
     }
     statement.sql(" RETURNING turn_index");
     statement
 }
 
-fn finish(turn: &FinishTurn) -> Statement {
-    let status = if turn.failed { MessageStatus::Error } else { MessageStatus::Complete };
+fn finish(thread: Uuid, finished: &Finished) -> Statement {
+    let status = if finished.failed { MessageStatus::Error } else { MessageStatus::Complete };
     let mut statement = Statement::new("UPDATE messages SET content = ");
-    statement.arg(Value::Text(turn.content.clone())).sql(", tool_calls = ");
-    statement.arg(Value::Text(turn.tool_calls.as_ref().map(|json| json.get().to_owned())));
-    statement.sql(", status = ").arg(status.as_str()).sql(" WHERE thread_id = ").arg(Value::text(turn.thread));
-    statement.sql(" AND turn_index = ").arg(turn.turn_index).sql(" AND status = 'pending'");
+    statement.arg(Value::Text(finished.content.clone())).sql(", tool_calls = ");
+    statement.arg(Value::Text(finished.tool_calls.as_ref().map(|json| json.get().to_owned())));
+    statement.sql(", status = ").arg(status.as_str()).sql(" WHERE thread_id = ").arg(Value::text(thread));
+    statement.sql(" AND turn_index = ").arg(finished.turn_index).sql(" AND status = 'pending'");
     statement
 }
 

@@ -1,23 +1,11 @@
 //! The official SDKs, and litellm, through server and publisher to a model server.
 
-use mcpctl_tests::{Mcpd, Mcplocal, Model, Reply, mcplocal::config};
+use mcpctl_tests::{Mcpd, Mcplocal, Model, Reply, mcplocal::config, program::installed};
 use serde_json::json;
-use std::{
-    path::{Path, PathBuf},
-    process::Output,
-    time::Duration,
-};
+use std::{path::Path, process::Output, time::Duration};
 
 /// litellm alone takes seconds to start.
 const RUN: Duration = Duration::from_mins(2);
-
-/// Where `tests/sdks/install.sh` puts them.
-fn installed() -> PathBuf {
-    let program = mcpctl_tests::program::binary("mcpd");
-    let sdks = program.ancestors().nth(2).expect("a target folder").join("sdks");
-    assert!(sdks.join("installed").is_file(), "the SDKs are missing: run tests/sdks/install.sh first (./test.sh does)");
-    sdks
-}
 
 /// Runs a script against a server behind which everything says `hello`.
 async fn run(interpreter: &Path, script: &str) {

@@ -1,0 +1,166 @@
+//! What the model hears: the system block, what was said before, and what is said in this turn.
+
+use super::{Turn, persona, reply::Answer, tool_calls::Call};
+use crate::{error::ApiError, request::ModelRequest, tools::Offer};
+use mcpctl_events::{definition::AgentDefinition, json::Json};
+use mcpctl_projector::store::work::Message;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A message as the model's API has it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Said {
+    role: &'static str,
+    content: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<String>,
+}
+
+/// A conversation with a model.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    said: Vec<Said>,
+    /// The request's other members, in the model API's own spelling.
+    members: BTreeMap<String, Json>,
+    tools: Option<Json>,
+    stream: bool,
+}
+
+/// Which tools the model may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// As the caller wants it.
+    Callers,
+    /// Any, or none.
+    Free,
+    /// None: the answer is due.
+    None,
+}
+
+impl Conversation {
+    /// Begins with what was said before.
+    pub(super) fn new(
+        agent: &AgentDefinition,
+        system: String,
+        turn: &Turn,
+        history: Vec<Message>,
+        offer: &Offer,
+    ) -> Result<Self, ApiError> {
+        let mut said = Vec::with_capacity(history.len() + 1);
+        if !system.is_empty() {
+            said.push(Said::plain("system", Some(system)));
+        }
+        said.extend(remembered(history));
+        let params = persona::params(agent.default_params.as_ref(), turn.params.as_ref())?;
+        let members = params.into_iter().map(|(name, value)| (name, Json::new(value))).collect();
+        Ok(Self { said, members, tools: offer.as_json(), stream: turn.stream })
+    }
+
+    /// The model asked for tools, and was answered.
+    pub(super) fn tools_answered(&mut self, answer: &Answer, answers: &[String]) {
+        let calls = answer.tool_calls.as_json();
+        self.said.push(Said { tool_calls: calls, ..Said::plain("assistant", answer.content.clone()) });
+        for (call, answer) in answer.tool_calls.as_slice().iter().zip(answers) {
+            self.said.push(Said::tool(call, answer));
+        }
+    }
+
+    /// The request, as it stands.
+    pub(super) fn request(&self, choice: Choice) -> Result<ModelRequest, ApiError> {
+        let mut body = Body(Vec::new());
+        body.member("messages", &self.said)?;
+        for (name, value) in &self.members {
+            let ours = name == "tools" || name == "tool_choice" && choice != Choice::Callers;
+            if !(ours && self.tools.is_some()) {
+                body.member(name, value)?;
+            }
+        }
+        if let Some(tools) = &self.tools {
+            body.member("tools", tools)?;
+            if choice == Choice::None {
+                body.member("tool_choice", &"none")?;
+            }
+        }
+        if self.stream {
+            body.member("stream", &true)?;
+        }
+        body.0.push(b'}');
+        ModelRequest::read(body.0.into())
+    }
+}
+
+struct Body(Vec<u8>);
+
+impl Body {
+    fn member(&mut self, name: &str, value: &impl Serialize) -> Result<(), ApiError> {
+        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        serde_json::to_writer(&mut self.0, name).map_err(ApiError::internal)?;
+        self.0.push(b':');
+        serde_json::to_writer(&mut self.0, value).map_err(ApiError::internal)
+    }
+}
+
+impl Said {
+    fn plain(role: &'static str, content: Option<String>) -> Self {
+        Self { role, content, tool_calls: None, tool_call_id: None }
+    }
+
+    fn tool(call: &Call, answer: &str) -> Self {
+        Self { tool_call_id: Some(call.id.clone()), ..Self::plain("tool", Some(answer.to_owned())) }
+    }
+}
+
+/// The messages of a thread as a model may hear them again: each call of a tool with its answer right behind it, and
+/// none without one, which no model's API takes.
+fn remembered(history: Vec<Message>) -> Vec<Said> {
+    let mut said = Vec::with_capacity(history.len());
+    let mut messages: Vec<Option<Message>> = history.into_iter().map(Some).collect();
+    for at in 0..messages.len() {
+        let Some(message) = messages[at].take_if(|message| message.role != "tool") else { continue };
+        if message.role == "user" {
+            said.push(Said::plain("user", message.content));
+            continue;
+        }
+        let Some(calls) = message.tool_calls else {
+            said.push(Said::plain("assistant", message.content));
+            continue;
+        };
+        match answers(&calls, &mut messages[at..]) {
+            Some(answers) => {
+                said.push(Said { tool_calls: Some(calls), ..Said::plain("assistant", message.content) });
+                said.extend(answers);
+            }
+            None if message.content.as_ref().is_some_and(|content| !content.is_empty()) => {
+                said.push(Said::plain("assistant", message.content));
+            }
+            None => {}
+        }
+    }
+    said
+}
+
+/// The answers to all of these calls, taken out of what comes after them.
+fn answers(calls: &Json, later: &mut [Option<Message>]) -> Option<Vec<Said>> {
+    #[derive(Deserialize)]
+    struct Asked {
+        id: String,
+    }
+    let calls: Vec<Asked> = serde_json::from_str(calls.get()).ok()?;
+    let mut places = Vec::with_capacity(calls.len());
+    for call in calls {
+        let answers = |message: &Message| message.role == "tool" && message.tool_call_id.as_ref() == Some(&call.id);
+        let found = (0..later.len()).find(|at| !places.contains(at) && later[*at].as_ref().is_some_and(answers))?;
+        places.push(found);
+    }
+    let taken = places.into_iter().filter_map(|at| later[at].take());
+    Some(
+        taken
+            .map(|message| Said {
+                tool_call_id: message.tool_call_id,
+                ..Said::plain("tool", Some(message.content.unwrap_or_default()))
+            })
+            .collect(),
+    )
+}

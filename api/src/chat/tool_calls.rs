@@ -1,0 +1,207 @@
+//! Tool calls as a model makes them, whole or in pieces.
+
+use crate::json;
+use mcpctl_events::json::Json;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// One call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Call {
+    pub id: String,
+    pub name: String,
+    /// A JSON object, if the model made no mistake.
+    pub arguments: String,
+}
+
+/// A call, or a piece of one.
+#[derive(Deserialize)]
+struct Piece {
+    index: Option<u64>,
+    id: Option<String>,
+    function: Option<Function>,
+}
+
+#[derive(Deserialize)]
+struct Function {
+    name: Option<String>,
+    arguments: Option<Box<RawValue>>,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    type_: &'static str,
+    function: WrittenFunction<'a>,
+}
+
+#[derive(Serialize)]
+struct WrittenFunction<'a> {
+    name: &'a str,
+    arguments: &'a str,
+}
+
+/// The calls of one answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Calls {
+    made: Vec<Call>,
+    /// Which call a piece of this index goes on with.
+    places: Vec<(u64, usize)>,
+    /// As they came, in one piece.
+    raw: Option<Json>,
+}
+
+impl Calls {
+    /// Reads the calls of a whole answer. Those that cannot be read are none, and are kept as they came all the same.
+    pub(super) fn whole(raw: &RawValue) -> Self {
+        let mut calls = Self { raw: Some(Json::new(raw)), ..Self::default() };
+        for piece in serde_json::from_str::<Vec<Piece>>(raw.get()).unwrap_or_default() {
+            calls.made.push(Call::default());
+            calls.add_to(calls.made.len() - 1, piece);
+        }
+        calls.name_all();
+        calls
+    }
+
+    /// Takes pieces of a streamed answer.
+    pub(super) fn take(&mut self, raw: &RawValue) {
+        for piece in serde_json::from_str::<Vec<Piece>>(raw.get()).unwrap_or_default() {
+            let place = self.place(&piece);
+            self.add_to(place, piece);
+        }
+    }
+
+    /// Where a piece belongs. Some servers give each call the same index, and its whole at once.
+    fn place(&mut self, piece: &Piece) -> usize {
+        let index = piece.index.unwrap_or_default();
+        let known = self.places.iter().rev().find(|(known, _)| *known == index).map(|(_, place)| *place);
+        let begins = |place: &usize| {
+            let id = piece.id.as_deref().unwrap_or_default();
+            !id.is_empty() && !self.made[*place].id.is_empty() && self.made[*place].id != id
+        };
+        if let Some(place) = known.filter(|place| !begins(place)) {
+            return place;
+        }
+        self.made.push(Call::default());
+        self.places.push((index, self.made.len() - 1));
+        self.made.len() - 1
+    }
+
+    fn add_to(&mut self, place: usize, piece: Piece) {
+        let call = &mut self.made[place];
+        if let Some(id) = piece.id.filter(|id| !id.is_empty()) {
+            call.id = id;
+        }
+        let Some(function) = piece.function else { return };
+        if let Some(name) = function.name.filter(|name| !name.is_empty()) {
+            call.name = name;
+        }
+        if let Some(arguments) = function.arguments.filter(|arguments| arguments.get() != "null") {
+            // A string of JSON, as OpenAI has it; some servers give the object itself.
+            match serde_json::from_str::<String>(arguments.get()) {
+                Ok(text) => call.arguments.push_str(&text),
+                Err(_) => call.arguments.push_str(arguments.get()),
+            }
+        }
+    }
+
+    /// Gives each call an id of its own where the model did not.
+    pub(super) fn name_all(&mut self) {
+        for place in 0..self.made.len() {
+            let id = &self.made[place].id;
+            if id.is_empty() || self.made[..place].iter().any(|other| other.id == *id) {
+                self.made[place].id = format!("call_{}", place + 1);
+                self.raw = None;
+            }
+        }
+    }
+
+    /// The calls, in the order in which they were made.
+    pub(super) fn as_slice(&self) -> &[Call] {
+        &self.made
+    }
+
+    /// As a message has them: as they came if they came in one piece, and none if there are none.
+    pub(super) fn as_json(&self) -> Option<Json> {
+        if let Some(raw) = &self.raw {
+            return Some(raw.clone());
+        }
+        let written: Vec<_> = self.made.iter().map(Call::written).collect();
+        let text = serde_json::to_string(&written).ok().filter(|_| !written.is_empty())?;
+        Some(Json::new(&RawValue::from_string(text).ok()?))
+    }
+}
+
+impl Call {
+    fn written(&self) -> Written<'_> {
+        let function = WrittenFunction { name: &self.name, arguments: &self.arguments };
+        Written { id: &self.id, type_: "function", function }
+    }
+
+    /// The arguments; nothing at all counts as none.
+    pub(super) fn arguments(&self) -> serde_json::Result<serde_json::Map<String, serde_json::Value>> {
+        let text = self.arguments.trim();
+        if text.is_empty() { Ok(serde_json::Map::new()) } else { json::object(text.as_bytes()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    fn streamed(pieces: &[&str]) -> Calls {
+        let mut calls = Calls::default();
+        for piece in pieces {
+            calls.take(&raw(piece));
+        }
+        calls.name_all();
+        calls
+    }
+
+    fn call(id: &str, name: &str, arguments: &str) -> Call {
+        Call { id: id.to_owned(), name: name.to_owned(), arguments: arguments.to_owned() }
+    }
+
+    #[test]
+    fn whole_ones_stay_as_they_came() {
+        let text = r#"[{"id":"t1","type":"function","extra":1.0,"function":{"name":"add","arguments":"{\"a\":1}"}}]"#;
+        let calls = Calls::whole(&raw(text));
+        assert_eq!(calls.as_slice(), [call("t1", "add", "{\"a\":1}")]);
+        assert_eq!(calls.as_json().unwrap().get(), text);
+        assert_eq!(calls.as_slice()[0].arguments().unwrap()["a"], 1);
+    }
+
+    #[test]
+    fn pieces_are_put_together_by_their_index() {
+        let calls = streamed(&[
+            r#"[{"index":0,"id":"a","type":"function","function":{"name":"one","arguments":""}}]"#,
+            r#"[{"index":0,"function":{"arguments":"{\"x\""}},{"index":1,"id":"b","function":{"name":"two","arguments":"{}"}}]"#,
+            r#"[{"index":0,"id":"","function":{"name":"","arguments":":1}"}}]"#,
+        ]);
+        assert_eq!(calls.as_slice(), [call("a", "one", "{\"x\":1}"), call("b", "two", "{}")]);
+        assert_eq!(
+            calls.as_json().unwrap().get(),
+            r#"[{"id":"a","type":"function","function":{"name":"one","arguments":"{\"x\":1}"}},{"id":"b","type":"function","function":{"name":"two","arguments":"{}"}}]"#
+        );
+    }
+
+    #[test]
+    fn sloppy_servers_are_understood() {
+        let same_index = streamed(&[
+            r#"[{"index":0,"id":"a","function":{"name":"one","arguments":{"x":1}}}]"#,
+            r#"[{"index":0,"id":"b","function":{"name":"one","arguments":null}}]"#,
+        ]);
+        assert_eq!(same_index.as_slice(), [call("a", "one", "{\"x\":1}"), call("b", "one", "")]);
+        assert!(same_index.as_slice()[1].arguments().unwrap().is_empty());
+        let without_ids = Calls::whole(&raw(r#"[{"function":{"name":"x"}},{"id":"","function":{"name":"y"}}]"#));
+        assert_eq!(without_ids.as_slice(), [call("call_1", "x", ""), call("call_2", "y", "")]);
+        assert!(without_ids.as_json().unwrap().get().contains("call_2"), "answers need ids to refer to");
+        assert!(Calls::whole(&raw("\"none\"")).as_slice().is_empty());
+        assert!(call("a", "b", "[1]").arguments().is_err() && call("a", "b", "{").arguments().is_err());
+    }
+}
