@@ -67,7 +67,7 @@ impl Routes {
 
 impl Answer for Routes {
     async fn answer(&mut self, request: Request) -> Response {
-        if request.uri().path().starts_with("/v1/") {
+        if matches!(request.uri().path().strip_prefix("/v1"), Some(rest) if rest.is_empty() || rest.starts_with('/')) {
             return openai::front::answer(self, request).await;
         }
         self.route(request).await

@@ -23,7 +23,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use connection::{Answer, NextIsFar};
@@ -38,6 +41,9 @@ const FIRST_LOOK: Duration = Duration::from_millis(2);
 const LAST_LOOK: Duration = Duration::from_millis(500);
 /// How long the first start waits, which has nothing to serve.
 const FIRST_ELECTION: Duration = Duration::from_secs(30);
+
+/// Connections that may wait to be accepted, as far as the system allows: callers come in crowds.
+const BACKLOG: u32 = 4096;
 
 /// A server that listens, but does not serve yet.
 pub struct Server {
@@ -54,7 +60,7 @@ impl Server {
         // First of all: whoever starts a second server on the log is told so, and not that the address is taken.
         let log = open::open_log(&config)?;
         let listen = config.args.listen;
-        let listener = TcpListener::bind(listen).await;
+        let listener = listen_at(listen);
         let listener =
             listener.map_err(|error| Refused::io(format!("--listen {listen}: cannot listen there"), error))?;
         let local = listener.local_addr().context("the listener has no address")?;
@@ -102,6 +108,14 @@ impl Server {
         ensure!(!died.is_cancelled(), "a part of the server died; its log says which and why");
         Ok(())
     }
+}
+
+fn listen_at(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // As every server has it: the last one's connections may still linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// An address that a client on this machine can dial: an unspecified one is only for listening.

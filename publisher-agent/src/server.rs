@@ -16,6 +16,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use tokio::time::Instant;
 
 const API: &str = "/api/v1/llms/";
 /// What we can do, for [`wire::FEATURES_HEADER`].
@@ -24,6 +25,8 @@ const FEATURES: &str = "accept, ack";
 const CALL_WITHIN: Duration = Duration::from_secs(20);
 /// How much longer than asked for a poll may take; a server takes us for gone when it has no poll for that long.
 const POLL_LATE_BY: Duration = Duration::from_secs(10);
+/// How long it counts that an upload passed.
+const LATELY: Duration = Duration::from_mins(1);
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 /// The most bytes of a frame; a little more than a server sends, which counts them in its own way.
 pub const LARGEST_FRAME: usize = publish::MAX_FRAME + (1 << 20);
@@ -41,6 +44,8 @@ pub struct Server {
     bearer: HeaderValue,
     session_header: HeaderValue,
     batching: Batching,
+    /// When an upload was last seen to arrive while it was going on.
+    passed: Mutex<Option<Instant>>,
 }
 
 /// The server that uploads go to in batches, because something in between holds them back. It outlives registrations:
@@ -113,7 +118,7 @@ impl Server {
             .map_err(|_| "no server: the token has characters that a header cannot hold".to_owned())?;
         bearer.set_sensitive(true);
         let session_header = HeaderValue::from_str(&session).map_err(|_| "the session id is no header".to_owned())?;
-        Ok(Self { endpoint, session, client, bearer, session_header, batching })
+        Ok(Self { endpoint, session, client, bearer, session_header, batching, passed: Mutex::default() })
     }
 
     /// Declares what this session publishes.
@@ -175,6 +180,16 @@ impl Server {
     /// Uploads go in batches from now on; true when they did not before.
     pub fn batch(&self) -> bool {
         self.batched().replace(self.endpoint.url.clone()).as_ref() != Some(&self.endpoint.url)
+    }
+
+    /// An upload arrived while it was going on.
+    pub fn passed(&self) {
+        *self.passed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether one did lately.
+    pub fn passed_lately(&self) -> bool {
+        self.passed.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < LATELY)
     }
 
     fn batched(&self) -> MutexGuard<'_, Option<String>> {

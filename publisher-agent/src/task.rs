@@ -58,8 +58,9 @@ impl Tasks {
             }
             Frame::Cancel(id) => self.cancel(&id),
             Frame::Ack(id) => {
-                if let Some(running) = self.lock().get(&id) {
-                    running.signals.acked();
+                let passed = self.lock().get(&id).is_some_and(|running| running.signals.acked());
+                if passed {
+                    server.passed();
                 }
             }
         }

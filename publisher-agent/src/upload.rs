@@ -35,6 +35,7 @@ pub struct Cut;
 #[derive(Debug, Default)]
 pub struct Signals {
     cut: AtomicBool,
+    ended: AtomicBool,
     waker: AtomicWaker,
     begun: Notify,
     acked: Notify,
@@ -47,16 +48,23 @@ impl Signals {
         self.waker.wake();
     }
 
-    /// The server has the upload's first object.
-    pub fn acked(&self) {
+    /// The server has the upload's first object. Whether more of it is still to come: then nothing holds uploads back.
+    pub fn acked(&self) -> bool {
         self.acked.notify_one();
+        !self.ended.load(Ordering::Acquire)
     }
 
-    /// Resolves when the upload began and no ack came in time; otherwise never.
-    async fn unacked(&self, time: Duration) {
+    /// Resolves when the upload began and no ack came in time, nor lately for another upload that was still going on;
+    /// otherwise never. A server that is busy answers late, and is no proxy.
+    async fn unacked(&self, server: &Server, time: Duration) {
         self.begun.notified().await;
-        if within(time, self.acked.notified()).await.is_some() {
-            future::pending::<()>().await;
+        loop {
+            if within(time, self.acked.notified()).await.is_some() {
+                future::pending::<()>().await;
+            }
+            if !server.passed_lately() {
+                return;
+            }
         }
     }
 }
@@ -79,6 +87,9 @@ impl Upload {
         let lines = ready!(self.lines.poll(cx));
         if !mem::replace(&mut self.begun, true) {
             self.signals.begun.notify_one();
+        }
+        if lines.is_none() {
+            self.signals.ended.store(true, Ordering::Release);
         }
         Poll::Ready(lines.map(Ok))
     }
@@ -114,7 +125,7 @@ pub async fn streamed(
     tokio::select! {
         biased;
         sent = &mut upload => return sent,
-        () = signals.unacked(timing.ack) => {}
+        () = signals.unacked(server, timing.ack) => {}
     }
     if server.batch() {
         warn!(
@@ -154,4 +165,42 @@ async fn batched(server: &Server, task_id: &str, mut lines: Lines) -> Result<(),
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{http::Client, server::Batching, settings::Endpoint};
+    use tokio_util::task::TaskTracker;
+
+    const ACK: Duration = Duration::from_secs(1);
+
+    fn server() -> Server {
+        let endpoint = Endpoint { url: "http://a".to_owned(), token: String::new() };
+        let client = Client::new(ACK, &TaskTracker::new());
+        Server::new(endpoint, "s".to_owned(), client, Batching::default()).expect("a server")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_server_is_no_proxy() {
+        let (server, signals) = (server(), Signals::default());
+        signals.begun.notify_one();
+        assert!(signals.acked(), "the upload goes on: nothing holds it back");
+        server.passed();
+        let (later, began) = (Signals::default(), time::Instant::now());
+        later.begun.notify_one();
+        later.unacked(&server, ACK).await;
+        assert!(began.elapsed() > Duration::from_secs(59), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_ack_that_comes_after_the_end_says_nothing_of_the_way() {
+        let (server, signals) = (server(), Signals::default());
+        signals.ended.store(true, Ordering::Release);
+        assert!(!signals.acked());
+        let (later, began) = (Signals::default(), time::Instant::now());
+        later.begun.notify_one();
+        later.unacked(&server, ACK).await;
+        assert_eq!(began.elapsed(), ACK);
+    }
 }

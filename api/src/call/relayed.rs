@@ -8,6 +8,7 @@ use crate::{
         Finish,
         binding::Binding,
         frame::{Frame, Infer},
+        object::Whole,
         places::{Place, Way},
         task::{Ended, Part, Task},
     },
@@ -114,7 +115,7 @@ pub(super) async fn wake(app: &Arc<App>, way: &Way, within: Duration) -> Result<
         let silent = if accepted { deadline } else { deadline.min(Instant::now() + app.config.args.accept_timeout) };
         match timeout_at(silent, poll_fn(|context| call.task.poll_part(context, accepted))).await {
             Ok(Part::Accepted) => accepted = true,
-            Ok(Part::Whole(whole)) if whole.status == 200 => return Ok(()),
+            Ok(Part::Whole(whole)) if is_up(&whole) => return Ok(()),
             Ok(Part::Whole(whole)) => {
                 let said = String::from_utf8_lossy(&whole.body).chars().take(SHOWN).collect::<String>();
                 return Err(bad_gateway(format!("its publisher answered {}: {said}", whole.status)));
@@ -125,6 +126,15 @@ pub(super) async fn wake(app: &Arc<App>, way: &Way, within: Duration) -> Result<
             Err(_) => return Err(timed_out(&format!("it was not up within {} s", within.as_secs()))),
         }
     }
+}
+
+/// Whether a publisher says that its model is up.
+fn is_up(whole: &Whole) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Woken {
+        ok: bool,
+    }
+    whole.status == 200 && crate::json::object::<Woken>(&whole.body).is_ok_and(|woken| woken.ok)
 }
 
 /// The stream that is bound to a session; waits a little for a publisher that is reconnecting.

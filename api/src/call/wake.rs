@@ -9,7 +9,10 @@ use crate::{
     writer::{Done, system},
 };
 use axum::http::StatusCode;
-use mcpctl_events::command::{Command, Wake, WakeOutcome};
+use mcpctl_events::{
+    command::{Command, Wake, WakeOutcome},
+    event::row::Status,
+};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -109,7 +112,10 @@ impl Drop for UnderWay {
 async fn wake(app: &Arc<App>, way: &Way) -> Result<(), ApiError> {
     let (began, llm) = (Instant::now(), &way.llm);
     let seconds = llm.definition.max_wait_seconds.unwrap_or(USUAL_WAIT);
-    let woken = relayed::wake(app, way, Duration::from_secs(seconds.into())).await;
+    let woken = tokio::select! {
+        answered = relayed::wake(app, way, Duration::from_secs(seconds.into())) => answered,
+        () = asleep_no_more(app, llm.id) => how_it_stands(app, way),
+    };
     let latency_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let outcome = match &woken {
         Ok(()) => WakeOutcome::Woken,
@@ -124,6 +130,26 @@ async fn wake(app: &Arc<App>, way: &Way) -> Result<(), ApiError> {
     let Done { sequence, .. } = written?;
     tables_reach(app.projected.clone(), sequence, TABLES_WAIT).await;
     Ok(())
+}
+
+/// Resolves once the model is no longer asleep, whatever became of it: publishers may also just declare it anew.
+async fn asleep_no_more(app: &App, llm: Uuid) {
+    let mut progress = app.progress.clone();
+    let sleeps = || app.look(|state| state.llms.by_id(llm).is_some_and(|row| row.status == Status::Hibernating));
+    while sleeps() && progress.changed().await.is_ok() {}
+}
+
+fn how_it_stands(app: &App, way: &Way) -> Result<(), ApiError> {
+    let status = app.look(|state| state.llms.by_id(way.llm.id).map(|row| row.status));
+    match status {
+        Some(Status::Active) => Ok(()),
+        Some(_) => Err(gone("its publisher does not offer it any more")),
+        None => Err(gone("it was deleted meanwhile")),
+    }
+}
+
+fn gone(reason: &str) -> ApiError {
+    ApiError::unavailable("OFFLINE", reason, 30)
 }
 
 /// It was woken for this call, and sleeps.

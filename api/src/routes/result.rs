@@ -44,8 +44,7 @@ pub async fn result(
     if headers.get(CONTENT_TYPE).is_some_and(is_ndjson) {
         upload.stream(body).await?;
     } else {
-        let body = json::read_body(body, upload.app.config.args.max_body).await?;
-        upload.single(&body).await?;
+        upload.single(body).await?;
     }
     Ok(StatusCode::ACCEPTED)
 }
@@ -86,8 +85,16 @@ struct Upload {
 }
 
 impl Upload {
-    async fn single(&self, body: &Bytes) -> Result<(), ApiError> {
-        let object = object::parse(body).map_err(|reason| ApiError::invalid("", reason))?;
+    /// One object. The task fails if it is no result; a body that broke off may be sent again.
+    async fn single(&self, body: Body) -> Result<(), ApiError> {
+        let body = match json::read_body(body, self.app.config.args.max_body).await {
+            Err(error) if error.status == StatusCode::PAYLOAD_TOO_LARGE => {
+                self.broken(error.message.clone());
+                return Err(error);
+            }
+            body => body?,
+        };
+        let object = object::parse(&body).map_err(|reason| self.broken(reason))?;
         self.room().await;
         self.push(object).map(drop)
     }

@@ -48,6 +48,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Query of the list.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TasksQuery {
     limit: Option<String>,
 }

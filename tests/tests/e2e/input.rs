@@ -178,6 +178,8 @@ async fn unknown_routes_methods_and_queries_are_answered_in_json() {
         "/events?limit=0",
         "/events?limit=10001",
         "/llms?minSequence=x",
+        "/inference-tasks?colour=red",
+        "/agents/agent/tools?colour=red",
     ] {
         let answer = client.get(path).await;
         assert_eq!((answer.status, &answer.json()["code"]), (400, &json!("INVALID")), "{path}: {}", answer.text);

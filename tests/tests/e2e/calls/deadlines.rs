@@ -118,3 +118,20 @@ async fn a_caller_that_waits_gets_a_comment_within_fifteen_seconds() {
     let said = end["error"].as_str().unwrap_or_default();
     assert!(said.contains("429") && said.contains("slow down"), "{said}");
 }
+
+#[tokio::test]
+async fn a_result_that_is_refused_ends_its_call_at_once() {
+    let mut setting = Setting::new(&["--max-body", "64KiB"]).await;
+    let large = json!({"status": 200, "body": {"text": "x".repeat(70_000)}});
+    for (result, status, says) in [
+        (large, 413, "--max-body"),
+        (json!({"status": "fine"}), 400, "a result is a JSON object"),
+        (json!({"acepted": true}), 400, "a result has `accepted`, `error`, `chunk`"),
+    ] {
+        let (call, frame) = setting.call(samples::ask(false).to_string()).await;
+        let task = task_id(&frame);
+        let refused = setting.publisher.result(&task, &result).await;
+        assert_eq!(refused.status, status, "{}", refused.text);
+        within("the call ends", SOON, call).await.expect("no panic").refused(502, "PUBLISHER_ERROR", says);
+    }
+}

@@ -166,3 +166,51 @@ async fn a_pool_has_another_sleeper_woken_where_one_does_not_wake_and_one_where_
         assert_eq!(answer["choices"][0]["message"]["content"], text);
     }
 }
+
+#[tokio::test]
+async fn a_model_that_its_publisher_declares_to_be_up_is_awake() {
+    let (mcpd, mut publisher) = asleep(&[], 60).await;
+    let (first, second) = (call(&mcpd), call(&mcpd));
+    let wake = publisher.task("wake").await;
+    let _ = publisher.result(&wake, &json!({"accepted": true})).await.expect(202);
+    let up = json!([samples::llm("llm")]);
+    let _ = publisher.register(up, json!([samples::agent("agent", "llm")])).await.expect(201);
+    for _ in 0..2 {
+        let task = publisher.task("infer").await;
+        let _ = publisher.result(&task, &samples::completion("awake")).await.expect(202);
+    }
+    let _ = ended(first).await.expect(200);
+    let _ = ended(second).await.expect(200);
+    publisher.result(&wake, &json!({"status": 200, "body": {"ok": true}})).await.refused(410, "TASK_GONE", "cancelled");
+    assert_eq!(newest(&mcpd, "activated").await["cause"], "registered");
+}
+
+#[tokio::test]
+async fn a_model_that_is_taken_away_while_it_wakes_is_waited_for_no_longer() {
+    for withdrawn in [true, false] {
+        let (mcpd, mut publisher) = asleep(&[], 60).await;
+        let waiting = call(&mcpd);
+        let wake = publisher.task("wake").await;
+        let _ = publisher.result(&wake, &json!({"accepted": true})).await.expect(202);
+        let says = if withdrawn {
+            let _ = publisher.register(json!([samples::llm("other")]), json!([])).await.expect(201);
+            "'llm' could not be woken: its publisher does not offer it any more"
+        } else {
+            let _ = mcpd.client().delete("/llms/llm").await.expect(204);
+            "'llm' could not be woken: it was deleted meanwhile"
+        };
+        ended(waiting).await.refused(503, "WAKE_FAILED", says);
+    }
+}
+
+#[tokio::test]
+async fn only_a_publisher_that_says_so_has_woken_its_model() {
+    let (mcpd, mut publisher) = asleep(&[], 60).await;
+    for body in [json!({"ok": false}), json!({"ms": 5}), json!([true]), json!("ok")] {
+        let waiting = call(&mcpd);
+        let wake = publisher.task("wake").await;
+        let _ = publisher.result(&wake, &json!({"status": 200, "body": body})).await.expect(202);
+        ended(waiting).await.refused(503, "WAKE_FAILED", "its publisher answered 200: ");
+        assert_eq!(mcpd.client().row("/llms", "llm").await.expect("a row")["status"], "hibernating");
+    }
+}

@@ -51,6 +51,8 @@ async fn every_refusal_has_the_shape_and_the_words_that_clients_know() {
     assert!(!paused.header("retry-after").is_empty());
     let nowhere = Client::send(client.at_root(Method::POST, "/v1/nowhere").json(&json!({}))).await;
     refused(&nowhere, 404, [request, "not_found", ""], "no such route");
+    let root = Client::send(client.at_root(Method::GET, "/v1")).await;
+    refused(&root, 404, [request, "not_found", ""], "no such route");
     let method = Client::send(client.at_root(Method::GET, "/v1/embeddings")).await;
     refused(&method, 405, [request, "method_not_allowed", ""], "GET is not allowed");
     for path in ["/v1/completions", "/v1/embeddings"] {
