@@ -1,12 +1,17 @@
 //! The built-in model: says the last user message back, in the shapes of OpenAI's API.
 
+mod completion;
+mod response;
+
 use crate::{
     clock,
     config::Provider,
-    json::{answer_line, chunk_line},
+    json::answer_line,
     lines::{Answer, SEND_AT},
 };
 use bytes::{Bytes, BytesMut};
+use completion::Completion;
+use response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
@@ -37,63 +42,73 @@ struct StreamOptions {
     include_usage: bool,
 }
 
-/// What is said, word by word, each made when its turn comes: a chunk is many times larger than its word.
+/// What is said, and of whom.
+#[derive(Debug)]
+struct Said {
+    prompt_words: usize,
+    text: String,
+    model: String,
+    id: Uuid,
+    created: u64,
+}
+
+impl Said {
+    /// The word at this byte of the text, with the space behind it.
+    fn word(&self, at: usize) -> Option<&str> {
+        self.text[at..].split_inclusive(' ').next()
+    }
+
+    /// How many words were heard, and are said: they pass for tokens.
+    fn words(&self) -> [usize; 2] {
+        [self.prompt_words, count(&self.text)]
+    }
+}
+
+/// The shape of what is said.
+#[derive(Debug)]
+enum Shape {
+    Completion(Completion),
+    Response(Response),
+}
+
+impl Shape {
+    fn put_next(&mut self, out: &mut BytesMut) -> bool {
+        match self {
+            Self::Completion(completion) => completion.put_next(out),
+            Self::Response(response) => response.put_next(out),
+        }
+    }
+
+    fn whole(&self) -> Value {
+        match self {
+            Self::Completion(completion) => completion.whole(),
+            Self::Response(response) => response.whole(),
+        }
+    }
+}
+
+/// What is said word by word.
 #[derive(Debug)]
 pub struct Spoken {
-    says: Says,
-    next: Next,
-    usage: bool,
+    shape: Shape,
     delay: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-/// The chunk that comes next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    Role,
-    /// The word at this byte of the text, or the end of all words.
-    Word(usize),
-    Usage,
-    Done,
-    Nothing,
-}
-
 impl Spoken {
-    fn new(says: Says, usage: bool, delay: Duration) -> Self {
-        let next = if says.chat { Next::Role } else { Next::Word(0) };
-        Self { says, next, usage, delay, sleep: None }
-    }
-
     /// The next lines.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if let Some(sleep) = &mut self.sleep {
             ready!(sleep.as_mut().poll(cx));
         }
         let mut out = BytesMut::new();
-        while let Some(chunk) = self.chunk() {
-            chunk_line(&mut out, chunk.as_bytes());
+        while self.shape.put_next(&mut out) {
             if !self.delay.is_zero() || out.len() >= SEND_AT {
                 break;
             }
         }
         self.sleep = (!self.delay.is_zero()).then(|| Box::pin(sleep(self.delay)));
         Poll::Ready((!out.is_empty()).then(|| out.freeze()))
-    }
-
-    fn chunk(&mut self) -> Option<String> {
-        let Self { says, usage, .. } = self;
-        let (chunk, next) = match self.next {
-            Next::Role => (says.role(), Next::Word(0)),
-            Next::Word(at) => match says.text[at..].split_inclusive(' ').next() {
-                Some(word) => (says.choice(word, &Value::Null), Next::Word(at + word.len())),
-                None => (says.choice("", &json!("stop")), if *usage { Next::Usage } else { Next::Done }),
-            },
-            Next::Usage => (says.last(), Next::Done),
-            Next::Done => ("[DONE]".to_owned(), Next::Nothing),
-            Next::Nothing => return None,
-        };
-        self.next = next;
-        Some(chunk)
     }
 }
 
@@ -102,86 +117,36 @@ pub fn answer(provider: &Provider, path: &str, streaming: bool, request: &[u8]) 
     let Ok(ask) = serde_json::from_slice::<Ask>(request) else {
         return refusal(400, "the request is no JSON object of the model API");
     };
-    let reply = provider.echo.reply.clone();
-    let (chat, asked) = match path {
-        "/v1/chat/completions" => (true, last_user_message(&ask.messages)),
-        "/v1/completions" => (false, ask.prompt.as_ref().map(text_of).unwrap_or_default()),
+    let asked = match path {
+        "/v1/chat/completions" => last_user_message(&ask.messages),
+        "/v1/completions" => ask.prompt.as_ref().map(text_of).unwrap_or_default(),
+        "/v1/responses" => ask.input.as_ref().map(last_input).unwrap_or_default(),
         "/v1/embeddings" => return embeddings(&ask, provider),
         _ => return refusal(404, &format!("the echo model has no {path}")),
     };
-    let says = Says {
-        chat,
+    let said = Said {
         prompt_words: count(&asked),
-        text: reply.unwrap_or(asked),
+        text: provider.echo.reply.clone().unwrap_or(asked),
         model: ask.model.unwrap_or_else(|| provider.model.clone()),
-        id: format!("{}-{}", if chat { "chatcmpl" } else { "cmpl" }, Uuid::new_v4().simple()),
+        id: Uuid::new_v4(),
         created: clock::unix_seconds(),
     };
+    let usage = ask.stream_options.is_some_and(|options| options.include_usage);
+    let shape = match path {
+        "/v1/responses" => Shape::Response(Response::new(said)),
+        _ => Shape::Completion(Completion::new(said, path == "/v1/chat/completions", usage)),
+    };
     if streaming {
-        let usage = ask.stream_options.is_some_and(|options| options.include_usage);
-        return Answer::Spoken(Spoken::new(says, usage, provider.echo.chunk_delay));
+        return Answer::Spoken(Spoken { shape, delay: provider.echo.chunk_delay, sleep: None });
     }
-    whole(200, &says.whole())
+    whole(200, &shape.whole())
 }
 
-#[derive(Debug)]
-struct Says {
-    chat: bool,
-    prompt_words: usize,
-    text: String,
-    model: String,
-    id: String,
-    created: u64,
-}
-
-impl Says {
-    fn frame(&self, kind: &str, choices: &Value) -> Value {
-        json!({"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": choices})
-    }
-
-    fn usage(&self) -> Value {
-        let (prompt, completion) = (self.prompt_words, count(&self.text));
-        json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion})
-    }
-
-    fn whole(&self) -> Value {
-        let mut answer = if self.chat {
-            let message = json!({"role": "assistant", "content": self.text});
-            self.frame("chat.completion", &json!([{"index": 0, "message": message, "finish_reason": "stop"}]))
-        } else {
-            let choice = json!({"index": 0, "text": self.text, "logprobs": null, "finish_reason": "stop"});
-            self.frame("text_completion", &json!([choice]))
-        };
-        answer["usage"] = self.usage();
-        answer
-    }
-
-    fn kind(&self) -> &'static str {
-        if self.chat { "chat.completion.chunk" } else { "text_completion" }
-    }
-
-    fn role(&self) -> String {
-        let delta = json!({"role": "assistant", "content": ""});
-        self.frame(self.kind(), &json!([{"index": 0, "delta": delta, "finish_reason": null}])).to_string()
-    }
-
-    /// A word with the space behind it, so that together they are the text; none at the end.
-    fn choice(&self, word: &str, finish: &Value) -> String {
-        let mut choice = json!({"index": 0, "finish_reason": finish});
-        if !self.chat {
-            choice["text"] = json!(word);
-        } else if word.is_empty() {
-            choice["delta"] = json!({});
-        } else {
-            choice["delta"] = json!({"content": word});
-        }
-        self.frame(self.kind(), &json!([choice])).to_string()
-    }
-
-    fn last(&self) -> String {
-        let mut last = self.frame(self.kind(), &json!([]));
-        last["usage"] = self.usage();
-        last.to_string()
+/// A text, or the last message of a user among items.
+fn last_input(input: &Value) -> String {
+    match input {
+        Value::Array(items) => last_user_message(items),
+        text => text_of(text),
     }
 }
 
@@ -327,6 +292,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_response_is_said_in_the_events_of_its_own_api() {
+        let item = json!({"role": "user", "content": [{"type": "input_text", "text": "hello big world"}]});
+        for input in [json!("hello big world"), json!([{"role": "user", "content": "x"}, item])] {
+            let body = one("/v1/responses", json!({"input": input})).await["body"].clone();
+            assert_eq!((&body["object"], &body["status"]), (&json!("response"), &json!("completed")));
+            assert_eq!(body["output"][0]["content"][0]["text"], "hello big world");
+            assert_eq!(body["usage"]["total_tokens"], 6);
+            let lines = lines(&provider(), "/v1/responses", true, &json!({"input": input})).await;
+            let named = |line: &Value| line["chunk"]["event"].as_str().map(str::to_owned).expect("a name");
+            let mut names: Vec<String> = lines.iter().map(named).collect();
+            names.dedup();
+            let expected = [
+                "created",
+                "in_progress",
+                "output_item.added",
+                "content_part.added",
+                "output_text.delta",
+                "output_text.done",
+                "content_part.done",
+                "output_item.done",
+                "completed",
+            ];
+            assert_eq!(names, expected.map(|name| format!("response.{name}")));
+            let events = chunks(&lines);
+            let deltas: String = events.iter().filter_map(|event| event["delta"].as_str()).collect();
+            assert_eq!(deltas, "hello big world");
+            for (number, event) in events.iter().enumerate() {
+                assert_eq!(
+                    (&event["sequence_number"], &event["type"]),
+                    (&json!(number), &lines[number]["chunk"]["event"])
+                );
+            }
+            let done: Vec<_> = lines.iter().map(|line| line["chunk"]["done"] == true).collect();
+            assert_eq!(done.iter().position(|done| *done), Some(lines.len() - 1), "the last one says so");
+        }
+    }
+
+    #[tokio::test]
     async fn the_other_paths() {
         let line = one("/v1/completions", json!({"prompt": "say"})).await;
         assert_eq!(line["body"]["choices"][0]["text"], "say");
@@ -335,7 +338,7 @@ mod tests {
         assert_eq!(data.len(), 3);
         assert_eq!(data[0]["embedding"], data[2]["embedding"]);
         assert_ne!(data[0]["embedding"], data[1]["embedding"]);
-        assert_eq!(one("/v1/responses", json!({})).await["status"], 404);
+        assert_eq!(one("/v1/files", json!({})).await["status"], 404);
         assert_eq!(one("/v1/chat/completions", json!([])).await["status"], 400);
         assert_eq!(one("/v1/embeddings", json!({})).await["status"], 400);
     }
