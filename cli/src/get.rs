@@ -114,10 +114,11 @@ fn table(noun: Noun, answer: &Answer, wide: bool) -> anyhow::Result<Table> {
 }
 
 fn nothing(options: &Get) -> String {
-    match (options.noun, options.kind.is_some() || options.status.is_some()) {
-        (Noun::Projects, _) => "no projects yet; `POST /api/v1/projects` makes one".to_owned(),
-        (Noun::Personalities, _) => "no personalities yet; `POST /api/v1/personalities` makes one".to_owned(),
-        (Noun::Prompts, _) => "no prompts yet; `POST /api/v1/prompts` makes one".to_owned(),
+    let of_an_agent = options.agent.is_some() && options.noun != Noun::Threads;
+    match (options.noun, options.kind.is_some() || options.status.is_some() || of_an_agent) {
+        (Noun::Projects, false) => "no projects yet; `POST /api/v1/projects` makes one".to_owned(),
+        (Noun::Personalities, false) => "no personalities yet; `POST /api/v1/personalities` makes one".to_owned(),
+        (Noun::Prompts, false) => "no prompts yet; `POST /api/v1/prompts` makes one".to_owned(),
         (Noun::Threads, _) => "no threads yet".to_owned(),
         (Noun::Tasks, _) => "no tasks yet; `mcpctl chat-llm LLM --async -m TEXT` makes one".to_owned(),
         (Noun::Sessions, _) => "no publisher has registered yet; `mcplocal` does".to_owned(),

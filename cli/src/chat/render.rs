@@ -87,7 +87,9 @@ impl<O: Write, E: Write> Renderer<O, E> {
     fn aside(&mut self, text: &str) {
         self.end_thinking();
         if !self.reply.is_empty() {
-            "\n\n".clone_into(&mut self.held);
+            // Where both are seen in one place, the line itself has ended the one before.
+            let seen = self.screen.terminal_out && !self.screen.quiet;
+            (if seen { "\n" } else { "\n\n" }).clone_into(&mut self.held);
             self.reply.push('\n');
         }
         if self.screen.quiet {
@@ -97,7 +99,7 @@ impl<O: Write, E: Write> Renderer<O, E> {
             let _ = writeln!(self.err);
         }
         self.beside = true;
-        let _ = writeln!(self.err, "{}", self.dimmed(&clipped(&clean::line(text))));
+        let _ = writeln!(self.err, "{}", self.dimmed(&clipped(&clean::line(text), ASIDE)));
     }
 
     /// Ends the reply with one newline, and says how long it was and took.
@@ -133,10 +135,10 @@ impl<O: Write, E: Write> Renderer<O, E> {
     }
 }
 
-/// The beginning of a text that is too long for a line beside the reply.
-fn clipped(text: &str) -> String {
+/// A text, or its beginning if it has more characters than `most`.
+pub fn clipped(text: &str, most: usize) -> String {
     let mut letters = text.chars();
-    let shown: String = letters.by_ref().take(ASIDE).collect();
+    let shown: String = letters.by_ref().take(most).collect();
     if letters.next().is_some() { shown + "…" } else { shown }
 }
 

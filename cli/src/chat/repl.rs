@@ -2,7 +2,7 @@
 
 use super::Partner;
 use super::options::value;
-use super::render::Renderer;
+use super::render::{Renderer, clipped};
 use crate::exit::Stuck;
 use crate::home;
 use crate::output::{Screen, clean};
@@ -15,6 +15,8 @@ use std::path::PathBuf;
 
 /// How many lines the history keeps.
 const HISTORY: usize = 1000;
+/// How much is shown of what a tool does, in characters.
+const WHAT: usize = 80;
 
 const HELP: &str = "\
 /help             this list
@@ -148,6 +150,7 @@ fn tool_list(all: &AgentTools) -> String {
     let mut lines = Vec::new();
     for tool in &all.tools {
         let what = tool.description.as_deref().and_then(|text| text.trim().lines().next()).unwrap_or_default();
+        let what = clipped(what, WHAT);
         let mark = if tool.allowed { "" } else { " (not allowed)" };
         lines.push(clean::line(format!("{}{mark}  {what}", tool.name).trim_end()).into_owned());
     }
