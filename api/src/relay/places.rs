@@ -70,6 +70,9 @@ impl Inner {
     }
 }
 
+/// Calls in line that are told apart; more are only counted.
+const SHOWN: usize = 10;
+
 #[derive(Debug)]
 struct Waiting {
     number: u64,
@@ -94,13 +97,20 @@ fn hand_out(gifts: Gifts) {
     }
 }
 
-/// How many calls wait, and for how long the first of them has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The calls that wait.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Queue {
-    /// Calls.
+    /// How many.
     pub length: usize,
-    /// Wait of the oldest.
-    pub longest: Duration,
+    /// The first of them, in line: what was called, and for how long each has waited.
+    pub first: Vec<(String, Duration)>,
+}
+
+impl Queue {
+    /// How long the first has waited.
+    pub fn longest(&self) -> Duration {
+        self.first.first().map(|(_, waited)| *waited).unwrap_or_default()
+    }
 }
 
 /// Why there is no place.
@@ -222,9 +232,10 @@ impl Places {
 
     fn count(&self, is_one: impl Fn(&Way) -> bool) -> Queue {
         let inner = self.inner();
-        let mut found = inner.waiting.iter().filter(|waiting| waiting.ways.iter().any(&is_one)).peekable();
-        let longest = found.peek().map(|oldest| oldest.since.elapsed()).unwrap_or_default();
-        Queue { length: found.count(), longest }
+        let mut found = inner.waiting.iter().filter(|waiting| waiting.ways.iter().any(&is_one));
+        let shown = |waiting: &Waiting| (waiting.target.clone(), waiting.since.elapsed());
+        let first: Vec<_> = found.by_ref().take(SHOWN).map(shown).collect();
+        Queue { length: first.len() + found.count(), first }
     }
 }
 

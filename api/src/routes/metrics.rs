@@ -15,7 +15,7 @@ pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
         (replica.admission.term, state.llms.len(), state.agents.len(), state.sessions.len())
     };
     let queue = app.places.waiting();
-    let longest = u64::try_from(queue.longest.as_millis()).unwrap_or(u64::MAX);
+    let longest = u64::try_from(queue.longest().as_millis()).unwrap_or(u64::MAX);
     let gauges: [(&str, &str, u64); 12] = [
         ("mcpctl_log_sequence", "last sequence of the log that was folded", sequence),
         ("mcpctl_log_term", "term of the log's writer", term),

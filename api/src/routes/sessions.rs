@@ -11,9 +11,13 @@ use mcpctl_events::{
     event::session::Transport,
     name::SessionId,
     state::{Session as Stored, State as Registry},
-    wire::{SEQUENCE_HEADER, error::ErrorBody, sessions::Session},
+    wire::{
+        SEQUENCE_HEADER,
+        error::ErrorBody,
+        sessions::{QueuedCall, Session},
+    },
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Lists publishers, by the id of their session.
 #[utoipa::path(get, path = "/api/v1/sessions", operation_id = "listSessions", tag = "publishing",
@@ -58,9 +62,13 @@ fn present(app: &App, state: &Registry, id: &SessionId, session: &Stored) -> Ses
         agents: names(&mut session.agents.iter().map(ToString::to_string)),
         open_calls: bound.map_or(0, |bound| bound.open_calls() as u64),
         queued_calls: queue.length as u64,
-        longest_wait_ms: u64::try_from(queue.longest.as_millis()).unwrap_or(u64::MAX),
+        queue: (1..).zip(&queue.first).map(|(position, call)| queued(position, call)).collect(),
         created_at: session.created_at.to_string(),
     }
+}
+
+fn queued(position: u64, (model, waited): &(String, Duration)) -> QueuedCall {
+    QueuedCall { position, model: model.clone(), waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX) }
 }
 
 fn transport(transport: Transport) -> &'static str {

@@ -3,7 +3,7 @@
 use crate::output::table::{Table, Width};
 use mcpctl_events::wire::chat::Thread;
 use mcpctl_events::wire::rows::{Agent, Llm};
-use mcpctl_events::wire::sessions::Session;
+use mcpctl_events::wire::sessions::{QueuedCall, Session};
 use mcpctl_events::wire::tasks::InferenceTask;
 
 /// Agents; `wide` says more of each.
@@ -80,7 +80,7 @@ pub fn sessions(rows: &[Session], wide: bool) -> Table {
     let more = [
         ("OPEN", Width::Natural),
         ("QUEUED", Width::Natural),
-        ("LONGEST WAIT", Width::Natural),
+        ("POSITION: WAIT", Width::AtMost(60)),
         ("EPOCH", Width::Natural),
         ("TRANSPORT", Width::Natural),
         ("NODE", Width::Natural),
@@ -93,7 +93,8 @@ pub fn sessions(rows: &[Session], wide: bool) -> Table {
             [&s.user, &s.last_heartbeat_at, &s.transport, &s.node].map(|o| o.as_deref().unwrap_or_default());
         let cells = [s.id.as_str(), user, yes_no(s.connected), &llms, &agents, heard];
         let [open, queued, epoch] = [s.open_calls, s.queued_calls, s.epoch].map(|count| count.to_string());
-        let wait = if s.queued_calls > 0 { seconds(s.longest_wait_ms) } else { String::new() };
+        let line = |call: &QueuedCall| format!("{}: {}", call.position, seconds(call.waited_ms));
+        let wait = s.queue.iter().map(line).collect::<Vec<_>>().join(", ");
         let more = [open.as_str(), &queued, &wait, &epoch, transport, node];
         table.row(cells.into_iter().chain(more.into_iter().filter(|_| wide)));
     }

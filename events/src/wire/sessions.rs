@@ -29,8 +29,21 @@ pub struct Session {
     pub open_calls: u64,
     /// Calls that wait for a place there.
     pub queued_calls: u64,
-    /// How long the first of them has waited, in milliseconds.
-    pub longest_wait_ms: u64,
+    /// The first ten of them.
+    pub queue: Vec<QueuedCall>,
     /// When it first registered.
     pub created_at: String,
+}
+
+/// A call in line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct QueuedCall {
+    /// Its place in the line, from 1.
+    pub position: u64,
+    /// The Llm or pool that was called.
+    pub model: String,
+    /// How long it has waited, in milliseconds.
+    pub waited_ms: u64,
 }
