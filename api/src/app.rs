@@ -34,6 +34,8 @@ pub struct App {
     pub replica: Arc<RwLock<Replica>>,
     /// How far the fold is.
     pub progress: watch::Receiver<Progress>,
+    /// The newest events, for those who follow.
+    pub tail: Arc<crate::tail::Tail>,
     /// How far the read tables are.
     pub projected: watch::Receiver<u64>,
     /// Where the log stood at the start: ready once the tables hold it.

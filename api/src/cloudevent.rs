@@ -42,4 +42,14 @@ impl<'a> CloudEvent<'a> {
             data: &event.body,
         })
     }
+
+    /// Its type, as in `mcpctl.agent.deactivated.v1`.
+    pub fn type_name(&self) -> &'static str {
+        self.type_
+    }
+
+    /// What it is about, as in `agent/local-coder`.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
 }

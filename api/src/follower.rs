@@ -9,6 +9,7 @@ use crate::{
     leases::Leases,
     projecting::Pending,
     relay::Relay,
+    tail::Tail,
     vital::Vital,
     writer::{Desk, Writer},
 };
@@ -67,6 +68,8 @@ pub struct Follower {
     pub pending: Arc<Pending>,
     /// Tells how far the replica is.
     pub progress: watch::Sender<Progress>,
+    /// Gives the newest events to those who follow.
+    pub tail: Arc<Tail>,
     /// Ends the thread.
     pub shutdown: CancellationToken,
 }
@@ -143,7 +146,7 @@ impl Follower {
 
     fn take(&self, page: &[Decoded]) -> Result<(), Stopped> {
         let (mut to_append, mut forgotten) = (false, Vec::new());
-        let (sequence, outcome) = {
+        let (sequence, records, outcome) = {
             let mut replica = self.replica.write().unwrap_or_else(PoisonError::into_inner);
             let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
             let (mut outcome, mut admitted) = (Ok(()), Vec::with_capacity(page.len()));
@@ -161,16 +164,20 @@ impl Follower {
                     }
                 }
             }
+            let records: Vec<_> = admitted.iter().filter_map(|entry| entry.record.as_ref().ok()).collect();
             if let Some(batch) = Batch::collect(&mut replica.state, admitted) {
                 forgotten.extend_from_slice(batch.forgotten_sessions());
                 self.pending.push(batch);
             }
-            (replica.admission.last_sequence, outcome)
+            (replica.admission.last_sequence, records, outcome)
         };
         for session in &forgotten {
             self.relay.forget(session);
         }
         self.progress.send_modify(|progress| progress.sequence = sequence);
+        for record in records {
+            self.tail.tell(record);
+        }
         if to_append {
             self.writer.tick();
         }

@@ -27,6 +27,7 @@ mod request;
 pub mod routes;
 pub mod server;
 mod snapshots;
+mod tail;
 mod tools;
 mod upstream;
 mod vital;

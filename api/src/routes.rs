@@ -7,6 +7,8 @@ pub mod events;
 pub mod gc;
 pub mod health;
 pub mod heartbeat;
+pub mod heartbeats;
+pub mod history;
 pub mod infer;
 pub mod llms;
 pub mod members;
@@ -102,6 +104,7 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/llms", get(llms::index).post(llms::create))
         .route("/api/v1/llms/{name}", get(llms::show).put(llms::replace).delete(llms::delete))
         .route("/api/v1/llms/{name}/infer", post(infer::infer))
+        .route("/api/v1/llms/{name}/history", get(history::of_llm))
         .route("/api/v1/llms/{name}/members", get(members::members))
         .route("/api/v1/llms/{name}/{switch}", post(llms::switch))
         .route("/api/v1/inference-tasks", get(tasks::index).post(tasks::create))
@@ -112,6 +115,7 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/agents", get(agents::index).post(agents::create))
         .route("/api/v1/agents/{name}", get(agents::show).put(agents::replace).delete(agents::delete))
         .route("/api/v1/agents/{name}/chat", post(chat::chat))
+        .route("/api/v1/agents/{name}/history", get(history::of_agent))
         .route("/api/v1/agents/{name}/tools", get(tools::index))
         .route("/api/v1/agents/{name}/threads", get(threads::of_agent))
         .route("/api/v1/agents/{name}/{switch}", post(agents::switch))
@@ -135,6 +139,7 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/threads/{id}", get(threads::show).delete(threads::delete))
         .route("/api/v1/threads/{id}/messages", get(threads::messages))
         .route("/api/v1/events", get(events::index))
+        .route("/api/v1/heartbeats", get(heartbeats::index))
         .route("/api/v1/gc", post(gc::gc))
         .route("/v1/models", get(openai::models::index))
         .route("/v1/models/{*model}", get(openai::models::show))

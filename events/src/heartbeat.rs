@@ -59,6 +59,9 @@ pub trait HeartbeatStream: Send + Sync {
     /// Reads at most `max` records after a sequence.
     fn read(&self, after: u64, max: usize) -> Result<Vec<HeartbeatEntry>, ReadError>;
 
+    /// The last sequence that is no longer kept: records after it are all there. 0 if none was ever removed.
+    fn floor(&self) -> Result<u64, ReadError>;
+
     /// The last sequence before the first record made at `time` or later: where to read from.
     fn before(&self, time: LogTime) -> Result<u64, ReadError>;
 

@@ -19,7 +19,7 @@ pub mod work;
 
 pub use agents::AgentFilter;
 pub use documents::DocumentFilter;
-pub use events::{EventFilter, EventRef};
+pub use events::{EventFilter, EventRef, type_pattern};
 pub use llms::LlmFilter;
 pub use rows::{At, Page, RowFilter, StoredAgent, StoredLlm, StoredRow};
 

@@ -11,6 +11,8 @@ pub struct Event {
     pub name: String,
     /// All `data:` lines.
     pub data: String,
+    /// `id:`, if there is one.
+    pub id: Option<String>,
 }
 
 /// An answer that goes on. Dropping it hangs up.
@@ -63,12 +65,14 @@ impl Sse {
 }
 
 fn parse(block: &str) -> Event {
-    let mut event = Event { name: "message".to_owned(), data: String::new() };
+    let mut event = Event { name: "message".to_owned(), data: String::new(), id: None };
     for line in block.lines() {
         if let Some(comment) = line.strip_prefix(':') {
-            return Event { name: ":".to_owned(), data: comment.trim().to_owned() };
+            return Event { name: ":".to_owned(), data: comment.trim().to_owned(), id: None };
         } else if let Some(name) = line.strip_prefix("event: ") {
             name.clone_into(&mut event.name);
+        } else if let Some(id) = line.strip_prefix("id: ") {
+            event.id = Some(id.to_owned());
         } else if let Some(data) = line.strip_prefix("data: ") {
             if !event.data.is_empty() {
                 event.data.push('\n');

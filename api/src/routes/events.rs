@@ -1,5 +1,7 @@
 //! `GET /api/v1/events`: the history, as CloudEvents.
 
+mod follow;
+
 use super::{
     rows::{read as read_parameter, sequence, short},
     written::set_sequence,
@@ -9,7 +11,10 @@ use axum::{
     Extension,
     body::{Body, Bytes},
     extract::{Query, State},
-    http::header::CONTENT_TYPE,
+    http::{
+        HeaderMap, HeaderValue,
+        header::{ACCEPT, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, stream};
@@ -18,7 +23,7 @@ use mcpctl_events::{
     record::Record,
     wire::SEQUENCE_HEADER,
 };
-use mcpctl_projector::store::{EventFilter, EventRef};
+use mcpctl_projector::store::{At, EventFilter, EventRef};
 use serde::Deserialize;
 use std::{io, sync::Arc};
 
@@ -64,7 +69,8 @@ impl EventsQuery {
     }
 }
 
-/// Lists events in log order.
+/// Lists events in log order. With `Accept: text/event-stream`, follows them: each event's id is its sequence, and
+/// `Last-Event-ID` goes on after it.
 #[utoipa::path(get, path = "/api/v1/events", operation_id = "listEvents", tag = "audit",
     params(("after" = Option<u64>, Query, description = "only events above this sequence"),
         ("until" = Option<u64>, Query), ("type" = Option<String>, Query, description = "a glob such as mcpctl.agent.*"),
@@ -74,10 +80,23 @@ impl EventsQuery {
 pub async fn index(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, ApiError> {
     caller.must_be_admin("audit", "the event log")?;
+    let wants_stream = |value: &HeaderValue| value.to_str().is_ok_and(|value| value.contains("text/event-stream"));
+    if headers.get(ACCEPT).is_some_and(wants_stream) {
+        if query.limit.is_some() {
+            return Err(ApiError::invalid("limit", "is for lists: a stream goes on"));
+        }
+        return follow::follow(&app, &headers, query.filter()?);
+    }
     let found = app.tables.events(&query.filter()?).await.map_err(ApiError::internal)?;
+    written(&app, found).await
+}
+
+/// Events as an array.
+pub(super) async fn written(app: &App, found: At<Vec<EventRef>>) -> Result<Response, ApiError> {
     let mut rest = Rest { log: app.log.clone(), events: found.value, begun: false, ended: false };
     // What cannot be read at all is an error of its own, and no answer that breaks off.
     let (first, rest) = tokio::task::spawn_blocking(move || (rest.piece(), rest)).await.map_err(ApiError::internal)?;

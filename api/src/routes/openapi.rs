@@ -1,8 +1,8 @@
 //! `GET /openapi.json`.
 
 use super::{
-    agents, chat, documents, events, gc, health, heartbeat, infer, llms, members, metrics, openai, poll, register,
-    result, sessions, stream, tasks, threads, tools,
+    agents, chat, documents, events, gc, health, heartbeat, heartbeats, history, infer, llms, members, metrics, openai,
+    poll, register, result, sessions, stream, tasks, threads, tools,
 };
 use axum::{Json, response::IntoResponse};
 use utoipa::{
@@ -72,6 +72,9 @@ use utoipa::{
         threads::delete,
         threads::messages,
         events::index,
+        history::of_agent,
+        history::of_llm,
+        heartbeats::index,
         gc::gc,
         health::healthz,
         health::readyz,

@@ -18,6 +18,7 @@ use crate::{
     },
     routes::stream::Opens,
     snapshots::Snapshots,
+    tail::Tail,
     upstream::Upstream,
     vital::Vital,
     writer::{Desk, Sweeper, WriterThread},
@@ -78,12 +79,7 @@ pub(super) struct Parts {
 pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> anyhow::Result<Parts> {
     let clock = Clock::start();
     let DbTarget::Sqlite(db) = &config.db;
-    make_dir("--db", db)?;
-    let refused = |error: StoreError| {
-        let way_out = if error.is_retryable() { "" } else { "; `mcpd-projector rebuild` makes the read tables anew" };
-        Refused::new(format!("--db sqlite:{}: {error}{way_out}", db.display()))
-    };
-    let tables = Tables::open(db).await.map_err(refused)?;
+    let tables = open_tables(db).await?;
     let (work, work_writer) = WorkStore::open(db).await.context("the work store cannot be opened")?;
     let (last, died) = (CancellationToken::new(), CancellationToken::new());
     let vital = Vital::new("work store", &died);
@@ -112,6 +108,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let (progress_sender, progress) = watch::channel(Progress { sequence: start_sequence, stopped, unreadable: None });
     let (projected_sender, projected) = watch::channel(projected);
     let relay = Arc::new(Relay::default());
+    let tail = Arc::new(Tail::new(start_sequence));
     let (writer, writer_thread) = WriterThread {
         log: log.clone(),
         replica: replica.clone(),
@@ -133,6 +130,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         relay: relay.clone(),
         pending: pending.clone(),
         progress: progress_sender,
+        tail: tail.clone(),
         shutdown: last.clone(),
     }
     .spawn(Vital::new("follower", &died))?;
@@ -165,6 +163,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         work,
         upstream: Upstream::default(),
         tools: crate::tools::Pool::default(),
+        tail,
         stream_opens: Opens::default(),
         tasks: TaskTracker::new(),
         stopping: CancellationToken::new(),
@@ -174,6 +173,15 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         config,
     });
     Ok(Parts { app, threads: vec![writer_thread, follower], projector, work: work_task, last, snapshots })
+}
+
+async fn open_tables(db: &Path) -> anyhow::Result<Tables> {
+    make_dir("--db", db)?;
+    let refused = |error: StoreError| {
+        let way_out = if error.is_retryable() { "" } else { "; `mcpd-projector rebuild` makes the read tables anew" };
+        Refused::new(format!("--db sqlite:{}: {error}{way_out}", db.display()))
+    };
+    Ok(Tables::open(db).await.map_err(refused)?)
 }
 
 fn limits(config: &Config) -> Limits {

@@ -47,3 +47,15 @@ pub struct QueuedCall {
     /// How long it has waited, in milliseconds.
     pub waited_ms: u64,
 }
+
+/// Who was heard since the event before: an event of the heartbeat stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Heartbeats {
+    /// Its place on that stream, which counts for itself.
+    pub sequence: u64,
+    /// When it was written down.
+    pub time: String,
+    /// When each session was last heard.
+    pub sessions: std::collections::BTreeMap<String, String>,
+}

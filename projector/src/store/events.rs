@@ -83,9 +83,13 @@ fn select(filter: &EventFilter) -> Statement {
     statement
 }
 
+/// The glob for whole types: `mcpctl.` may be left out.
+pub fn type_pattern(glob: &str) -> String {
+    if glob.starts_with(PREFIX) || glob.starts_with('*') { glob.to_owned() } else { format!("{PREFIX}{glob}") }
+}
+
 fn match_type(statement: &mut Statement, glob: &str) {
-    let glob =
-        if glob.starts_with(PREFIX) || glob.starts_with('*') { glob.to_owned() } else { format!("{PREFIX}{glob}") };
+    let glob = type_pattern(glob);
     if glob.contains(['*', '?']) {
         let pattern = escape_like(&glob).replace('*', "%").replace('?', "_");
         statement.sql(" AND type LIKE ").arg(Value::from(pattern)).sql(" ESCAPE '\\'");

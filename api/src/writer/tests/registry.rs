@@ -6,6 +6,7 @@ use crate::{
     leases::Leases,
     projecting::Pending,
     relay::Relay,
+    tail::Tail,
     writer::{Answer, Desk, Job, Message, Sweeper, Writer, WriterThread, system},
 };
 use bytes::Bytes;
@@ -176,6 +177,7 @@ fn follower(
         relay: Arc::new(Relay::default()),
         pending: Arc::new(Pending::default()),
         progress: watch::channel(Progress::default()).0,
+        tail: Arc::new(Tail::new(0)),
         shutdown: CancellationToken::new(),
     }
 }

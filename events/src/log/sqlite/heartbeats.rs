@@ -122,6 +122,14 @@ impl HeartbeatStream for SqliteHeartbeats {
         rows().map_err(|error| self.not_read(error))?.into_iter().map(entry).collect()
     }
 
+    fn floor(&self) -> Result<u64, ReadError> {
+        // What is forgotten are the oldest; where nothing is left, everything that there ever was.
+        const QUERY: &str = "SELECT coalesce((SELECT min(sequence) - 1 FROM heartbeats),
+            (SELECT seq FROM sqlite_sequence WHERE name = 'heartbeats'), 0)";
+        let found = self.connection().query_row(QUERY, [], |row| row.get::<_, i64>(0));
+        found.map(i64::unsigned_abs).map_err(|error| self.not_read(error))
+    }
+
     fn before(&self, time: LogTime) -> Result<u64, ReadError> {
         // Records are in the order of time: a scan from the end stops at the first that is old enough.
         const QUERY: &str = "SELECT coalesce(
@@ -206,13 +214,16 @@ mod tests {
         let folder = Folder::new();
         let stream = SqliteHeartbeats::open(folder.file()).unwrap();
         stream.forget(at(9)).unwrap();
+        assert_eq!(stream.floor().unwrap(), 0);
         for second in 1..=5 {
             stream.append(&heard(second)).unwrap();
         }
+        assert_eq!(stream.floor().unwrap(), 0);
         stream.forget(at(4)).unwrap();
-        assert_eq!(sequences(&stream, 0), [4, 5]);
+        assert_eq!((sequences(&stream, 0), stream.floor().unwrap()), (vec![4, 5], 3));
         stream.forget(at(9)).unwrap();
         assert!(sequences(&stream, 0).is_empty());
+        assert_eq!(stream.floor().unwrap(), 5);
         assert_eq!(stream.append(&heard(10)).unwrap(), 6);
     }
 

@@ -1,0 +1,98 @@
+//! `GET /api/v1/agents/:name/history` and `/llms/:name/history`: the life of a row, also of one that was deleted.
+
+use super::{events::written, rows::read as read_parameter};
+use crate::{app::App, error::ApiError, json::Problems};
+use axum::{
+    extract::{Path, Query, State},
+    response::Response,
+};
+use mcpctl_events::{
+    definition::{AgentDefinition, Definition, LlmDefinition},
+    event::Subject,
+    name::Name,
+    state::Stored,
+    wire::error::ErrorBody,
+};
+use mcpctl_projector::store::EventFilter;
+use serde::Deserialize;
+use std::sync::Arc;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+const DEFAULT_LIMIT: u32 = 1000;
+const MAX_LIMIT: u32 = 10_000;
+
+/// How much of a history.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryQuery {
+    /// Events at most, the newest: 1,000 by default, 10,000 at most.
+    #[param(value_type = Option<u32>)]
+    limit: Option<String>,
+    /// Only events below this sequence.
+    #[param(value_type = Option<u64>)]
+    before: Option<String>,
+}
+
+/// Lists what happened to an agent, the newest first.
+#[utoipa::path(get, path = "/api/v1/agents/{name}/history", operation_id = "agentHistory", tag = "audit",
+    params(("name" = String, Path), HistoryQuery),
+    responses((status = 200, description = "an array of CloudEvents 1.0", body = Vec<Object>),
+        (status = "default", body = ErrorBody)))]
+pub async fn of_agent(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(query): Query<HistoryQuery>,
+) -> Result<Response, ApiError> {
+    history::<AgentDefinition>(&app, &name, &query).await
+}
+
+/// Lists what happened to an Llm, the newest first.
+#[utoipa::path(get, path = "/api/v1/llms/{name}/history", operation_id = "llmHistory", tag = "audit",
+    params(("name" = String, Path), HistoryQuery),
+    responses((status = 200, description = "an array of CloudEvents 1.0", body = Vec<Object>),
+        (status = "default", body = ErrorBody)))]
+pub async fn of_llm(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(query): Query<HistoryQuery>,
+) -> Result<Response, ApiError> {
+    history::<LlmDefinition>(&app, &name, &query).await
+}
+
+async fn history<D: Stored>(app: &Arc<App>, text: &str, query: &HistoryQuery) -> Result<Response, ApiError> {
+    let (limit, until) = query.read()?;
+    let subject = subject::<D>(app, text).ok_or_else(|| not_found::<D>(text))?.to_string();
+    let filter = EventFilter { subject: Some(subject), limit, until, newest_first: true, ..EventFilter::default() };
+    let found = app.tables.events(&filter).await.map_err(ApiError::internal)?;
+    if found.value.is_empty() && query.before.is_none() {
+        return Err(not_found::<D>(text));
+    }
+    written(app, found).await
+}
+
+impl HistoryQuery {
+    fn read(&self) -> Result<(u32, Option<u64>), ApiError> {
+        let problems = Problems::default();
+        let most = format!("is a whole number from 1 to {MAX_LIMIT}");
+        let limit = |text: &str| text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+        let limit = read_parameter(&problems, "limit", self.limit.as_deref(), &most, limit);
+        let before = |text: &str| text.parse::<u64>().ok().and_then(|sequence| sequence.checked_sub(1));
+        let until = read_parameter(&problems, "before", self.before.as_deref(), "is a sequence", before);
+        problems.check(Some((limit.unwrap_or(DEFAULT_LIMIT), until)))
+    }
+}
+
+/// What a name means, or the id of a row that is there.
+fn subject<D: Stored>(app: &App, text: &str) -> Option<Subject> {
+    let of_id = || {
+        let id = Uuid::parse_str(text).ok()?;
+        app.look(|state| D::table(state).by_id(id).map(|row| row.name.clone()))
+    };
+    of_id().or_else(|| Name::parse(text).ok()).map(D::subject)
+}
+
+fn not_found<D: Definition>(text: &str) -> ApiError {
+    ApiError::not_found(format!("{} not found, nor ever there: {}", D::TITLE, text.escape_default()))
+}
