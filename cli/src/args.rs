@@ -132,9 +132,22 @@ Examples:
     #[command(after_help = "\
 Examples:
   mcpctl events --limit 20                  the newest 20
+  mcpctl events -f --type 'agent.*'         what happens to agents, as it happens
   mcpctl events --subject agent/local-coder
   mcpctl events --type 'agent.*' --after 1000 -o json")]
     Events(Events),
+    /// Show what happened to one agent or Llm, the newest first; also to one that is gone
+    #[command(after_help = "\
+Examples:
+  mcpctl history agent local-coder
+  mcpctl history llm vllm-local -o wide     with all that each event holds")]
+    History(One),
+    /// Explain how an agent or Llm stands, since when, by which chain of causes, and what would change it
+    #[command(after_help = "\
+Examples:
+  mcpctl why agent local-coder
+  mcpctl why llm vllm-local")]
+    Why(One),
     /// Keep a server's address and a token for later commands
     #[command(after_help = "\
 Examples:
@@ -237,6 +250,9 @@ pub struct Delete {
 /// Which events.
 #[derive(Args, Default)]
 pub struct Events {
+    /// Go on with what happens; begins with the newest 10, or those that --after or --limit name
+    #[arg(short, long)]
+    pub follow: bool,
     /// Only after this sequence
     #[arg(long, value_name = "SEQUENCE")]
     pub after: Option<u64>,

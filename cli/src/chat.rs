@@ -12,23 +12,14 @@ mod save;
 #[cfg(test)]
 mod tests;
 
-use crate::client::Client;
-use crate::client::failure::Failure;
-use crate::client::route::{Route, Subject};
 use crate::exit::{Stuck, Usage};
 use crate::output::{Format, Screen};
 use crate::shell::Shell;
 use agent::AgentChat;
 use llm::LlmChat;
-use mcpctl_events::wire::sse;
 use options::{AgentOptions, LlmOptions, Settings};
 use render::Renderer;
 use std::io::{Read, Write};
-use std::time::Duration;
-use tokio::time::timeout;
-
-/// Longest silence of a streamed reply: while a model thinks, the server says something every 15 s.
-const SILENCE: Duration = Duration::from_mins(1);
 
 /// What is talked to. Keeps what a conversation needs from one turn to the next.
 enum Partner {
@@ -165,37 +156,4 @@ impl Partner {
 fn is_stream(response: &reqwest::Response) -> bool {
     let kind = response.headers().get(reqwest::header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
     kind.is_some_and(|k| k.starts_with("text/event-stream"))
-}
-
-/// The `data` of a stream's events, one at a time.
-struct Events<'a> {
-    client: &'a Client,
-    subject: Option<Subject>,
-    response: reqwest::Response,
-    reader: sse::Reader,
-}
-
-impl<'a> Events<'a> {
-    fn of(client: &'a Client, route: &Route, response: reqwest::Response) -> Self {
-        Events { client, subject: route.subject(), response, reader: sse::Reader::default() }
-    }
-
-    /// The failure of a stream that said so, or that ended too early.
-    fn failed(self, error: impl Into<String>) -> anyhow::Error {
-        Failure::Stream { error: error.into(), subject: self.subject }.into()
-    }
-
-    async fn next(&mut self) -> anyhow::Result<Option<String>> {
-        loop {
-            if let Some(data) = self.reader.next_data() {
-                return Ok(Some(data));
-            }
-            let Ok(piece) = timeout(SILENCE, self.response.chunk()).await else {
-                let silence = format!("no sign of life for {} s", SILENCE.as_secs());
-                return Err(self.client.silent(silence).into());
-            };
-            let Some(piece) = piece.map_err(|error| self.client.broken(&error))? else { return Ok(None) };
-            self.reader.feed(&piece).map_err(|error| Failure::Malformed { reason: error.to_string() })?;
-        }
-    }
 }

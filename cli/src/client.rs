@@ -2,6 +2,7 @@
 
 pub mod failure;
 pub mod route;
+pub mod stream;
 
 use crate::credentials::Target;
 use failure::Failure;
@@ -10,6 +11,7 @@ use reqwest::{Method, RequestBuilder, Response, Url};
 use route::Route;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
+use stream::Stream;
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// Longest wait for an answer that is neither a model's nor a stream.
@@ -71,6 +73,12 @@ impl Client {
     /// The answer's body is still on its way.
     pub async fn call(&self, route: &Route, body: &impl serde::Serialize) -> anyhow::Result<Response> {
         self.send(self.request(Method::POST, route)?.json(body), route).await
+    }
+
+    /// Gets an answer that goes on.
+    pub async fn follow(&self, route: &Route) -> anyhow::Result<Stream<'_>> {
+        let request = self.request(Method::GET, route)?.header(reqwest::header::ACCEPT, "text/event-stream");
+        Ok(Stream::of(self, route, self.send(request, route).await?))
     }
 
     /// Reads the rest of an answer.

@@ -1,5 +1,6 @@
-//! `events`: what happened, as a plain list.
+//! `events`: what happened, as a plain list; and what happens, if asked to.
 
+mod follow;
 pub mod newest;
 mod printer;
 pub mod query;
@@ -14,6 +15,9 @@ use query::Query;
 
 const FORMATS: [Format; 5] = [Format::Table, Format::Wide, Format::Json, Format::Yaml, Format::Name];
 
+/// How many events of the past `-f` begins with.
+const RECENT: u64 = 10;
+
 /// Lists events, oldest first; with a limit and no place to begin, the newest.
 pub async fn run(shell: &Shell, options: &Events) -> anyhow::Result<()> {
     let format = shell.format(&FORMATS, "events")?;
@@ -22,8 +26,12 @@ pub async fn run(shell: &Shell, options: &Events) -> anyhow::Result<()> {
     query.after = match (options.after, options.limit) {
         (Some(after), _) => after,
         (None, Some(limit)) => newest::start(&client, &query, limit).await?,
+        (None, None) if options.follow => newest::start(&client, &query, RECENT).await?,
         (None, None) => 0,
     };
+    if options.follow {
+        return follow::run(&client, query, Printer::following(format), shell.screen).await;
+    }
     let mut printer = Printer::new(format);
     query.pages(&client, options.limit.unwrap_or(u64::MAX), |page| Ok(printer.page(&page)?)).await?;
     if printer.is_empty() {

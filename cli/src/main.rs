@@ -15,12 +15,14 @@ mod events;
 mod exit;
 mod gc;
 mod get;
+mod history;
 mod home;
 mod login;
 mod output;
 mod pause;
 mod shell;
 mod status;
+mod why;
 
 use args::{Cli, Command};
 use shell::Shell;
@@ -58,6 +60,8 @@ async fn talk(shell: &Shell, command: Command) -> anyhow::Result<()> {
         Command::Gc => gc::run(shell).await,
         Command::Status => status::run(shell).await,
         Command::Events(options) => events::run(shell, &options).await,
+        Command::History(options) => history::run(shell, &options).await,
+        Command::Why(options) => why::run(shell, &options).await,
         Command::Login => login::run(shell).await,
         Command::Delete(options) => delete::run(shell, &options).await,
         Command::Disable(options) => pause::run(shell, &options, pause::Change::Disable).await,

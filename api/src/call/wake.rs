@@ -114,8 +114,10 @@ async fn wake(app: &Arc<App>, way: &Way) -> Result<(), ApiError> {
     let seconds = llm.definition.max_wait_seconds.unwrap_or(USUAL_WAIT);
     let woken = tokio::select! {
         answered = relayed::wake(app, way, Duration::from_secs(seconds.into())) => answered,
-        () = asleep_no_more(app, llm.id) => how_it_stands(app, way),
+        () = asleep_no_more(app, llm.id) => Ok(()),
     };
+    // What became of the model says more than what became of the wake.
+    let woken = if sleeps(app, llm.id) { woken } else { how_it_stands(app, way) };
     let latency_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let outcome = match &woken {
         Ok(()) => WakeOutcome::Woken,
@@ -135,8 +137,11 @@ async fn wake(app: &Arc<App>, way: &Way) -> Result<(), ApiError> {
 /// Resolves once the model is no longer asleep, whatever became of it: publishers may also just declare it anew.
 async fn asleep_no_more(app: &App, llm: Uuid) {
     let mut progress = app.progress.clone();
-    let sleeps = || app.look(|state| state.llms.by_id(llm).is_some_and(|row| row.status == Status::Hibernating));
-    while sleeps() && progress.changed().await.is_ok() {}
+    while sleeps(app, llm) && progress.changed().await.is_ok() {}
+}
+
+fn sleeps(app: &App, llm: Uuid) -> bool {
+    app.look(|state| state.llms.by_id(llm).is_some_and(|row| row.status == Status::Hibernating))
 }
 
 fn how_it_stands(app: &App, way: &Way) -> Result<(), ApiError> {

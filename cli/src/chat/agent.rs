@@ -1,11 +1,12 @@
 //! A conversation with an agent; the server keeps its thread.
 
+use super::is_stream;
 use super::options::{AgentOptions, Settings};
 use super::render::Renderer;
-use super::{Events, is_stream};
 use crate::client::Client;
 use crate::client::failure::Failure;
 use crate::client::route::Route;
+use crate::client::stream::Stream;
 use anyhow::Context;
 use mcpctl_events::wire::chat::{AgentTools, ChatEvent, ChatReply, ChatRequest};
 use serde_json::Value;
@@ -55,7 +56,7 @@ impl AgentChat {
         let route = self.route();
         let response = self.client.call(&route, &self.request(message, stream)?).await?;
         if is_stream(&response) {
-            let thread = follow(Events::of(&self.client, &route, response), renderer).await?;
+            let thread = follow(Stream::of(&self.client, &route, response), renderer).await?;
             self.thread = Some(thread);
         } else {
             let reply: ChatReply = self.client.rest(response).await?.read()?;
@@ -106,7 +107,7 @@ fn params(settings: &Settings) -> anyhow::Result<Option<Box<RawValue>>> {
 }
 
 /// Shows a streamed reply; returns its thread.
-async fn follow<O: Write, E: Write>(mut events: Events<'_>, renderer: &mut Renderer<O, E>) -> anyhow::Result<String> {
+async fn follow<O: Write, E: Write>(mut events: Stream<'_>, renderer: &mut Renderer<O, E>) -> anyhow::Result<String> {
     while let Some(data) = events.next().await? {
         match read(&data)? {
             Some(ChatEvent::Text { delta }) => renderer.text(&delta)?,

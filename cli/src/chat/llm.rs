@@ -2,10 +2,11 @@
 
 use super::options::{LlmOptions, Settings};
 use super::render::Renderer;
-use super::{Events, is_stream, reasoning};
+use super::{is_stream, reasoning};
 use crate::client::Client;
 use crate::client::failure;
 use crate::client::route::Route;
+use crate::client::stream::Stream;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
@@ -47,7 +48,7 @@ impl LlmChat {
         let route = self.route();
         let response = self.client.call(&route, &self.request(message, stream)).await?;
         let reply = if is_stream(&response) {
-            follow(Events::of(&self.client, &route, response), renderer).await?
+            follow(Stream::of(&self.client, &route, response), renderer).await?
         } else {
             let completion: Value = self.client.rest(response).await?.read()?;
             let reply = reasoning::reply(&completion);
@@ -87,7 +88,7 @@ impl LlmChat {
 }
 
 /// Shows a streamed reply; returns its text.
-async fn follow<O: Write, E: Write>(mut events: Events<'_>, renderer: &mut Renderer<O, E>) -> anyhow::Result<String> {
+async fn follow<O: Write, E: Write>(mut events: Stream<'_>, renderer: &mut Renderer<O, E>) -> anyhow::Result<String> {
     let mut reply = Reply::default();
     while let Some(data) = events.next().await? {
         if data.trim() == "[DONE]" {

@@ -10,12 +10,19 @@ pub struct Printer {
     format: Format,
     table: Table,
     is_empty: bool,
+    /// The list has no end: each event stands for itself.
+    follows: bool,
 }
 
 impl Printer {
     /// A list of which nothing is written yet.
     pub fn new(format: Format) -> Self {
-        Printer { format, table: table::empty(format == Format::Wide), is_empty: true }
+        Printer { format, table: table::empty(format == Format::Wide), is_empty: true, follows: false }
+    }
+
+    /// A list that never ends: as JSON, an event a line.
+    pub fn following(format: Format) -> Self {
+        Printer { follows: true, ..Self::new(format) }
     }
 
     /// Writes a page.
@@ -41,6 +48,7 @@ impl Printer {
 
     fn text(&mut self, events: &[Document]) -> String {
         match self.format {
+            Format::Json if self.follows => lines_of(events.iter().map(json::compact)),
             Format::Json => self.joined(events, "[\n", ",\n", json::item),
             Format::Yaml => self.joined(events, "", "---\n", yaml::write),
             Format::Name => {
@@ -72,7 +80,10 @@ mod tests {
     }
 
     fn pages(format: Format) -> String {
-        let mut printer = Printer::new(format);
+        pages_of(Printer::new(format))
+    }
+
+    fn pages_of(mut printer: Printer) -> String {
         let mut text = String::new();
         for page in [&[event(9, "a/b"), event(10, "a/c")][..], &[event(11, "a/longer")], &[]] {
             text += &printer.text(page);
@@ -88,6 +99,16 @@ mod tests {
         assert_eq!(pages(Format::Yaml).matches("---\n").count(), 2);
         assert!(!pages(Format::Yaml).starts_with("---"));
         assert_eq!(pages(Format::Name), "event/9\nevent/10\nevent/11\n");
+    }
+
+    #[test]
+    fn a_list_without_end_has_an_event_a_line() {
+        let shown = pages_of(Printer::following(Format::Json));
+        let read = |line: &str| Document::parse(line).unwrap();
+        assert_eq!(
+            shown.lines().map(read).collect::<Vec<_>>(),
+            [event(9, "a/b"), event(10, "a/c"), event(11, "a/longer")]
+        );
     }
 
     #[test]

@@ -58,13 +58,17 @@ impl Query {
         }
     }
 
-    fn route(&self, limit: u64) -> Route {
+    /// Where these events are followed.
+    pub fn followed(&self) -> Route {
         Route::api(["events"])
             .with("after", Some(self.after))
             .with("until", self.until)
-            .with("limit", Some(limit))
             .with("type", self.type_.as_ref())
             .with("subject", self.subject.as_ref())
+    }
+
+    fn route(&self, limit: u64) -> Route {
+        self.followed().with("limit", Some(limit))
     }
 
     /// A server that knows no `after` would send the same page for ever.

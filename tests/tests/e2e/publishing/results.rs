@@ -118,11 +118,15 @@ async fn an_answer_that_is_no_json_keeps_its_text_and_type() {
 #[tokio::test]
 async fn what_cannot_be_understood_fails_the_call_and_says_what_was_expected() {
     let mut setting = Setting::new(&["--max-body", "64KiB"], "").await;
+    for (result, says) in
+        [(json!({"what": 1}), "`accepted`, `error`, `chunk`"), (json!({"status": 7, "body": {}}), "200 to 599")]
+    {
+        let (call, task) = setting.call(false).await;
+        setting.publisher.result(&task, &result).await.refused(400, "INVALID", says);
+        call.await.expect("no panic").refused(502, "PUBLISHER_ERROR", says);
+    }
     let (call, task) = setting.call(false).await;
-    let publisher = &setting.publisher;
-    publisher.result(&task, &json!({"what": 1})).await.refused(400, "INVALID", "`accepted`, `error`, `chunk`");
-    publisher.result(&task, &json!({"status": 7, "body": {}})).await.refused(400, "INVALID", "200 to 599");
-    let _ = publisher.result(&task, &json!({"error": "CUDA out of memory"})).await.expect(202);
+    let _ = setting.publisher.result(&task, &json!({"error": "CUDA out of memory"})).await.expect(202);
     call.await.expect("no panic").refused(502, "PUBLISHER_ERROR", "CUDA out of memory");
 
     let (call, task) = setting.call(true).await;
