@@ -34,6 +34,8 @@ pub struct App {
     pub replica: Arc<RwLock<Replica>>,
     /// How far the fold is.
     pub progress: watch::Receiver<Progress>,
+    /// The registry as it was, where somebody asked.
+    pub past: crate::past::Past,
     /// The newest events, for those who follow.
     pub tail: Arc<crate::tail::Tail>,
     /// How far the read tables are.

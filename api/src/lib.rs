@@ -20,6 +20,7 @@ mod in_the_end;
 mod json;
 mod leases;
 pub mod logging;
+mod past;
 mod present;
 mod projecting;
 mod relay;

@@ -50,6 +50,23 @@ pub fn stored_agent(app: &App, stored: &StoredRow<AgentDefinition>) -> wire::row
     app.look(|state| agent_row(&stored.row, &live(app, stored), state))
 }
 
+/// An Llm as it was, in the registry as it was.
+pub fn past_llm(state: &State, row: &Llm) -> wire::rows::Llm {
+    llm_row(row, &past(state, row))
+}
+
+/// An agent as it was, in the registry as it was.
+pub fn past_agent(state: &State, row: &Agent) -> wire::rows::Agent {
+    agent_row(row, &past(state, row), state)
+}
+
+/// As the log has it: whichever process held the stream then.
+fn past<D>(state: &State, row: &Row<D>) -> Overlay {
+    let session = row.session.as_ref().and_then(|session| state.sessions.get(session));
+    let connected = row.kind == Kind::Public || session.is_some_and(|session| session.connection.is_some());
+    Overlay { connected, last_heartbeat_at: row.last_heartbeat_at }
+}
+
 /// An Llm as a write left it.
 pub fn llm(app: &App, state: &State, row: &Llm) -> wire::rows::Llm {
     llm_row(row, &left(app, state, row))

@@ -15,6 +15,7 @@ pub mod members;
 pub mod metrics;
 pub mod openai;
 pub mod openapi;
+mod past;
 pub mod poll;
 pub mod register;
 mod repeat;

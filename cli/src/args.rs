@@ -87,6 +87,7 @@ Examples:
   mcpctl get agents
   mcpctl get llms --status active -o wide
   mcpctl get agent local-coder -o yaml
+  mcpctl get agents --as-of 2026-01-31T12:00:00Z
   mcpctl get sessions -o wide                publishers, and the calls that wait for them
   mcpctl get threads --agent local-coder")]
     Get(Get),
@@ -207,6 +208,9 @@ pub struct Get {
     /// Only rows with this status (agents, llms)
     #[arg(long, value_enum)]
     pub status: Option<Status>,
+    /// As it was then: a sequence, or a time such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub as_of: Option<String>,
     /// Whose (threads, personalities, prompts)
     #[arg(long, value_name = "NAME")]
     pub agent: Option<String>,

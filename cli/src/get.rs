@@ -49,11 +49,14 @@ pub async fn run(shell: &Shell, options: Get) -> anyhow::Result<()> {
 fn check(options: &Get) -> Result<(), Usage> {
     let rows = matches!(options.noun, Noun::Agents | Noun::Llms);
     let of_agents = matches!(options.noun, Noun::Threads | Noun::Personalities | Noun::Prompts);
+    let of_the_log = rows || matches!(options.noun, Noun::Projects | Noun::Personalities | Noun::Prompts);
     let filtered = options.kind.is_some() || options.status.is_some();
     let problem = if filtered && !rows {
         "--kind and --status are for `get agents` and `get llms`"
     } else if filtered && options.name.is_some() {
         "--kind and --status filter lists; leave them out with a name"
+    } else if options.as_of.is_some() && !of_the_log {
+        "--as-of is for agents, llms, projects, personalities and prompts"
     } else if options.agent.is_some() && !of_agents {
         "--agent is for `get threads`, `get personalities` and `get prompts`"
     } else if options.agent.is_some() && options.name.is_some() && options.noun != Noun::Threads {
@@ -79,6 +82,7 @@ fn route(options: &Get) -> Route {
         (None, Some(agent)) if options.noun == Noun::Threads => Route::api(["agents", agent, "threads"]),
         (None, agent) => Route::api([list]).with("agent", agent.as_ref()),
     };
+    let route = route.with("asOf", options.as_of.as_ref());
     route.with("kind", options.kind.as_ref().and_then(word)).with("status", options.status.as_ref().and_then(word))
 }
 

@@ -1,6 +1,7 @@
 //! `/api/v1/agents`: list, read, create, replace, delete, pause.
 
 use super::{
+    past::{self, PastQuery},
     rows::{Gathered, ListQuery, if_match, list, path_name},
     written::{WriteHeaders, WriteQuery, Written, idempotency, not_rebuilt, show as show_written, write},
 };
@@ -20,11 +21,11 @@ use axum::{
 };
 use mcpctl_events::{
     command::{Command, Create, Put, Switch},
-    definition::{AgentDefinition, Pin},
+    definition::{AgentDefinition, Labels, Pin},
     event::Subject,
     name::Name,
-    state::{Llm as StoredLlm, State as Registry},
-    wire::{error::ErrorBody, rows::Agent},
+    state::{Agent as Row, Llm as StoredLlm, State as Registry},
+    wire::{self, error::ErrorBody, rows::Agent},
 };
 use mcpctl_projector::store::AgentFilter;
 use std::{ops::ControlFlow, sync::Arc};
@@ -44,6 +45,14 @@ pub async fn index(
         project: query.project.clone(),
     };
     query.settle(&app).await?;
+    if let Some(as_of) = &query.as_of {
+        let shown = |state: &Registry, row: &Row| {
+            let callable = || is_callable_in(state, row, |llm| present::past_llm(state, llm));
+            let wanted = is_of(&filter, row) && (!query.asks_callable() || query.wants(callable()));
+            wanted.then(|| present::past_agent(state, row))
+        };
+        return past::rows(&app, &uri, as_of, &filter.rows, seen, shown).await;
+    }
     let mut gathered = Gathered::new(&filter.rows);
     let page = loop {
         let page = app.tables.agents(&filter).await.map_err(ApiError::internal)?;
@@ -66,6 +75,27 @@ fn is_callable(app: &App, row: &Agent) -> bool {
     })
 }
 
+/// The same for the registry as it was.
+fn is_callable_in(state: &Registry, row: &Row, shown: impl Fn(&StoredLlm) -> wire::rows::Llm) -> bool {
+    let agent = present::past_agent(state, row);
+    let own = agent.status == "active" && !agent.disabled && agent.connected;
+    own && pinned(state, &row.definition.llm).any(|llm| super::llms::is_callable(&shown(llm)))
+}
+
+/// What filters look at.
+fn seen(definition: &AgentDefinition) -> (&Labels, Option<&str>) {
+    (&definition.labels, definition.description.as_deref())
+}
+
+/// Whether an agent is pinned to, and in, what a filter names.
+fn is_of(filter: &AgentFilter, row: &Row) -> bool {
+    let pin = &row.definition.llm;
+    let is_pin = |name: &String| *pin.name == **name || pin.id.is_some_and(|id| id.to_string() == *name);
+    filter.llm.as_ref().is_none_or(is_pin)
+        && filter.pool.as_ref().is_none_or(|pool| pin.id.is_none() && *pin.name == **pool)
+        && filter.project.as_ref().is_none_or(|name| row.definition.project.as_deref() == Some(name))
+}
+
 /// The Llms that a pin means: one by its id, or the members of a pool.
 fn pinned<'a>(state: &'a Registry, pin: &'a Pin) -> impl Iterator<Item = &'a Arc<StoredLlm>> {
     let pool = if pin.id.is_none() { state.pool(&pin.name) } else { None };
@@ -73,9 +103,17 @@ fn pinned<'a>(state: &'a Registry, pin: &'a Pin) -> impl Iterator<Item = &'a Arc
 }
 
 /// Reads an agent.
-#[utoipa::path(get, path = "/api/v1/agents/{name}", operation_id = "getAgent", tag = "registry", params(("name" = String, Path, description = "name or id")),
+#[utoipa::path(get, path = "/api/v1/agents/{name}", operation_id = "getAgent", tag = "registry", params(("name" = String, Path, description = "name or id"), PastQuery),
     responses((status = 200, body = Agent), (status = "default", body = ErrorBody)))]
-pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Agent>, ApiError> {
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(query): Query<PastQuery>,
+) -> Result<Json<Agent>, ApiError> {
+    if let Some(as_of) = &query.as_of {
+        let found = past::row(&app, as_of, &name, present::past_agent).await?;
+        return found.map(Json).ok_or_else(|| not_found(&name));
+    }
     let found = app.tables.agent(&name).await.map_err(ApiError::internal)?;
     let found = found.value.ok_or_else(|| not_found(&name))?;
     Ok(Json(present::stored_agent(&app, &found)))

@@ -6,6 +6,7 @@ pub mod project;
 pub mod prompt;
 
 use super::{
+    past::{self, PastQuery},
     rows::{MinSequence, if_match, limit, list, read, short},
     written::{WriteQuery, idempotency, not_rebuilt, show as show_written, write},
 };
@@ -47,6 +48,10 @@ pub(super) trait Kind: StoredDocument + Send + Sync + 'static {
     fn shown(document: &Document<Self>) -> Self::Shown;
     /// Reads all of a definition.
     fn read(fields: Fields<'_>) -> Option<Self>;
+    /// What people read of it.
+    fn text(&self) -> Option<&str>;
+    /// Whether it belongs to what a filter names.
+    fn is_of(&self, filter: &DocumentFilter) -> bool;
     /// Refuses whoever may not make `new` of what stands there, if anything does.
     fn allow(new: &Self, old: Option<&Self>, caller: &Caller) -> Result<(), ApiError>;
     /// The command that makes one.
@@ -76,6 +81,8 @@ pub struct DocumentQuery {
     limit: Option<String>,
     /// Where an earlier page ended.
     cursor: Option<String>,
+    /// As it was then: a sequence, or a time (inclusive).
+    as_of: Option<String>,
     /// Waits until the list shows at least this sequence, 5 s at most.
     #[param(value_type = Option<u64>)]
     min_sequence: Option<String>,
@@ -116,16 +123,27 @@ pub(super) struct Asked {
     pub headers: HeaderMap,
 }
 
-async fn index<D: Kind>(app: &App, uri: &Uri, query: &DocumentQuery, foreign: &[&str]) -> Result<Response, ApiError> {
+async fn index<D: Kind>(
+    app: &Arc<App>,
+    uri: &Uri,
+    query: &DocumentQuery,
+    foreign: &[&str],
+) -> Result<Response, ApiError> {
     let (filter, min_sequence) = query.filter(foreign)?;
     min_sequence.settle(app).await?;
+    if let Some(as_of) = &query.as_of {
+        return past::documents(app, uri, as_of, &filter, D::text, D::is_of, D::shown).await;
+    }
     let page = D::page(&app.tables, &filter).await.map_err(ApiError::internal)?;
     let shown: Vec<_> = page.items.iter().map(D::shown).collect();
     Ok(list(&shown, page.next.as_deref(), page.sequence, uri))
 }
 
-async fn show<D: Kind>(app: &App, name: &str) -> Result<Response, ApiError> {
-    let found = D::one(&app.tables, name).await.map_err(ApiError::internal)?.value;
+async fn show<D: Kind>(app: &Arc<App>, name: &str, query: &PastQuery) -> Result<Response, ApiError> {
+    let found = match &query.as_of {
+        Some(as_of) => past::document(app, as_of, name).await?,
+        None => D::one(&app.tables, name).await.map_err(ApiError::internal)?.value,
+    };
     let found = found.ok_or_else(|| not_found::<D>(name))?;
     Ok(Json(D::shown(&found)).into_response())
 }

@@ -1,6 +1,7 @@
 //! `/api/v1/llms`: list, read, create, replace, delete, pause.
 
 use super::{
+    past::{self, PastQuery},
     rows::{Gathered, ListQuery, if_match, list, path_name},
     secrets,
     written::{WriteHeaders, WriteQuery, Written, idempotency, not_rebuilt, show as show_written, write},
@@ -21,10 +22,10 @@ use axum::{
 };
 use mcpctl_events::{
     command::{Command, Create, Put, Switch},
-    definition::LlmDefinition,
+    definition::{Labels, LlmDefinition},
     event::Subject,
     name::Name,
-    state::State as Registry,
+    state::{Llm as Row, State as Registry},
     wire::{
         error::ErrorBody,
         rows::{ApiKeyRef, Llm},
@@ -48,6 +49,13 @@ pub async fn index(
         pool: query.pool.clone(),
     };
     query.settle(&app).await?;
+    if let Some(as_of) = &query.as_of {
+        let of_pool = |row: &Row| filter.pool.as_ref().is_none_or(|pool| **pool == **pool_of(row));
+        let shown = |state: &Registry, row: &Row| {
+            Some(present::past_llm(state, row)).filter(|shown| of_pool(row) && query.wants(is_callable(shown)))
+        };
+        return past::rows(&app, &uri, as_of, &filter.rows, seen, shown).await;
+    }
     let mut gathered = Gathered::new(&filter.rows);
     let page = loop {
         let page = app.tables.llms(&filter).await.map_err(ApiError::internal)?;
@@ -60,15 +68,33 @@ pub async fn index(
     Ok(list(&page.items, page.next.as_deref(), page.sequence, &uri))
 }
 
+/// What filters look at.
+fn seen(definition: &LlmDefinition) -> (&Labels, Option<&str>) {
+    (&definition.labels, definition.description.as_deref())
+}
+
+/// The pool of a row; of one without, its own name.
+fn pool_of(row: &Row) -> &Name {
+    row.definition.pool_name.as_ref().unwrap_or(&row.name)
+}
+
 /// Whether calls reach it, or can wake it.
 pub(super) fn is_callable(row: &Llm) -> bool {
     row.status != "inactive" && !row.disabled && row.connected
 }
 
 /// Reads an Llm.
-#[utoipa::path(get, path = "/api/v1/llms/{name}", operation_id = "getLlm", tag = "registry", params(("name" = String, Path, description = "name or id")),
+#[utoipa::path(get, path = "/api/v1/llms/{name}", operation_id = "getLlm", tag = "registry", params(("name" = String, Path, description = "name or id"), PastQuery),
     responses((status = 200, body = Llm), (status = "default", body = ErrorBody)))]
-pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Llm>, ApiError> {
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(query): Query<PastQuery>,
+) -> Result<Json<Llm>, ApiError> {
+    if let Some(as_of) = &query.as_of {
+        let found = past::row(&app, as_of, &name, present::past_llm).await?;
+        return found.map(Json).ok_or_else(|| not_found(&name));
+    }
     let found = app.tables.llm(&name).await.map_err(ApiError::internal)?;
     let found = found.value.ok_or_else(|| not_found(&name))?;
     Ok(Json(present::stored_llm(&app, &found)))

@@ -48,6 +48,8 @@ pub struct ListQuery {
     /// Waits until the list shows at least this sequence, 5 s at most.
     #[param(value_type = Option<u64>)]
     min_sequence: Option<String>,
+    /// As it was then: a sequence, or a time (inclusive).
+    pub as_of: Option<String>,
     /// Agents: pinned to this Llm or pool.
     pub llm: Option<String>,
     /// Agents: in this project.
@@ -87,6 +89,11 @@ impl ListQuery {
         read(&problems, "callable", self.callable.as_deref(), "is `true` or `false`", flag);
         MinSequence::read(&problems, self.min_sequence.as_deref());
         problems.check(Some(filter))
+    }
+
+    /// Whether that is asked at all.
+    pub fn asks_callable(&self) -> bool {
+        self.callable.is_some()
     }
 
     /// Only what can be called, if asked so.

@@ -164,6 +164,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         upstream: Upstream::default(),
         tools: crate::tools::Pool::default(),
         tail,
+        past: crate::past::Past::default(),
         stream_opens: Opens::default(),
         tasks: TaskTracker::new(),
         stopping: CancellationToken::new(),

@@ -7,7 +7,7 @@ use super::{
     statement::{Script, Statement, Table, Value},
 };
 use crate::projection::IndexEntry;
-use mcpctl_events::log::Position;
+use mcpctl_events::{log::Position, time::LogTime};
 
 pub(super) const TABLE: Table = Table { name: "events", columns: &["sequence", "position", "type", "subject", "time"] };
 
@@ -45,6 +45,32 @@ impl Tables {
     pub async fn events(&self, filter: &EventFilter) -> Result<At<Vec<EventRef>>, StoreError> {
         self.fetch(select(filter), read).await
     }
+}
+
+impl Tables {
+    /// The last event that was decided at this time or before; 0 if there is none.
+    pub async fn last_event_at(&self, time: LogTime) -> Result<u64, StoreError> {
+        let mut end =
+            self.fetch(Statement::new("SELECT COALESCE(MAX(sequence), 0) FROM events"), read_sequence).await?;
+        let (mut before, mut after) = (0, end.value.pop().unwrap_or_default() + 1);
+        // Times never go back along the log: halving finds the place without an index for them.
+        while before + 1 < after {
+            let middle = before + (after - before) / 2;
+            let mut statement = Statement::new("SELECT sequence FROM events WHERE sequence = ");
+            statement.arg(middle).sql(" AND time <= ").arg(time);
+            let is_later = self.fetch(statement, read_sequence).await?.value.is_empty();
+            if is_later {
+                after = middle;
+            } else {
+                before = middle;
+            }
+        }
+        Ok(before)
+    }
+}
+
+fn read_sequence(cells: &mut Cells) -> Result<u64, String> {
+    cells.number()
 }
 
 fn read(cells: &mut Cells) -> Result<EventRef, String> {

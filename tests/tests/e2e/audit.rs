@@ -185,3 +185,84 @@ async fn heartbeats_that_are_no_longer_kept_are_gone() {
     assert_eq!((kept.as_array().map(Vec::len), &kept[0]["sequence"]), (Some(1), &json!(3)));
     assert_eq!(client.get("/heartbeats").await.expect(200).json(), kept);
 }
+
+#[tokio::test]
+async fn lists_and_rows_are_shown_as_they_were() {
+    let mcpd = Mcpd::start(&[]).await;
+    let (client, mut publisher) = (mcpd.client(), mcpd.publisher("one"));
+    let _ = client.post("/projects", &json!({"name": "apollo", "description": "To the moon"})).await.expect(201);
+    let agents = json!([{"name": "coder", "llmName": "llm", "project": "apollo", "labels": {"team": "a"}}]);
+    let _ = publisher.register(json!([samples::llm("llm")]), agents).await.expect(201);
+    publisher.connect("").await;
+    let _ =
+        client.post("/prompts", &json!({"name": "rules", "content": "Be brief.", "agent": "coder"})).await.expect(201);
+    let lists = ["/agents", "/llms", "/projects", "/personalities", "/prompts"];
+    let mut before = Vec::new();
+    for path in lists {
+        before.push(client.get(path).await.expect(200).json());
+    }
+    let then = client.sequence().await;
+    let events = client.get(&format!("/events?after={}", then - 1)).await.expect(200).json();
+    let time = events[0]["time"].as_str().expect("a time").to_owned();
+    publisher.hang_up();
+    eventually("the agent is inactive", SOON, async || {
+        (client.row("/agents", "coder").await?["status"] == "inactive").then_some(())
+    })
+    .await;
+    let _ = client.delete("/projects/apollo").await.expect(204);
+    let _ = client.delete("/llms/llm").await.expect(204);
+    for as_of in [then.to_string(), time] {
+        for (path, before) in lists.iter().zip(&before) {
+            let answer = client.get(&format!("{path}?asOf={as_of}")).await.expect(200);
+            assert_eq!(
+                (lifecycle(answer.json()), answer.sequence()),
+                (lifecycle(before.clone()), then),
+                "{path} as of {as_of}"
+            );
+        }
+    }
+    let as_of = |path: &str| format!("{path}asOf={then}");
+    let names = async |path: &str| -> Vec<String> {
+        let rows = client.get(&as_of(path)).await.expect(200).json();
+        let name = |row: &Value| row["name"].as_str().expect("a name").to_owned();
+        rows.as_array().expect("a list").iter().map(name).collect()
+    };
+    for (path, found) in [
+        ("/agents?status=active&kind=virtual&", true),
+        ("/agents?status=inactive&", false),
+        ("/agents?project=apollo&llm=llm&label=team=a&", true),
+        ("/agents?label=team=b&", false),
+        ("/agents?q=COD&", true),
+        ("/agents?pool=llm&", false),
+        ("/agents?callable=true&", true),
+        ("/llms?pool=llm&callable=false&", false),
+        ("/prompts?agent=coder&q=brief&", true),
+        ("/prompts?project=apollo&", false),
+        ("/agents?limit=1&", true),
+        ("/agents?cursor=coder&", false),
+    ] {
+        assert_eq!(!names(path).await.is_empty(), found, "{path}");
+    }
+    let agent = client.get(&as_of("/agents/coder?")).await.expect(200).json();
+    assert_eq!((&agent["project"]["name"], &agent["connected"]), (&json!("apollo"), &json!(true)));
+    assert_eq!(client.get(&as_of("/prompts/rules?")).await.expect(200).json()["content"], "Be brief.");
+    assert_eq!(client.get("/agents?asOf=0").await.expect(200).json(), json!([]));
+    client.get("/agents/coder?asOf=1").await.refused(404, "NOT_FOUND", "Agent not found: coder");
+    for (text, says) in [("yesterday-ish", "is a sequence, or a time"), ("99999", "is above the last sequence")] {
+        client.get(&format!("/agents?asOf={text}")).await.refused(400, "INVALID", says);
+    }
+    let table = mcpd.mcpctl(&["get", "agents", "--as-of", &then.to_string()]).await;
+    assert!(String::from_utf8_lossy(&table.stdout).contains(" active "), "{table:?}");
+    let refused = mcpd.mcpctl(&["get", "tasks", "--as-of", "1"]).await;
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+/// Rows as the log has them: what only a heartbeat said is not on it.
+fn lifecycle(mut rows: Value) -> Value {
+    for row in rows.as_array_mut().expect("a list") {
+        if let Some(heard) = row.get_mut("lastHeartbeatAt").filter(|heard| heard.is_string()) {
+            *heard = Value::Null;
+        }
+    }
+    rows
+}

@@ -6,7 +6,10 @@ use crate::{
     auth::Caller,
     error::ApiError,
     json::Fields,
-    routes::written::{WriteHeaders, WriteQuery},
+    routes::{
+        past::PastQuery,
+        written::{WriteHeaders, WriteQuery},
+    },
 };
 use axum::{
     Extension,
@@ -55,6 +58,14 @@ impl Kind for PersonalityDefinition {
         Ok(())
     }
 
+    fn text(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    fn is_of(&self, filter: &DocumentFilter) -> bool {
+        filter.agent.as_deref().is_none_or(|agent| *agent == *self.agent)
+    }
+
     fn create(create: Create<Self>) -> Command {
         Command::CreatePersonality(create)
     }
@@ -89,10 +100,14 @@ pub async fn index(
 
 /// Reads a personality.
 #[utoipa::path(get, path = "/api/v1/personalities/{name}", operation_id = "getPersonality", tag = "registry",
-    params(("name" = String, Path, description = "name or id")),
+    params(("name" = String, Path, description = "name or id"), PastQuery),
     responses((status = 200, body = Personality), (status = "default", body = ErrorBody)))]
-pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, ApiError> {
-    super::show::<PersonalityDefinition>(&app, &name).await
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(query): Query<PastQuery>,
+) -> Result<Response, ApiError> {
+    super::show::<PersonalityDefinition>(&app, &name, &query).await
 }
 
 /// Creates a personality.

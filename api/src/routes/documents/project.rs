@@ -8,7 +8,10 @@ use crate::{
     auth::Caller,
     error::ApiError,
     json::Fields,
-    routes::written::{WriteHeaders, WriteQuery},
+    routes::{
+        past::PastQuery,
+        written::{WriteHeaders, WriteQuery},
+    },
 };
 use axum::{
     Extension,
@@ -64,6 +67,14 @@ impl Kind for ProjectDefinition {
         Ok(())
     }
 
+    fn text(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    fn is_of(&self, _: &DocumentFilter) -> bool {
+        true
+    }
+
     fn create(create: Create<Self>) -> Command {
         Command::CreateProject(create)
     }
@@ -98,10 +109,14 @@ pub async fn index(
 
 /// Reads a project.
 #[utoipa::path(get, path = "/api/v1/projects/{name}", operation_id = "getProject", tag = "registry",
-    params(("name" = String, Path, description = "name or id")),
+    params(("name" = String, Path, description = "name or id"), PastQuery),
     responses((status = 200, body = Project), (status = "default", body = ErrorBody)))]
-pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, ApiError> {
-    super::show::<ProjectDefinition>(&app, &name).await
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(query): Query<PastQuery>,
+) -> Result<Response, ApiError> {
+    super::show::<ProjectDefinition>(&app, &name, &query).await
 }
 
 /// Creates a project.

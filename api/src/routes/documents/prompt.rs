@@ -6,7 +6,10 @@ use crate::{
     auth::Caller,
     error::ApiError,
     json::Fields,
-    routes::written::{WriteHeaders, WriteQuery},
+    routes::{
+        past::PastQuery,
+        written::{WriteHeaders, WriteQuery},
+    },
 };
 use axum::{
     Extension,
@@ -76,6 +79,20 @@ impl Kind for PromptDefinition {
         Ok(())
     }
 
+    fn text(&self) -> Option<&str> {
+        Some(&self.content)
+    }
+
+    fn is_of(&self, filter: &DocumentFilter) -> bool {
+        let (agent, project, personality) = match &self.owner {
+            PromptOwner::Agent(name) => (Some(&**name), None, None),
+            PromptOwner::Project(name) => (None, Some(&**name), None),
+            PromptOwner::Personality(name) => (None, None, Some(&**name)),
+        };
+        let fits = |wanted: &Option<String>, owner: Option<&str>| wanted.is_none() || wanted.as_deref() == owner;
+        fits(&filter.agent, agent) && fits(&filter.project, project) && fits(&filter.personality, personality)
+    }
+
     fn create(create: Create<Self>) -> Command {
         Command::CreatePrompt(create)
     }
@@ -110,10 +127,14 @@ pub async fn index(
 
 /// Reads a prompt.
 #[utoipa::path(get, path = "/api/v1/prompts/{name}", operation_id = "getPrompt", tag = "registry",
-    params(("name" = String, Path, description = "name or id")),
+    params(("name" = String, Path, description = "name or id"), PastQuery),
     responses((status = 200, body = Prompt), (status = "default", body = ErrorBody)))]
-pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, ApiError> {
-    super::show::<PromptDefinition>(&app, &name).await
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(query): Query<PastQuery>,
+) -> Result<Response, ApiError> {
+    super::show::<PromptDefinition>(&app, &name, &query).await
 }
 
 /// Creates a prompt.
