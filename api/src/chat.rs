@@ -54,8 +54,12 @@ pub async fn turn(app: &Arc<App>, caller: &Caller, name: &str, turn: Turn) -> Re
             let offer = offer_of(&app, &caller, &agent, &turn).await;
             let history = app.work.messages_for_model(open.thread, open.user_index).await?;
             let conversation = Conversation::new(&agent.definition, system, &turn, history, &offer)?;
-            let rounds = Rounds { app: app.clone(), target, conversation, offer, max: turn.max_iterations };
+            let rounds = Rounds::new(app.clone(), target, conversation, offer, turn.max_iterations);
             let first = rounds.begin().await?;
+            // A refusal that comes at once keeps its status, streamed or not.
+            if let Reply::Whole(whole) = &first {
+                reply::read(whole)?;
+            }
             Ok((rounds, first))
         };
         match rounds.await {

@@ -10,6 +10,6 @@ mod offer;
 mod pool;
 
 pub use allowed::{Allowed, MAX_PATTERNS};
-pub use answer::Answer;
+pub use answer::{Answer, cut};
 pub use offer::{Offer, Offered, Server, offer};
 pub use pool::Pool;

@@ -147,11 +147,17 @@ fn answers(calls: &Json, later: &mut [Option<Message>]) -> Option<Vec<Said>> {
     struct Asked {
         id: String,
     }
-    let calls: Vec<Asked> = serde_json::from_str(calls.get()).ok()?;
+    let calls: Vec<Asked> = serde_json::from_str(calls.get()).ok().filter(|calls: &Vec<_>| !calls.is_empty())?;
     let mut places = Vec::with_capacity(calls.len());
     for call in calls {
         let answers = |message: &Message| message.role == "tool" && message.tool_call_id.as_ref() == Some(&call.id);
-        let found = (0..later.len()).find(|at| !places.contains(at) && later[*at].as_ref().is_some_and(answers))?;
+        // Ids may come again in later answers of the model, whose own tools answer them.
+        let asked_again = |message: &Message| {
+            let again = |calls: &Json| serde_json::from_str::<Vec<Asked>>(calls.get()).unwrap_or_default();
+            message.tool_calls.as_ref().is_some_and(|calls| again(calls).iter().any(|it| it.id == call.id))
+        };
+        let own = later.iter().position(|message| message.as_ref().is_some_and(asked_again)).unwrap_or(later.len());
+        let found = (0..own).find(|at| !places.contains(at) && later[*at].as_ref().is_some_and(answers))?;
         places.push(found);
     }
     let taken = places.into_iter().filter_map(|at| later[at].take());
@@ -163,4 +169,51 @@ fn answers(calls: &Json, later: &mut [Option<Message>]) -> Option<Vec<Said>> {
             })
             .collect(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mcpctl_events::time::LogTime;
+    use mcpctl_projector::store::work::MessageStatus;
+
+    fn message(role: &str, content: &str, calls: Option<&str>, answers: Option<&str>) -> Message {
+        Message {
+            turn_index: 0,
+            role: role.to_owned(),
+            content: Some(content.to_owned()),
+            tool_calls: calls.map(|calls| serde_json::from_str(calls).unwrap()),
+            tool_call_id: answers.map(str::to_owned),
+            status: MessageStatus::Complete,
+            created_at: LogTime::from_millis(1),
+        }
+    }
+
+    fn heard(history: Vec<Message>) -> Vec<String> {
+        let said = remembered(history);
+        let id = |said: &Said| said.tool_call_id.clone().unwrap_or_default();
+        said.iter().map(|it| format!("{} {}{}", it.role, it.content.clone().unwrap_or_default(), id(it))).collect()
+    }
+
+    #[test]
+    fn each_call_is_heard_with_its_own_answer_or_not_at_all() {
+        let call = || Some(r#"[{"id":"call_1"}]"#);
+        let history = vec![
+            message("user", "1", None, None),
+            message("assistant", "", call(), None),
+            // Its answer failed, and is not among the complete messages.
+            message("user", "2", None, None),
+            message("assistant", "see", call(), None),
+            // A turn that went on at the same time.
+            message("user", "3", None, None),
+            message("tool", "two:", None, Some("call_1")),
+            message("assistant", "done", None, None),
+            message("tool", "nobody's:", None, Some("call_9")),
+            message("assistant", "", Some("[]"), None),
+        ];
+        assert_eq!(
+            heard(history),
+            ["user 1", "user 2", "assistant see", "tool two:call_1", "user 3", "assistant done"]
+        );
+    }
 }

@@ -60,10 +60,12 @@ impl Message {
 }
 
 impl Answer {
-    /// The text of the reply: the content, else the reasoning, else nothing.
+    /// The text of the reply: the content, else the reasoning, else nothing. Beside tool calls the content stays as it
+    /// came.
     pub(super) fn text(&self) -> String {
         let content = self.content.as_deref().unwrap_or_default();
-        if !content.is_empty() || self.reasoning.is_empty() {
+        let calls = !self.tool_calls.as_slice().is_empty();
+        if !content.is_empty() || self.reasoning.is_empty() || calls {
             return content.to_owned();
         }
         let truncated = self.finish_reason.as_deref() == Some("length");

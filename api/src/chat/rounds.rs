@@ -21,17 +21,19 @@ use std::sync::Arc;
 const PATH: &str = "/v1/chat/completions";
 /// Tools that answer at once.
 const AT_ONCE: usize = 8;
-/// Most calls of one answer.
-const MAX_CALLS: usize = 64;
+/// Most bytes of tools' answers in one turn: the model gets them all again each time.
+const MAX_ANSWERS: usize = 2 << 20;
 
 /// A turn, with all that it takes to go on.
 pub(super) struct Rounds {
-    pub app: Arc<App>,
-    pub target: Target,
-    pub conversation: Conversation,
-    pub offer: Offer,
+    app: Arc<App>,
+    target: Target,
+    conversation: Conversation,
+    offer: Offer,
     /// How often the model may be asked.
-    pub max: u32,
+    max: u32,
+    /// Bytes that tools may still answer.
+    room: usize,
 }
 
 /// What became of a turn; one that failed is stored as failed.
@@ -41,6 +43,10 @@ pub(super) struct Over {
 }
 
 impl Rounds {
+    pub(super) fn new(app: Arc<App>, target: Target, conversation: Conversation, offer: Offer, max: u32) -> Self {
+        Self { app, target, conversation, offer, max, room: MAX_ANSWERS }
+    }
+
     /// Asks the model for the first time.
     pub(super) async fn begin(&self) -> Result<Reply, ApiError> {
         self.ask(1).await
@@ -54,11 +60,15 @@ impl Rounds {
                 Ok(answer) => answer,
                 Err(error) => return Err(open.fail(error).await),
             };
+            if let Some(most) = answer.tool_calls.are_too_many() {
+                let message = format!("the model asks for more than {most} tools at once");
+                return Err(open.fail(bad_answer(message)).await);
+            }
             if answer.tool_calls.as_slice().is_empty() || self.offer.is_empty() {
                 return Ok(Over { open, answer });
             }
-            if let Some(error) = self.too_much(round, answer.tool_calls.as_slice().len()) {
-                return Err(open.fail(error).await);
+            if round >= self.max {
+                return Err(open.fail(no_end(self.max)).await);
             }
             open = self.tools(open, &answer, voice).await?;
             round += 1;
@@ -67,13 +77,6 @@ impl Rounds {
                 Err(error) => return Err(open.fail(error).await),
             };
         }
-    }
-
-    fn too_much(&self, round: u32, calls: usize) -> Option<ApiError> {
-        if calls > MAX_CALLS {
-            return Some(bad_answer(format!("the model asks for {calls} tools at once, and {MAX_CALLS} are the most")));
-        }
-        (round >= self.max).then(|| no_end(self.max))
     }
 
     async fn ask(&self, round: u32) -> Result<Reply, ApiError> {
@@ -93,10 +96,14 @@ impl Rounds {
         let calls = answer.tool_calls.as_slice();
         voice.say(calls.iter().map(asked)).await;
         let answering: Vec<_> = calls.iter().map(|call| self.answer(call, voice)).collect();
-        let answers: Vec<String> = tokio::select! {
+        let mut answers: Vec<String> = tokio::select! {
             answers = futures::iter(answering).buffered(AT_ONCE).collect() => answers,
             () = self.app.failing.cancelled() => return Err(open.fail(call::stopping()).await),
         };
+        for answer in &mut answers {
+            *answer = tools::cut(std::mem::take(answer), self.room);
+            self.room = self.room.saturating_sub(answer.len());
+        }
         self.conversation.tools_answered(answer, &answers);
         open.answer_tools(&answers).await
     }
@@ -121,9 +128,7 @@ async fn read(reply: Reply, voice: &Voice) -> Result<Answer, ApiError> {
         Reply::Whole(whole) => {
             let answer = reply::read(&whole)?;
             let text = |delta: String| (!delta.is_empty()).then_some(ChatEvent::Text { delta });
-            let tools = !answer.tool_calls.as_slice().is_empty();
-            let said = if tools { answer.content.clone().unwrap_or_default() } else { answer.text() };
-            voice.say(text(said)).await;
+            voice.say(text(answer.text())).await;
             Ok(answer)
         }
     }

@@ -47,7 +47,7 @@ pub(super) async fn read(body: Body, voice: &Voice) -> Result<Answer, ApiError> 
     let mut answer = take_all(Chunks::of(body), voice).await?;
     answer.tool_calls.name_all();
     let said_something = answer.content.as_ref().is_some_and(|content| !content.is_empty());
-    let text = if said_something || !answer.tool_calls.as_slice().is_empty() { String::new() } else { answer.text() };
+    let text = if said_something { String::new() } else { answer.text() };
     voice.say((!text.is_empty()).then_some(ChatEvent::Text { delta: text })).await;
     Ok(answer)
 }

@@ -42,6 +42,9 @@ struct WrittenFunction<'a> {
     arguments: &'a str,
 }
 
+/// Most calls of one answer; what comes after them is only noted.
+const MOST: usize = 64;
+
 /// The calls of one answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Calls {
@@ -50,15 +53,17 @@ pub(super) struct Calls {
     places: Vec<(u64, usize)>,
     /// As they came, in one piece.
     raw: Option<Json>,
+    too_many: bool,
 }
 
 impl Calls {
-    /// Reads the calls of a whole answer. Those that cannot be read are none, and are kept as they came all the same.
+    /// Reads the calls of a whole answer. Those that cannot be read are none.
     pub(super) fn whole(raw: &RawValue) -> Self {
         let mut calls = Self { raw: Some(Json::new(raw)), ..Self::default() };
         for piece in serde_json::from_str::<Vec<Piece>>(raw.get()).unwrap_or_default() {
-            calls.made.push(Call::default());
-            calls.add_to(calls.made.len() - 1, piece);
+            if let Some(place) = calls.begin() {
+                calls.add_to(place, piece);
+            }
         }
         calls.name_all();
         calls
@@ -67,13 +72,14 @@ impl Calls {
     /// Takes pieces of a streamed answer.
     pub(super) fn take(&mut self, raw: &RawValue) {
         for piece in serde_json::from_str::<Vec<Piece>>(raw.get()).unwrap_or_default() {
-            let place = self.place(&piece);
-            self.add_to(place, piece);
+            if let Some(place) = self.place(&piece) {
+                self.add_to(place, piece);
+            }
         }
     }
 
     /// Where a piece belongs. Some servers give each call the same index, and its whole at once.
-    fn place(&mut self, piece: &Piece) -> usize {
+    fn place(&mut self, piece: &Piece) -> Option<usize> {
         let index = piece.index.unwrap_or_default();
         let known = self.places.iter().rev().find(|(known, _)| *known == index).map(|(_, place)| *place);
         let begins = |place: &usize| {
@@ -81,11 +87,26 @@ impl Calls {
             !id.is_empty() && !self.made[*place].id.is_empty() && self.made[*place].id != id
         };
         if let Some(place) = known.filter(|place| !begins(place)) {
-            return place;
+            return Some(place);
+        }
+        let place = self.begin()?;
+        self.places.push((index, place));
+        Some(place)
+    }
+
+    /// One more call, if there is room.
+    fn begin(&mut self) -> Option<usize> {
+        self.too_many |= self.made.len() >= MOST;
+        if self.too_many {
+            return None;
         }
         self.made.push(Call::default());
-        self.places.push((index, self.made.len() - 1));
-        self.made.len() - 1
+        Some(self.made.len() - 1)
+    }
+
+    /// Whether there are more than anybody wants.
+    pub(super) fn are_too_many(&self) -> Option<usize> {
+        self.too_many.then_some(MOST)
     }
 
     fn add_to(&mut self, place: usize, piece: Piece) {
@@ -111,7 +132,10 @@ impl Calls {
         for place in 0..self.made.len() {
             let id = &self.made[place].id;
             if id.is_empty() || self.made[..place].iter().any(|other| other.id == *id) {
-                self.made[place].id = format!("call_{}", place + 1);
+                let free = (place + 1..=place + 1 + self.made.len())
+                    .map(|n| format!("call_{n}"))
+                    .find(|id| self.made.iter().all(|it| it.id != *id));
+                self.made[place].id = free.unwrap_or_default();
                 self.raw = None;
             }
         }
@@ -124,11 +148,14 @@ impl Calls {
 
     /// As a message has them: as they came if they came in one piece, and none if there are none.
     pub(super) fn as_json(&self) -> Option<Json> {
+        if self.made.is_empty() {
+            return None;
+        }
         if let Some(raw) = &self.raw {
             return Some(raw.clone());
         }
         let written: Vec<_> = self.made.iter().map(Call::written).collect();
-        let text = serde_json::to_string(&written).ok().filter(|_| !written.is_empty())?;
+        let text = serde_json::to_string(&written).ok()?;
         Some(Json::new(&RawValue::from_string(text).ok()?))
     }
 }
@@ -201,7 +228,24 @@ mod tests {
         let without_ids = Calls::whole(&raw(r#"[{"function":{"name":"x"}},{"id":"","function":{"name":"y"}}]"#));
         assert_eq!(without_ids.as_slice(), [call("call_1", "x", ""), call("call_2", "y", "")]);
         assert!(without_ids.as_json().unwrap().get().contains("call_2"), "answers need ids to refer to");
-        assert!(Calls::whole(&raw("\"none\"")).as_slice().is_empty());
+        for none in ["\"none\"", "[]", "null", "{}"] {
+            assert_eq!(Calls::whole(&raw(none)).as_json(), None, "{none}");
+        }
+        let clash = Calls::whole(&raw(
+            r#"[{"id":"call_2","function":{}},{"id":"","function":{}},{"id":"call_2","function":{}}]"#,
+        ));
+        let ids: Vec<_> = clash.as_slice().iter().map(|call| call.id.as_str()).collect();
+        assert_eq!(ids, ["call_2", "call_3", "call_4"]);
         assert!(call("a", "b", "[1]").arguments().is_err() && call("a", "b", "{").arguments().is_err());
+    }
+
+    #[test]
+    fn no_answer_has_calls_without_end() {
+        let many = |piece: fn(usize) -> String| format!("[{}]", (0..200_000).map(piece).collect::<Vec<_>>().join(","));
+        let whole = Calls::whole(&raw(&many(|n| format!(r#"{{"id":"a{n}"}}"#))));
+        let pieces = streamed(&[&many(|n| format!(r#"{{"index":{n},"id":"a{n}"}}"#))]);
+        for calls in [whole, pieces] {
+            assert_eq!((calls.as_slice().len(), calls.are_too_many()), (MOST, Some(MOST)));
+        }
     }
 }

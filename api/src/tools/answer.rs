@@ -4,7 +4,7 @@ use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
 use std::fmt::Write;
 
 /// Most bytes of one answer that a model gets.
-const MAX_ANSWER: usize = 256 << 10;
+const MAX_ANSWER: usize = 64 << 10;
 
 /// A tool's answer. One that failed says why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Answer {
 impl Answer {
     /// Of a tool that could not be asked.
     pub fn failure(reason: impl std::fmt::Display) -> Self {
-        Self { text: cut(format!("error: {reason}")), failed: true }
+        Self { text: cut(format!("error: {reason}"), MAX_ANSWER), failed: true }
     }
 
     /// What a server said.
@@ -29,7 +29,7 @@ impl Answer {
         {
             text = structured.to_string();
         }
-        Self { text: cut(text), failed: result.is_error == Some(true) }
+        Self { text: cut(text, MAX_ANSWER), failed: result.is_error == Some(true) }
     }
 }
 
@@ -55,10 +55,11 @@ fn left_out(kind: &str, mime_type: &str, base64: &str) -> String {
     format!("[{kind} of {mime_type}, {} bytes in base64, was left out]", base64.len())
 }
 
-fn cut(mut text: String) -> String {
-    if text.len() > MAX_ANSWER {
+/// A text, or its beginning if it has more bytes than that.
+pub fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
         let whole = text.len();
-        text.truncate(text.floor_char_boundary(MAX_ANSWER));
+        text.truncate(text.floor_char_boundary(most));
         // Writing to a String cannot fail.
         let _ = write!(text, "\n[cut here: the answer has {whole} bytes]");
     }
@@ -99,6 +100,6 @@ mod tests {
         let text = "ü".repeat(MAX_ANSWER);
         let answer = read(json!({"content": [{"type": "text", "text": text}]}));
         assert!(answer.text.len() < MAX_ANSWER + 100);
-        assert!(answer.text.ends_with("ü\n[cut here: the answer has 524288 bytes]"), "{}", answer.text.len());
+        assert!(answer.text.ends_with("ü\n[cut here: the answer has 131072 bytes]"), "{}", answer.text.len());
     }
 }

@@ -5,7 +5,10 @@ use crate::upstream::{self, Upstream};
 use mcpctl_events::definition::document::{EnvValue, McpCommand, McpServer, McpTransport};
 use rmcp::{
     RoleClient, ServiceExt,
-    model::{CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, JsonObject, Tool},
+    model::{
+        CallToolRequestParams, ClientCapabilities, ClientConfig, ErrorCode, Implementation, JsonObject,
+        PaginatedRequestParams, Tool,
+    },
     service::{ClientInitializeError, RunningService, ServiceError},
     transport::{
         DynamicTransportError, StreamableHttpClientTransport, TokioChildProcess,
@@ -30,6 +33,9 @@ const HTTP_START: Duration = Duration::from_secs(10);
 const STDIO_START: Duration = Duration::from_secs(30);
 /// Longest time until it has listed its tools.
 const LIST: Duration = Duration::from_secs(10);
+/// Most pages of a list, and tools of one server.
+const MAX_PAGES: usize = 32;
+const MAX_TOOLS: usize = 2048;
 /// Most bytes of one answer of a server over HTTP.
 const MAX_MESSAGE: usize = 8 << 20;
 /// Most bytes of one line of a program's standard error.
@@ -71,10 +77,27 @@ impl Connection {
 
     /// All tools of the server.
     pub async fn tools(&self) -> Result<Vec<Tool>, String> {
-        match timeout(LIST, self.service.peer().list_all_tools()).await {
+        match timeout(LIST, self.pages()).await {
+            // A server may have other things than tools.
+            Ok(Err(ServiceError::McpError(error))) if error.code == ErrorCode::METHOD_NOT_FOUND => Ok(Vec::new()),
             Ok(listed) => listed.map_err(|error| not_asked(&error)),
             Err(_) => Err(format!("it did not list its tools within {} s", LIST.as_secs())),
         }
+    }
+
+    /// Page by page, up to where nobody looks any more.
+    async fn pages(&self) -> Result<Vec<Tool>, ServiceError> {
+        let (mut tools, mut cursor) = (Vec::new(), None);
+        for _ in 0..MAX_PAGES {
+            let asked = PaginatedRequestParams::default().with_cursor(cursor);
+            let page = self.service.peer().list_tools(Some(asked)).await?;
+            tools.extend(page.tools);
+            cursor = page.next_cursor;
+            if cursor.is_none() || tools.len() >= MAX_TOOLS {
+                break;
+            }
+        }
+        Ok(tools)
     }
 
     /// Asks a tool. Dropping the future tells the server to stop.
@@ -99,14 +122,15 @@ fn client_config() -> ClientConfig {
 
 async fn start(name: &str, program: &McpCommand) -> Result<Connection, String> {
     let mut command = Command::new(&program.command);
-    command.args(&program.args).env_clear().envs(environment(program.clone()).await?);
+    let (environment, secrets) = environment(program.clone()).await?;
+    command.args(&program.args).env_clear().envs(environment);
     let spawned = TokioChildProcess::builder(command).stderr(Stdio::piped()).spawn();
     let (transport, stderr) = spawned.map_err(|error| format!("`{}` cannot be started: {error}", program.command))?;
     let last = Arc::new(Mutex::new(String::new()));
     if let Some(stderr) = stderr {
         // Ends with the program.
         #[expect(clippy::disallowed_methods, reason = "the program's standard error ends with the program")]
-        tokio::spawn(log(name.to_owned(), stderr, last.clone()));
+        tokio::spawn(log(name.to_owned(), stderr, last.clone(), secrets));
     }
     let problem = match timeout(STDIO_START, client_config().serve(transport)).await {
         Ok(Ok(service)) => return Ok(Connection { service }),
@@ -117,12 +141,13 @@ async fn start(name: &str, program: &McpCommand) -> Result<Connection, String> {
     Err(if last.is_empty() { problem } else { format!("{problem}; it said: {last}") })
 }
 
-/// The environment of a program. Secrets are read now, and kept nowhere else.
-async fn environment(program: McpCommand) -> Result<Vec<(String, String)>, String> {
+/// The environment of a program, and what of it is secret. That is read now, and kept to be masked only.
+async fn environment(program: McpCommand) -> Result<(Vec<(String, String)>, Vec<String>), String> {
     let read = move || {
         let inherited = INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
-        let mut environment: Vec<_> = inherited.collect();
+        let (mut environment, mut secrets): (Vec<_>, Vec<_>) = (inherited.collect(), Vec::new());
         for (name, value) in program.env {
+            let is_secret = !matches!(value, EnvValue::Value(_));
             let value = match value {
                 EnvValue::Value(text) => text,
                 EnvValue::Env(variable) => std::env::var(&variable)
@@ -131,15 +156,18 @@ async fn environment(program: McpCommand) -> Result<Vec<(String, String)>, Strin
                     .map(|text| text.trim_end().to_owned())
                     .map_err(|error| format!("{name}: {path} cannot be read: {error}"))?,
             };
+            if is_secret && !value.is_empty() {
+                secrets.push(value.clone());
+            }
             environment.push((name, value));
         }
-        Ok(environment)
+        Ok((environment, secrets))
     };
     spawn_blocking(read).await.map_err(|error| error.to_string())?
 }
 
-/// Puts what a program says on its standard error into the log, and keeps the last line.
-async fn log(name: String, stderr: ChildStderr, last: Arc<Mutex<String>>) {
+/// Puts what a program says on its standard error into the log, and keeps the last line, both without secrets.
+async fn log(name: String, stderr: ChildStderr, last: Arc<Mutex<String>>, secrets: Vec<String>) {
     let mut reader = BufReader::new(stderr);
     loop {
         let mut line = Vec::new();
@@ -147,7 +175,10 @@ async fn log(name: String, stderr: ChildStderr, last: Arc<Mutex<String>>) {
             Ok(1..) => {}
             _ => return,
         }
-        let line = String::from_utf8_lossy(&line).trim().to_owned();
+        let mut line = String::from_utf8_lossy(&line).trim().to_owned();
+        for secret in &secrets {
+            line = line.replace(secret, "***");
+        }
         tracing::debug!(mcp.server = name, line, "an MCP server's program says");
         if !line.is_empty() {
             *last.lock().unwrap_or_else(PoisonError::into_inner) = line;

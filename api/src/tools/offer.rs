@@ -16,6 +16,8 @@ use uuid::Uuid;
 
 /// Most tools that a model is offered: no API takes more.
 const MAX_TOOLS: usize = 128;
+/// Most tools of all servers that are looked at.
+const MAX_LISTED: usize = 2048;
 /// Longest name of a tool, as models' APIs have it.
 const MAX_NAME: usize = 64;
 
@@ -83,14 +85,17 @@ pub async fn offer(app: &App, user: Uuid, project: &ProjectDefinition, allowed: 
 
 /// The tools of a server. A connection that was kept and leads nowhere any more is made anew.
 async fn listed(app: &App, user: Uuid, server: &McpServer) -> Result<(Arc<Connection>, Vec<Tool>), String> {
-    let connection = app.tools.connection(user, server, &app.upstream).await?;
-    if let Ok(tools) = connection.tools().await {
-        return Ok((connection, tools));
+    loop {
+        let (connection, is_kept) = app.tools.connection(user, server, &app.upstream).await?;
+        match connection.tools().await {
+            Ok(tools) => return Ok((connection, tools)),
+            Err(_) if is_kept => app.tools.failed(user, server, &connection, None).await,
+            Err(reason) => {
+                app.tools.failed(user, server, &connection, Some(reason.clone())).await;
+                return Err(reason);
+            }
+        }
     }
-    app.tools.forget(user, server, &connection).await;
-    let connection = app.tools.connection(user, server, &app.upstream).await?;
-    let tools = connection.tools().await?;
-    Ok((connection, tools))
 }
 
 impl Offer {
@@ -103,13 +108,20 @@ impl Offer {
         allowed: &Allowed,
     ) -> Option<String> {
         let mut taken: HashSet<String> = self.tools.iter().map(|offered| offered.name.clone()).collect();
+        let mut offered = self.allowed().count();
         for tool in tools {
-            if self.tools.len() >= MAX_TOOLS {
-                return Some(format!("only {MAX_TOOLS} tools can be offered, some of its are left out"));
+            if self.tools.len() >= MAX_LISTED {
+                return Some(format!("only {MAX_LISTED} tools are looked at, some of its are left out"));
             }
             let name = free_name(&format!("{}__{}", server.name, tool.name), &taken);
             taken.insert(name.clone());
             let allowed = allowed.allows(&name, &tool.name);
+            if allowed && offered >= MAX_TOOLS {
+                return Some(format!(
+                    "only {MAX_TOOLS} tools can be offered at once, some of its are left out; allow fewer"
+                ));
+            }
+            offered += usize::from(allowed);
             let (server, connection) = (server.name.clone(), connection.clone());
             self.tools.push(Offered { name, server, allowed, tool, connection });
         }

@@ -38,7 +38,7 @@ enum State {
 }
 
 impl Pool {
-    /// The connection of a user to a server: an open one, or a new one.
+    /// The connection of a user to a server, and whether it was kept from before.
     ///
     /// # Errors
     /// Why there is none, in a sentence.
@@ -47,11 +47,11 @@ impl Pool {
         user: Uuid,
         server: &McpServer,
         upstream: &Upstream,
-    ) -> Result<Arc<Connection>, String> {
+    ) -> Result<(Arc<Connection>, bool), String> {
         let slot = self.slot((user, server.clone()))?;
         let mut state = slot.state.lock().await;
         match &*state {
-            State::Open(connection) if connection.is_open() => return Ok(connection.clone()),
+            State::Open(connection) if connection.is_open() => return Ok((connection.clone(), true)),
             State::Failed(at, reason) if at.elapsed() < SULK => return Err(reason.clone()),
             _ => {}
         }
@@ -60,22 +60,21 @@ impl Pool {
             Ok(connection) => {
                 let connection = Arc::new(connection);
                 *state = State::Open(connection.clone());
-                Ok(connection)
+                Ok((connection, false))
             }
             Err(reason) => {
-                tracing::warn!(mcp.server = %server.name, reason, "an MCP server cannot be reached: its tools are not offered");
-                *state = State::Failed(Instant::now(), reason.clone());
+                *state = failed(server, reason.clone());
                 Err(reason)
             }
         }
     }
 
-    /// Does not give this connection away again.
-    pub async fn forget(&self, user: Uuid, server: &McpServer, connection: &Arc<Connection>) {
+    /// Does not give this connection away again; with a reason, nor makes another one for a while.
+    pub async fn failed(&self, user: Uuid, server: &McpServer, connection: &Arc<Connection>, reason: Option<String>) {
         let Some(slot) = self.slots().get(&(user, server.clone())).cloned() else { return };
         let mut state = slot.state.lock().await;
         if matches!(&*state, State::Open(open) if Arc::ptr_eq(open, connection)) {
-            *state = State::Closed;
+            *state = reason.map_or(State::Closed, |reason| failed(server, reason));
         }
     }
 
@@ -109,6 +108,11 @@ impl Pool {
     fn slots(&self) -> MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn failed(server: &McpServer, reason: String) -> State {
+    tracing::warn!(mcp.server = %server.name, reason, "an MCP server cannot be asked: its tools are not offered");
+    State::Failed(Instant::now(), reason)
 }
 
 impl Slot {

@@ -23,6 +23,10 @@ pub(super) trait Belonging: StoredDocument {
     fn check(&self, state: &State) -> Result<(), Rejection>;
     /// What its end means for others, before it is gone.
     fn leave(state: &State, name: &Name) -> Vec<Event>;
+    /// What another definition means for others, before it has that.
+    fn change(&self, _: &State, _: &Name) -> Vec<Event> {
+        Vec::new()
+    }
 }
 
 impl Belonging for ProjectDefinition {
@@ -47,14 +51,13 @@ impl Belonging for PersonalityDefinition {
     }
 
     fn leave(state: &State, name: &Name) -> Vec<Event> {
-        let mut events = prompts(state, &PromptOwner::Personality(name.clone()), Cause::PersonalityDeleted);
-        let personality = state.personalities.get(name);
-        let agent = personality.and_then(|personality| state.agents.get(&personality.definition.agent));
-        if let Some(agent) = agent.filter(|agent| agent.definition.default_personality.as_ref() == Some(name)) {
-            let definition = AgentDefinition { default_personality: None, ..AgentDefinition::clone(&agent.definition) };
-            events.push(redefined(agent, definition));
-        }
-        events
+        let prompts = prompts(state, &PromptOwner::Personality(name.clone()), Cause::PersonalityDeleted);
+        prompts.into_iter().chain(no_default_any_more(state, name)).collect()
+    }
+
+    fn change(&self, state: &State, name: &Name) -> Vec<Event> {
+        let moves = state.personalities.get(name).is_some_and(|before| before.definition.agent != self.agent);
+        if moves { no_default_any_more(state, name).into_iter().collect() } else { Vec::new() }
     }
 }
 
@@ -102,7 +105,9 @@ pub(super) fn put<D: Belonging>(state: &State, command: &Put<D>) -> Result<Vec<E
     command.definition.check(state)?;
     let (version, definition) = (found.version + 1, Arc::new(command.definition.clone()));
     let data = Updated { cause: Cause::User, version, definition };
-    Ok(vec![D::event(&command.name, DocumentEvent::Updated(data))])
+    let mut events = command.definition.change(state, &command.name);
+    events.push(D::event(&command.name, DocumentEvent::Updated(data)));
+    Ok(events)
 }
 
 pub(super) fn delete<D: Belonging>(state: &State, name: &Name) -> Result<Vec<Event>, Rejection> {
@@ -157,6 +162,14 @@ fn prompts(state: &State, owner: &PromptOwner, cause: Cause) -> Vec<Event> {
 
 fn deleted<D: Documented>(document: &Document<D>, cause: Cause) -> Event {
     D::event(&document.name, DocumentEvent::Deleted(Deleted { cause, id: document.id }))
+}
+
+/// The agent of a personality names it as its default no longer.
+fn no_default_any_more(state: &State, name: &Name) -> Option<Event> {
+    let agent = state.agents.get(&state.personalities.get(name)?.definition.agent)?;
+    let is_default = agent.definition.default_personality.as_ref() == Some(name);
+    let without = || AgentDefinition { default_personality: None, ..AgentDefinition::clone(&agent.definition) };
+    is_default.then(|| redefined(agent, without()))
 }
 
 /// An agent that loses what it named.

@@ -40,7 +40,9 @@ impl ByHand for AgentDefinition {
     fn resolve(&self, name: &Name, state: &State) -> Result<Self, Rejection> {
         let llm = state.pin(&self.llm.name).ok_or_else(|| Rejection::LlmNotFound(self.llm.name.clone()))?;
         self.project.as_ref().map_or(Ok(()), |project| document::project(state, project))?;
-        let personality = self.default_personality.as_ref();
+        // One that is there already stays, whatever became of the personality since.
+        let before = state.agents.get(name).and_then(|row| row.definition.default_personality.as_ref());
+        let personality = self.default_personality.as_ref().filter(|personality| Some(*personality) != before);
         personality.map_or(Ok(()), |personality| document::default_personality(state, name, personality))?;
         Ok(Self { llm, ..self.clone() })
     }

@@ -144,6 +144,29 @@ fn a_default_personality_is_the_agents_own() {
 }
 
 #[test]
+fn a_personality_that_moves_is_no_default_where_it_was_and_nothing_else_is_in_the_way_of_its_agent() {
+    let with = |description: &str| AgentDefinition {
+        default_personality: Some(name("calm")),
+        description: Some(description.to_owned()),
+        ..public_agent("qwen")
+    };
+    apollo()
+        .given(create_agent("helper", with("old")))
+        .given(create_document("calm", personality("helper")))
+        .when(put_document("calm", None, personality("coder")))
+        .then(&["agent/helper updated (user) active→active", "personality/calm updated"])
+        .and(|it| assert_eq!(it.agent("helper").definition.default_personality, None));
+    // The name was free, and is somebody else's now.
+    apollo()
+        .given(create_agent("helper", with("old")))
+        .given(create_document("calm", personality("coder")))
+        .when(put_agent("helper", None, with("old")))
+        .then_nothing()
+        .when(put_agent("helper", None, with("new")))
+        .then(&["agent/helper updated (user) active→active"]);
+}
+
+#[test]
 fn an_agent_takes_its_prompts_and_personalities_along() {
     let all = ["prompt/a deleted", "prompt/g deleted", "personality/grumpy deleted"];
     apollo()

@@ -114,3 +114,13 @@ async fn a_mark_of_byte_order_and_a_line_without_end_are_no_end_of_the_server() 
     assert_eq!(said[0]["type"], "error", "{said:?}");
     assert!(said[0]["error"].as_str().is_some_and(|error| error.contains("larger than 16 MiB")), "{said:?}");
 }
+
+#[tokio::test]
+async fn a_refusal_that_comes_at_once_keeps_its_status_streamed_or_not() {
+    let mut setting = Setting::new(&[]).await;
+    for stream in [false, true] {
+        let refusal = json!({"status": 500, "body": {"error": {"message": "out of memory"}}});
+        let (_, answer) = setting.turn(json!({"message": "hi", "stream": stream}), &[refusal]).await;
+        answer.refused(502, "BAD_ANSWER", "the model server answered 500: out of memory");
+    }
+}

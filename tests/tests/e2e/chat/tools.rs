@@ -294,7 +294,7 @@ async fn a_model_that_never_stops_asking_is_stopped() {
     let threads = setting.mcpd.client().get("/agents/agent/threads").await.expect(200).json();
     let many: Vec<_> = (0..65).map(|n| call(&n.to_string(), "std__echo", &json!({}))).collect();
     let (_, answer) = rounds(&mut setting, &json!({"message": "go"}), &[asks(&many)]).await;
-    answer.refused(502, "BAD_ANSWER", "asks for 65 tools at once");
+    answer.refused(502, "BAD_ANSWER", "asks for more than 64 tools at once");
     let rows = messages(&setting.mcpd.client(), &threads[0]["id"]).await;
     let states: Vec<_> = rows.iter().map(|row| (row.0.as_str(), row.2.as_str())).collect();
     let round = [("assistant", "complete"), ("tool", "complete")];
@@ -421,4 +421,60 @@ async fn a_server_that_stops_does_not_wait_for_a_tool() {
     let (_running, _) = hanging(&mut setting).await;
     let stopped = within("it stops", Duration::from_secs(10), setting.mcpd.process.stop()).await;
     assert!(stopped.success());
+}
+
+#[tokio::test]
+async fn an_empty_list_of_calls_is_none() {
+    let mut setting = setting(Mcpd::start(&[]).await, json!([])).await;
+    let said = vec![samples::message(&json!({"role": "assistant", "content": "hello", "tool_calls": []}), "stop")];
+    let (_, answer) = rounds(&mut setting, &json!({"message": "hi"}), &[said]).await;
+    let thread = answer.expect(200).json()["threadId"].clone();
+    let (requests, answer) =
+        rounds(&mut setting, &json!({"message": "more", "threadId": thread}), &[answers("ok")]).await;
+    let _ = answer.expect(200);
+    assert_eq!(requests[0]["messages"][1], json!({"role": "assistant", "content": "hello"}));
+}
+
+#[tokio::test]
+async fn a_server_without_tools_is_asked_and_one_that_never_lists_them_is_left_alone_for_a_while() {
+    let home = Home::default();
+    let trace = home.path().join("starts");
+    // Answers `initialize`, and to a list of tools what it is told to.
+    let script = |answer: &str| {
+        format!(
+            "require('fs').appendFileSync({:?}, 'x');
+             require('readline').createInterface({{input: process.stdin}}).on('line', line => {{
+               const it = JSON.parse(line); const say = rest => console.log(JSON.stringify({{jsonrpc: '2.0', id: it.id, ...rest}}));
+               if (it.method === 'initialize') say({{result: {{protocolVersion: it.params.protocolVersion,
+                 capabilities: {{resources: {{}}}}, serverInfo: {{name: 'x', version: '1'}}}}}});
+               if (it.method === 'tools/list') {answer};
+             }});",
+            trace.display().to_string()
+        )
+    };
+    let other = script("say({error: {code: -32601, message: 'Method not found'}})");
+    let broken = script("say({error: {code: -32603, message: 'out of order'}})");
+    let servers = json!([{"name": "other", "command": "node", "args": ["-e", other]},
+        {"name": "broken", "command": "node", "args": ["-e", broken]}]);
+    let mut setting = setting(Mcpd::start_in(home, &[], &[]).await, servers).await;
+    for _ in 0..3 {
+        let (requests, answer) = rounds(&mut setting, &json!({"message": "hi"}), &[answers("ok")]).await;
+        let _ = answer.expect(200);
+        assert_eq!(requests[0].get("tools"), None);
+    }
+    let tools = setting.mcpd.client().get("/agents/agent/tools").await.expect(200).json();
+    assert_eq!(tools["servers"][0]["problem"], Value::Null);
+    assert!(tools["servers"][1]["problem"].as_str().is_some_and(|problem| problem.contains("out of order")), "{tools}");
+    assert_eq!(fs::read_to_string(&trace).expect("it was started"), "xx", "each was started once");
+}
+
+#[tokio::test]
+async fn what_a_program_says_before_it_dies_is_told_without_its_secrets() {
+    let mut server = json!({"name": "dies", "command": "sh", "args": ["-c", "echo \"bad token $TOKEN\" >&2; exit 3"]});
+    server["env"] = json!({"TOKEN": {"env": "PLANTED_TOKEN"}});
+    let mcpd = Mcpd::start_in(Home::default(), &[], &[("PLANTED_TOKEN", "s3cr3t-planted")]).await;
+    let setting = setting(mcpd, json!([server])).await;
+    let tools = setting.mcpd.client().get("/agents/agent/tools").await.expect(200);
+    assert!(tools.text.contains("it said: bad token ***"), "{}", tools.text);
+    assert!(!setting.mcpd.process.log().contains("s3cr3t-planted"));
 }
