@@ -77,6 +77,8 @@ pub enum Command {
     PutPrompt(Put<PromptDefinition>),
     /// A person deletes a project.
     DeleteProject(Name),
+    /// Takes agents out of a project, as many as one record holds.
+    EmptyProject(Name),
     /// A person deletes a personality.
     DeletePersonality(Name),
     /// A person deletes a prompt.

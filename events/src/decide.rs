@@ -68,6 +68,7 @@ pub fn decide(state: &State, command: &Command, context: Context) -> Result<Vec<
         Command::PutPersonality(put) => document::put(state, put),
         Command::PutPrompt(put) => document::put(state, put),
         Command::DeleteProject(name) => document::delete::<ProjectDefinition>(state, name),
+        Command::EmptyProject(name) => Ok(document::empty_project(state, name)),
         Command::DeletePersonality(name) => document::delete::<PersonalityDefinition>(state, name),
         Command::DeletePrompt(name) => document::delete::<PromptDefinition>(state, name),
         Command::IssueToken(issue) => Ok(token::issue(state, issue)),

@@ -8,7 +8,7 @@ pub mod prompt;
 use super::{
     past::{self, PastQuery},
     rows::{MinSequence, if_match, limit, list, read, short},
-    written::{WriteQuery, idempotency, not_rebuilt, show as show_written, write},
+    written::{WriteQuery, idempotency, not_rebuilt, show as show_written, write, write_all},
 };
 use crate::{
     app::App,
@@ -58,6 +58,10 @@ pub(super) trait Kind: StoredDocument + Send + Sync + 'static {
     fn create(create: Create<Self>) -> Command;
     /// The command that replaces one.
     fn put(put: Put<Self>) -> Command;
+    /// The command that makes what hangs on one less, if there may be too much of it for one change.
+    fn relieve(_: &Name) -> Option<Command> {
+        None
+    }
     /// The command that deletes one.
     fn delete(name: Name) -> Command;
     /// A page of them.
@@ -198,7 +202,14 @@ async fn delete<D: Kind>(asked: Asked, path: &str) -> Result<Response, ApiError>
     let Asked { app, caller, query, headers } = asked;
     let key = idempotency(&headers, &caller, &format!("DELETE /{}/{path}", D::LIST), b"")?;
     let name = path_name::<D>(&app, path)?;
-    let mut written = write(&app, &caller, D::delete(name), key, query).await?;
+    let mut written = match write(&app, &caller, D::delete(name.clone()), key.clone(), query).await {
+        Err(error) if error.code == "RECORD_TOO_LARGE" => {
+            let relieve = D::relieve(&name).ok_or(error)?;
+            write_all(&app, &caller, relieve, query).await?;
+            write(&app, &caller, D::delete(name), key, query).await?
+        }
+        written => written?,
+    };
     show_written(&app, &mut written, &[], |_, _| ()).await?;
     Ok(written.empty())
 }

@@ -12,6 +12,7 @@ use crate::{
         row,
     },
     name::Name,
+    record::MAX_RECORD_BYTES,
     rejection::Rejection,
     state::{Agent, Document, State, StoredDocument},
 };
@@ -35,13 +36,8 @@ impl Belonging for ProjectDefinition {
     }
 
     fn leave(state: &State, name: &Name) -> Vec<Event> {
-        let agents = state.agents.iter().filter(|agent| agent.definition.project.as_ref() == Some(name));
-        let agents = agents.map(|agent| {
-            let definition = AgentDefinition { project: None, ..AgentDefinition::clone(&agent.definition) };
-            redefined(agent, definition)
-        });
         let prompts = prompts(state, &PromptOwner::Project(name.clone()), Cause::ProjectDeleted);
-        prompts.into_iter().chain(agents).collect()
+        prompts.into_iter().chain(out_of_project(state, name)).collect()
     }
 }
 
@@ -115,6 +111,22 @@ pub(super) fn delete<D: Belonging>(state: &State, name: &Name) -> Result<Vec<Eve
     let mut events = D::leave(state, name);
     events.push(deleted(found, Cause::User));
     Ok(events)
+}
+
+/// The agents of a project, out of it: each event holds all of an agent's definition, so many may not fit in one record.
+pub(super) fn empty_project(state: &State, name: &Name) -> Vec<Event> {
+    let mut bytes = 0;
+    let fits = |event: &Event| {
+        let first = bytes == 0;
+        bytes += serde_json::to_vec(event).map_or(0, |json| json.len());
+        first || bytes <= MAX_RECORD_BYTES / 2
+    };
+    out_of_project(state, name).take_while(fits).collect()
+}
+
+fn out_of_project(state: &State, name: &Name) -> impl Iterator<Item = Event> {
+    let agents = state.agents.iter().filter(|agent| agent.definition.project.as_ref() == Some(name));
+    agents.map(|agent| redefined(agent, AgentDefinition { project: None, ..AgentDefinition::clone(&agent.definition) }))
 }
 
 /// What goes with an agent: its prompts, and its personalities with theirs. Also what an agent that the sweep deleted has

@@ -240,3 +240,17 @@ async fn they_survive_a_kill_and_the_tables_are_what_the_log_says() {
     assert!(mcpd.process.stop().await.success());
     mcpd.verify().await;
 }
+
+#[tokio::test]
+async fn a_project_of_many_large_agents_is_deleted_too() {
+    let (_mcpd, client) = setting().await;
+    for number in 0..60 {
+        let agent = json!({"name": format!("large-{number}"), "llm": "llm", "project": "apollo", "systemPrompt": "x".repeat(20_000)});
+        let _ = client.post("/agents", &agent).await.expect(201);
+    }
+    let _ = client.delete("/projects/apollo").await.expect(204);
+    let agents = client.get("/agents").await.expect(200).json();
+    let agents = agents.as_array().expect("a list");
+    assert_eq!(agents.len(), 61);
+    assert!(agents.iter().all(|agent| agent["project"].is_null() && agent["version"] == 2));
+}

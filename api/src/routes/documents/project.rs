@@ -83,6 +83,10 @@ impl Kind for ProjectDefinition {
         Command::PutProject(put)
     }
 
+    fn relieve(name: &Name) -> Option<Command> {
+        Some(Command::EmptyProject(name.clone()))
+    }
+
     fn delete(name: Name) -> Command {
         Command::DeleteProject(name)
     }
