@@ -17,9 +17,10 @@ use crate::{
     json::{self, Fields, Problems},
 };
 use axum::{
-    Json,
+    Extension, Json,
     body::Body,
-    http::{HeaderMap, StatusCode, Uri},
+    extract::{FromRequestParts, Query},
+    http::{HeaderMap, StatusCode, Uri, request::Parts},
     response::{IntoResponse, Response},
 };
 use mcpctl_events::{
@@ -119,12 +120,22 @@ impl DocumentQuery {
     }
 }
 
-/// What comes with a write besides its body.
-pub(super) struct Asked {
-    pub app: Arc<App>,
-    pub caller: Caller,
-    pub query: WriteQuery,
-    pub headers: HeaderMap,
+/// What comes with a write besides its path and body.
+pub struct Asked {
+    app: Arc<App>,
+    caller: Caller,
+    query: WriteQuery,
+    headers: HeaderMap,
+}
+
+impl FromRequestParts<Arc<App>> for Asked {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        let caller = Extension::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
+        let query = Query::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
+        Ok(Self { app: app.clone(), caller: caller.0, query: query.0, headers: parts.headers.clone() })
+    }
 }
 
 async fn index<D: Kind>(

@@ -12,10 +12,9 @@ use crate::{
     },
 };
 use axum::{
-    Extension,
     body::Body,
     extract::{Path, Query, State},
-    http::{HeaderMap, Uri},
+    http::Uri,
     response::Response,
 };
 use mcpctl_events::{
@@ -114,41 +113,22 @@ pub async fn show(
 #[utoipa::path(post, path = "/api/v1/personalities", operation_id = "createPersonality", tag = "registry",
     params(WriteQuery, WriteHeaders), request_body(content = Object, description = "`{name, agent, description?}`"),
     responses((status = 201, body = Personality), (status = "default", body = ErrorBody)))]
-pub async fn create(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-    Query(query): Query<WriteQuery>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    super::create::<PersonalityDefinition>(Asked { app, caller, query, headers }, body).await
+pub async fn create(asked: Asked, body: Body) -> Result<Response, ApiError> {
+    super::create::<PersonalityDefinition>(asked, body).await
 }
 
 /// Replaces a personality; a field left out returns to its default.
 #[utoipa::path(put, path = "/api/v1/personalities/{name}", operation_id = "replacePersonality", tag = "registry",
     params(("name" = String, Path), WriteQuery, WriteHeaders), request_body(content = Object),
     responses((status = 200, body = Personality), (status = "default", body = ErrorBody)))]
-pub async fn replace(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    Query(query): Query<WriteQuery>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    super::replace::<PersonalityDefinition>(Asked { app, caller, query, headers }, &name, body).await
+pub async fn replace(asked: Asked, Path(name): Path<String>, body: Body) -> Result<Response, ApiError> {
+    super::replace::<PersonalityDefinition>(asked, &name, body).await
 }
 
 /// Deletes a personality with its prompts.
 #[utoipa::path(delete, path = "/api/v1/personalities/{name}", operation_id = "deletePersonality", tag = "registry",
     params(("name" = String, Path), WriteQuery, WriteHeaders),
     responses((status = 204), (status = "default", body = ErrorBody)))]
-pub async fn delete(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    Query(query): Query<WriteQuery>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    super::delete::<PersonalityDefinition>(Asked { app, caller, query, headers }, &name).await
+pub async fn delete(asked: Asked, Path(name): Path<String>) -> Result<Response, ApiError> {
+    super::delete::<PersonalityDefinition>(asked, &name).await
 }

@@ -14,10 +14,9 @@ use crate::{
     },
 };
 use axum::{
-    Extension,
     body::Body,
     extract::{Path, Query, State},
-    http::{HeaderMap, Uri},
+    http::Uri,
     response::Response,
 };
 use mcpctl_events::{
@@ -127,43 +126,24 @@ pub async fn show(
 #[utoipa::path(post, path = "/api/v1/projects", operation_id = "createProject", tag = "registry",
     params(WriteQuery, WriteHeaders), request_body(content = Object, description = "`{name, description?, mcpServers?: [{name, url} | {name, command, args?, env?}]}`"),
     responses((status = 201, body = Project), (status = "default", body = ErrorBody)))]
-pub async fn create(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-    Query(query): Query<WriteQuery>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    super::create::<ProjectDefinition>(Asked { app, caller, query, headers }, body).await
+pub async fn create(asked: Asked, body: Body) -> Result<Response, ApiError> {
+    super::create::<ProjectDefinition>(asked, body).await
 }
 
 /// Replaces a project; a field left out returns to its default.
 #[utoipa::path(put, path = "/api/v1/projects/{name}", operation_id = "replaceProject", tag = "registry",
     params(("name" = String, Path), WriteQuery, WriteHeaders), request_body(content = Object),
     responses((status = 200, body = Project), (status = "default", body = ErrorBody)))]
-pub async fn replace(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    Query(query): Query<WriteQuery>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    super::replace::<ProjectDefinition>(Asked { app, caller, query, headers }, &name, body).await
+pub async fn replace(asked: Asked, Path(name): Path<String>, body: Body) -> Result<Response, ApiError> {
+    super::replace::<ProjectDefinition>(asked, &name, body).await
 }
 
 /// Deletes a project with its prompts; its agents are in no project then.
 #[utoipa::path(delete, path = "/api/v1/projects/{name}", operation_id = "deleteProject", tag = "registry",
     params(("name" = String, Path), WriteQuery, WriteHeaders),
     responses((status = 204), (status = "default", body = ErrorBody)))]
-pub async fn delete(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    Query(query): Query<WriteQuery>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    super::delete::<ProjectDefinition>(Asked { app, caller, query, headers }, &name).await
+pub async fn delete(asked: Asked, Path(name): Path<String>) -> Result<Response, ApiError> {
+    super::delete::<ProjectDefinition>(asked, &name).await
 }
 
 #[cfg(test)]

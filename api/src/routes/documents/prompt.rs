@@ -12,10 +12,9 @@ use crate::{
     },
 };
 use axum::{
-    Extension,
     body::Body,
     extract::{Path, Query, State},
-    http::{HeaderMap, Uri},
+    http::Uri,
     response::Response,
 };
 use mcpctl_events::{
@@ -141,41 +140,22 @@ pub async fn show(
 #[utoipa::path(post, path = "/api/v1/prompts", operation_id = "createPrompt", tag = "registry",
     params(WriteQuery, WriteHeaders), request_body(content = Object, description = "`{name, content, priority?, and exactly one of agent, project, personality}`"),
     responses((status = 201, body = Prompt), (status = "default", body = ErrorBody)))]
-pub async fn create(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-    Query(query): Query<WriteQuery>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    super::create::<PromptDefinition>(Asked { app, caller, query, headers }, body).await
+pub async fn create(asked: Asked, body: Body) -> Result<Response, ApiError> {
+    super::create::<PromptDefinition>(asked, body).await
 }
 
 /// Replaces a prompt; a field left out returns to its default.
 #[utoipa::path(put, path = "/api/v1/prompts/{name}", operation_id = "replacePrompt", tag = "registry",
     params(("name" = String, Path), WriteQuery, WriteHeaders), request_body(content = Object),
     responses((status = 200, body = Prompt), (status = "default", body = ErrorBody)))]
-pub async fn replace(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    Query(query): Query<WriteQuery>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    super::replace::<PromptDefinition>(Asked { app, caller, query, headers }, &name, body).await
+pub async fn replace(asked: Asked, Path(name): Path<String>, body: Body) -> Result<Response, ApiError> {
+    super::replace::<PromptDefinition>(asked, &name, body).await
 }
 
 /// Deletes a prompt.
 #[utoipa::path(delete, path = "/api/v1/prompts/{name}", operation_id = "deletePrompt", tag = "registry",
     params(("name" = String, Path), WriteQuery, WriteHeaders),
     responses((status = 204), (status = "default", body = ErrorBody)))]
-pub async fn delete(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    Query(query): Query<WriteQuery>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    super::delete::<PromptDefinition>(Asked { app, caller, query, headers }, &name).await
+pub async fn delete(asked: Asked, Path(name): Path<String>) -> Result<Response, ApiError> {
+    super::delete::<PromptDefinition>(asked, &name).await
 }
