@@ -51,7 +51,10 @@ pub async fn turn(app: &Arc<App>, caller: &Caller, name: &str, turn: Turn) -> Re
     let (app, caller) = (app.clone(), caller.clone());
     let begun = async move {
         let rounds = async {
-            let offer = offer_of(&app, &caller, &agent, &turn).await;
+            let offer = tokio::select! {
+                offer = offer_of(&app, &caller, &agent, &turn) => offer,
+                () = app.failing.cancelled() => return Err(call::stopping()),
+            };
             let history = app.work.messages_for_model(open.thread, open.user_index).await?;
             let conversation = Conversation::new(&agent.definition, system, &turn, history, &offer)?;
             let rounds = Rounds::new(app.clone(), target, conversation, offer, turn.max_iterations);

@@ -6,6 +6,7 @@
 mod allowed;
 mod answer;
 mod connection;
+mod group;
 mod offer;
 mod pool;
 

@@ -60,9 +60,8 @@ impl Rounds {
                 Ok(answer) => answer,
                 Err(error) => return Err(open.fail(error).await),
             };
-            if let Some(most) = answer.tool_calls.are_too_many() {
-                let message = format!("the model asks for more than {most} tools at once");
-                return Err(open.fail(bad_answer(message)).await);
+            if let Some(problem) = answer.tool_calls.problem() {
+                return Err(open.fail(bad_answer(problem)).await);
             }
             if answer.tool_calls.as_slice().is_empty() || self.offer.is_empty() {
                 return Ok(Over { open, answer });

@@ -54,13 +54,14 @@ pub(super) struct Calls {
     /// As they came, in one piece.
     raw: Option<Json>,
     too_many: bool,
+    unreadable: bool,
 }
 
 impl Calls {
-    /// Reads the calls of a whole answer. Those that cannot be read are none.
+    /// Reads the calls of a whole answer.
     pub(super) fn whole(raw: &RawValue) -> Self {
         let mut calls = Self { raw: Some(Json::new(raw)), ..Self::default() };
-        for piece in serde_json::from_str::<Vec<Piece>>(raw.get()).unwrap_or_default() {
+        for piece in calls.pieces(raw) {
             if let Some(place) = calls.begin() {
                 calls.add_to(place, piece);
             }
@@ -71,7 +72,7 @@ impl Calls {
 
     /// Takes pieces of a streamed answer.
     pub(super) fn take(&mut self, raw: &RawValue) {
-        for piece in serde_json::from_str::<Vec<Piece>>(raw.get()).unwrap_or_default() {
+        for piece in self.pieces(raw) {
             if let Some(place) = self.place(&piece) {
                 self.add_to(place, piece);
             }
@@ -104,9 +105,18 @@ impl Calls {
         Some(self.made.len() - 1)
     }
 
-    /// Whether there are more than anybody wants.
-    pub(super) fn are_too_many(&self) -> Option<usize> {
-        self.too_many.then_some(MOST)
+    fn pieces(&mut self, raw: &RawValue) -> Vec<Piece> {
+        let pieces = serde_json::from_str::<Option<Vec<Piece>>>(raw.get());
+        self.unreadable |= pieces.is_err();
+        pieces.ok().flatten().unwrap_or_default()
+    }
+
+    /// What is wrong with them, if anything is.
+    pub(super) fn problem(&self) -> Option<String> {
+        if self.unreadable {
+            return Some("the model's `tool_calls` cannot be read".to_owned());
+        }
+        self.too_many.then(|| format!("the model asks for more than {MOST} tools at once"))
     }
 
     fn add_to(&mut self, place: usize, piece: Piece) {
@@ -228,8 +238,11 @@ mod tests {
         let without_ids = Calls::whole(&raw(r#"[{"function":{"name":"x"}},{"id":"","function":{"name":"y"}}]"#));
         assert_eq!(without_ids.as_slice(), [call("call_1", "x", ""), call("call_2", "y", "")]);
         assert!(without_ids.as_json().unwrap().get().contains("call_2"), "answers need ids to refer to");
-        for none in ["\"none\"", "[]", "null", "{}"] {
-            assert_eq!(Calls::whole(&raw(none)).as_json(), None, "{none}");
+        for (text, readable) in
+            [("[]", true), ("null", true), ("\"none\"", false), ("{}", false), ("[1]", false), ("[null]", false)]
+        {
+            let calls = Calls::whole(&raw(text));
+            assert_eq!((calls.as_json(), calls.problem().is_none()), (None, readable), "{text}");
         }
         let clash = Calls::whole(&raw(
             r#"[{"id":"call_2","function":{}},{"id":"","function":{}},{"id":"call_2","function":{}}]"#,
@@ -245,7 +258,7 @@ mod tests {
         let whole = Calls::whole(&raw(&many(|n| format!(r#"{{"id":"a{n}"}}"#))));
         let pieces = streamed(&[&many(|n| format!(r#"{{"index":{n},"id":"a{n}"}}"#))]);
         for calls in [whole, pieces] {
-            assert_eq!((calls.as_slice().len(), calls.are_too_many()), (MOST, Some(MOST)));
+            assert_eq!((calls.as_slice().len(), calls.problem().is_some()), (MOST, true));
         }
     }
 }

@@ -202,7 +202,8 @@ impl<'a> Fields<'a> {
 
     /// A string that must be there and not be empty.
     pub fn required_string(&mut self, name: &str) -> Option<String> {
-        if self.members.get(name).is_none_or(|value| value.get() == "null") {
+        if !self.is_there(name) {
+            self.members.remove(name);
             self.problem(name, "is required, a string");
             return None;
         }

@@ -3,7 +3,7 @@
 use super::{
     past::{self, PastQuery},
     rows::{Gathered, ListQuery, if_match, list, path_name},
-    written::{WriteHeaders, WriteQuery, Written, idempotency, not_rebuilt, show as show_written, write},
+    written::{IfMatch, WriteHeaders, WriteQuery, Written, idempotency, not_rebuilt, show as show_written, write},
 };
 use crate::{
     app::App,
@@ -153,7 +153,7 @@ async fn left(app: &Arc<App>, written: &mut Written, name: &Name) -> Result<Agen
 }
 
 /// Replaces an agent's definition; a field left out returns to its default.
-#[utoipa::path(put, path = "/api/v1/agents/{name}", operation_id = "replaceAgent", tag = "registry", params(("name" = String, Path), WriteQuery, WriteHeaders),
+#[utoipa::path(put, path = "/api/v1/agents/{name}", operation_id = "replaceAgent", tag = "registry", params(("name" = String, Path), WriteQuery, WriteHeaders, IfMatch),
     request_body(content = Object), responses((status = 200, body = Agent), (status = "default", body = ErrorBody)))]
 pub async fn replace(
     State(app): State<Arc<App>>,

@@ -4,7 +4,7 @@ use super::{
     past::{self, PastQuery},
     rows::{Gathered, ListQuery, if_match, list, path_name},
     secrets,
-    written::{WriteHeaders, WriteQuery, Written, idempotency, not_rebuilt, show as show_written, write},
+    written::{IfMatch, WriteHeaders, WriteQuery, Written, idempotency, not_rebuilt, show as show_written, write},
 };
 use crate::{
     app::App,
@@ -134,7 +134,7 @@ async fn left(app: &Arc<App>, written: &mut Written, name: &Name) -> Result<Llm,
 }
 
 /// Replaces an Llm's definition; a field left out returns to its default.
-#[utoipa::path(put, path = "/api/v1/llms/{name}", operation_id = "replaceLlm", tag = "registry", params(("name" = String, Path), WriteQuery, WriteHeaders),
+#[utoipa::path(put, path = "/api/v1/llms/{name}", operation_id = "replaceLlm", tag = "registry", params(("name" = String, Path), WriteQuery, WriteHeaders, IfMatch),
     request_body(content = Object), responses((status = 200, body = Llm), (status = "default", body = ErrorBody)))]
 pub async fn replace(
     State(app): State<Arc<App>>,

@@ -44,6 +44,16 @@ pub struct WriteHeaders {
     idempotency_key: Option<String>,
 }
 
+/// The header of a change that may be refused, for the API's document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only described")]
+pub struct IfMatch {
+    /// The `version` that the change is made to: 409 if there is another by now.
+    #[param(rename = "if-match")]
+    if_match: Option<u64>,
+}
+
 fn yes() -> bool {
     true
 }

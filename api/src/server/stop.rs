@@ -24,7 +24,7 @@ pub(super) async fn stop(parts: Parts, background: Background, accepting: JoinHa
     background.abort();
     let _ = timeout_at(end, accepting).await;
     end_connections(&app, begun + ANSWERS).await;
-    app.tools.close();
+    app.tools.close().await;
     if timeout_at(end, app.writer.stop()).await.is_err() {
         tracing::warn!("the writer did not end in time; what it acknowledged is on the disk");
     }

@@ -1,6 +1,9 @@
 //! One connection to an MCP server.
 
-use super::answer::Answer;
+use super::{
+    answer::Answer,
+    group::{Group, Groups},
+};
 use crate::upstream::{self, Upstream};
 use mcpctl_events::definition::document::{EnvValue, McpCommand, McpServer, McpTransport};
 use rmcp::{
@@ -46,6 +49,8 @@ const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM"
 /// A connection, open until it is dropped.
 pub struct Connection {
     service: RunningService<RoleClient, ClientConfig>,
+    /// Of a program; ends with the connection.
+    _group: Option<Group>,
 }
 
 impl Connection {
@@ -53,7 +58,7 @@ impl Connection {
     ///
     /// # Errors
     /// Why it could not, in a sentence.
-    pub async fn open(server: &McpServer, upstream: &Upstream) -> Result<Self, String> {
+    pub async fn open(server: &McpServer, upstream: &Upstream, groups: &Groups) -> Result<Self, String> {
         match &server.transport {
             McpTransport::Http(url) => {
                 let client = upstream.client().await.map_err(|error| error.to_string())?.clone();
@@ -64,9 +69,9 @@ impl Connection {
                 let transport = StreamableHttpClientTransport::with_client(client, config);
                 let service = timeout(HTTP_START, client_config().serve(transport)).await;
                 let service = service.map_err(|_| format!("it was not ready within {} s", HTTP_START.as_secs()))?;
-                Ok(Self { service: service.map_err(|error| not_ready(&error))? })
+                Ok(Self { service: service.map_err(|error| not_ready(&error))?, _group: None })
             }
-            McpTransport::Stdio(program) => start(&server.name, program).await,
+            McpTransport::Stdio(program) => start(&server.name, program, groups).await,
         }
     }
 
@@ -108,7 +113,7 @@ impl Connection {
             Ok(Ok(result)) => Answer::of(&result),
             Ok(Err(ServiceError::McpError(error))) => Answer::failure(error.message),
             Ok(Err(ServiceError::UnexpectedResponse)) => {
-                Answer::failure("the tool wants to ask back, and nobody can answer it here")
+                Answer::failure("the tool's answer cannot be read, or asks back what nobody can answer here")
             }
             Ok(Err(error)) => Answer::failure(not_asked(&error)),
             Err(_) => Answer::failure(format_args!("the tool did not answer within {} s", within.as_secs_f64())),
@@ -120,12 +125,13 @@ fn client_config() -> ClientConfig {
     ClientConfig::new(ClientCapabilities::default(), Implementation::new("mcpctl", env!("CARGO_PKG_VERSION")))
 }
 
-async fn start(name: &str, program: &McpCommand) -> Result<Connection, String> {
+async fn start(name: &str, program: &McpCommand, groups: &Groups) -> Result<Connection, String> {
     let mut command = Command::new(&program.command);
     let (environment, secrets) = environment(program.clone()).await?;
-    command.args(&program.args).env_clear().envs(environment);
+    command.args(&program.args).env_clear().envs(environment).process_group(0);
     let spawned = TokioChildProcess::builder(command).stderr(Stdio::piped()).spawn();
     let (transport, stderr) = spawned.map_err(|error| format!("`{}` cannot be started: {error}", program.command))?;
+    let group = transport.id().and_then(|leader| groups.of(leader));
     let last = Arc::new(Mutex::new(String::new()));
     if let Some(stderr) = stderr {
         // Ends with the program.
@@ -133,7 +139,7 @@ async fn start(name: &str, program: &McpCommand) -> Result<Connection, String> {
         tokio::spawn(log(name.to_owned(), stderr, last.clone(), secrets));
     }
     let problem = match timeout(STDIO_START, client_config().serve(transport)).await {
-        Ok(Ok(service)) => return Ok(Connection { service }),
+        Ok(Ok(service)) => return Ok(Connection { service, _group: group }),
         Ok(Err(error)) => not_ready(&error),
         Err(_) => format!("it was not ready within {} s", STDIO_START.as_secs()),
     };

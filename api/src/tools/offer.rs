@@ -1,6 +1,6 @@
 //! The tools that a model is offered in one turn.
 
-use super::{Allowed, Answer, connection::Connection};
+use super::{Allowed, Answer, connection::Connection, cut};
 use crate::app::App;
 use futures_util::future::join_all;
 use mcpctl_events::{
@@ -18,6 +18,8 @@ use uuid::Uuid;
 const MAX_TOOLS: usize = 128;
 /// Most tools of all servers that are looked at.
 const MAX_LISTED: usize = 2048;
+/// Most bytes of what is said of a server.
+const MAX_PROBLEM: usize = 500;
 /// Longest name of a tool, as models' APIs have it.
 const MAX_NAME: usize = 64;
 
@@ -76,7 +78,7 @@ pub async fn offer(app: &App, user: Uuid, project: &ProjectDefinition, allowed: 
     for (server, listed) in project.mcp_servers.iter().zip(listed) {
         let problem = match listed {
             Ok((connection, tools)) => offer.add(server, &connection, tools, allowed),
-            Err(problem) => Some(problem),
+            Err(problem) => Some(cut(problem, MAX_PROBLEM)),
         };
         offer.servers.push(Server { name: server.name.clone(), problem });
     }

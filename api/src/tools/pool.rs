@@ -1,6 +1,6 @@
 //! Connections that are kept for the next turn.
 
-use super::connection::Connection;
+use super::{connection::Connection, group::Groups};
 use crate::upstream::Upstream;
 use mcpctl_events::definition::document::McpServer;
 use std::{
@@ -14,7 +14,7 @@ use uuid::Uuid;
 /// Time after which a connection that nobody uses is closed.
 const IDLE: Duration = Duration::from_mins(5);
 /// Time within which a server that could not be reached is not tried again.
-const SULK: Duration = Duration::from_secs(10);
+const SULK: Duration = Duration::from_secs(30);
 /// Most connections at once.
 const MAX_CONNECTIONS: usize = 256;
 
@@ -23,7 +23,10 @@ type Key = (Uuid, McpServer);
 
 /// All connections.
 #[derive(Default)]
-pub struct Pool(Mutex<HashMap<Key, Arc<Slot>>>);
+pub struct Pool {
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    groups: Groups,
+}
 
 struct Slot {
     /// Held while connecting, so that all who come meanwhile share one connection.
@@ -56,7 +59,7 @@ impl Pool {
             _ => {}
         }
         // Cancelled in here, the slot is as it was.
-        match Connection::open(server, upstream).await {
+        match Connection::open(server, upstream, &self.groups).await {
             Ok(connection) => {
                 let connection = Arc::new(connection);
                 *state = State::Open(connection.clone());
@@ -83,9 +86,10 @@ impl Pool {
         self.slots().retain(|_, slot| slot.is_used() || slot.idle() < IDLE);
     }
 
-    /// Closes everything.
-    pub fn close(&self) {
+    /// Closes everything, and waits for the end of what was started.
+    pub async fn close(&self) {
         self.slots().clear();
+        self.groups.end().await;
     }
 
     fn slot(&self, key: Key) -> Result<Arc<Slot>, String> {
@@ -106,7 +110,7 @@ impl Pool {
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

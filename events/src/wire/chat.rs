@@ -61,7 +61,7 @@ pub struct ChatReply {
 
 /// One `data:` event of a streamed chat.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+#[serde(tag = "type", rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ChatEvent {
     /// A piece of the reply.
@@ -92,13 +92,16 @@ pub enum ChatEvent {
         /// Its text.
         content: String,
         /// Whether the tool, or the way to it, failed.
+        #[serde(rename = "isError")]
         is_error: bool,
     },
     /// The turn is complete and stored.
     Final {
         /// The thread that holds the turn.
+        #[serde(rename = "threadId")]
         thread_id: String,
         /// Position of the reply in the thread, from 0.
+        #[serde(rename = "turnIndex")]
         turn_index: u64,
     },
     /// The turn failed; nothing follows.

@@ -8,7 +8,7 @@ use crate::{
     json::Fields,
     routes::{
         past::PastQuery,
-        written::{WriteHeaders, WriteQuery},
+        written::{IfMatch, WriteHeaders, WriteQuery},
     },
 };
 use axum::{
@@ -119,7 +119,7 @@ pub async fn create(asked: Asked, body: Body) -> Result<Response, ApiError> {
 
 /// Replaces a personality; a field left out returns to its default.
 #[utoipa::path(put, path = "/api/v1/personalities/{name}", operation_id = "replacePersonality", tag = "registry",
-    params(("name" = String, Path), WriteQuery, WriteHeaders), request_body(content = Object),
+    params(("name" = String, Path), WriteQuery, WriteHeaders, IfMatch), request_body(content = Object),
     responses((status = 200, body = Personality), (status = "default", body = ErrorBody)))]
 pub async fn replace(asked: Asked, Path(name): Path<String>, body: Body) -> Result<Response, ApiError> {
     super::replace::<PersonalityDefinition>(asked, &name, body).await

@@ -10,7 +10,7 @@ use crate::{
     json::Fields,
     routes::{
         past::PastQuery,
-        written::{WriteHeaders, WriteQuery},
+        written::{IfMatch, WriteHeaders, WriteQuery},
     },
 };
 use axum::{
@@ -132,7 +132,7 @@ pub async fn create(asked: Asked, body: Body) -> Result<Response, ApiError> {
 
 /// Replaces a project; a field left out returns to its default.
 #[utoipa::path(put, path = "/api/v1/projects/{name}", operation_id = "replaceProject", tag = "registry",
-    params(("name" = String, Path), WriteQuery, WriteHeaders), request_body(content = Object),
+    params(("name" = String, Path), WriteQuery, WriteHeaders, IfMatch), request_body(content = Object),
     responses((status = 200, body = Project), (status = "default", body = ErrorBody)))]
 pub async fn replace(asked: Asked, Path(name): Path<String>, body: Body) -> Result<Response, ApiError> {
     super::replace::<ProjectDefinition>(asked, &name, body).await

@@ -478,3 +478,26 @@ async fn what_a_program_says_before_it_dies_is_told_without_its_secrets() {
     assert!(tools.text.contains("it said: bad token ***"), "{}", tools.text);
     assert!(!setting.mcpd.process.log().contains("s3cr3t-planted"));
 }
+
+#[tokio::test]
+async fn what_a_program_started_ends_with_the_server_whatever_it_thinks_of_signals() {
+    let home = Home::default();
+    let pids = home.path().join("pids");
+    let stubborn = "trap '' TERM; while :; do sleep 0.1; done";
+    let script = format!(
+        "trap '' TERM; (echo $BASHPID >> {pids}; {stubborn}) & echo $$ >> {pids}; node {server} stdio; wait",
+        pids = pids.display(),
+        server = everything()
+    );
+    let server = json!({"name": "std", "command": "bash", "args": ["-c", script]});
+    let mut setting = setting(Mcpd::start_in(home, &[], &[]).await, json!([server])).await;
+    let (_, answer) = rounds(&mut setting, &json!({"message": "hi"}), &[answers("ok")]).await;
+    let _ = answer.expect(200);
+    let running = fs::read_to_string(&pids).expect("pids");
+    let running: Vec<_> = running.lines().map(|pid| Pid::from_raw(pid.parse().expect("a number"))).collect();
+    assert_eq!(running.len(), 2);
+    assert!(running.iter().all(|pid| kill(*pid, None).is_ok()));
+    assert!(within("it stops", Duration::from_secs(10), setting.mcpd.process.stop()).await.success());
+    eventually("all of it is gone", SOON, async || running.iter().all(|pid| kill(*pid, None).is_err()).then_some(()))
+        .await;
+}

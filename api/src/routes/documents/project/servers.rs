@@ -49,7 +49,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Vec<McpServer> {
             fields.problem_at(&pointer, ONE_WAY);
             continue;
         };
-        let Some(server) = server(members) else { continue };
+        let Some(server) = server(members.null_is_absent()) else { continue };
         if servers.iter().any(|other| other.name == server.name) {
             fields.problem_at(&format!("{pointer}/name"), format!("`{}` is there twice", server.name));
         }
