@@ -5,7 +5,7 @@ use crate::{error::ApiError, request::ModelRequest, tools::Offer};
 use mcpctl_events::{definition::AgentDefinition, json::Json};
 use mcpctl_projector::store::work::Message;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A message as the model's API has it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -110,65 +110,63 @@ impl Said {
     fn tool(call: &Call, answer: &str) -> Self {
         Self { tool_call_id: Some(call.id.clone()), ..Self::plain("tool", Some(answer.to_owned())) }
     }
+
+    fn answer(message: &mut Message) -> Self {
+        let (content, call) = (message.content.take(), message.tool_call_id.take());
+        Self { tool_call_id: call, ..Self::plain("tool", Some(content.unwrap_or_default())) }
+    }
 }
 
 /// The messages of a thread as a model may hear them again: each call of a tool with its answer right behind it, and
 /// none without one, which no model's API takes.
-fn remembered(history: Vec<Message>) -> Vec<Said> {
+fn remembered(mut history: Vec<Message>) -> Vec<Said> {
     let mut said = Vec::with_capacity(history.len());
-    let mut messages: Vec<Option<Message>> = history.into_iter().map(Some).collect();
-    for at in 0..messages.len() {
-        let Some(message) = messages[at].take_if(|message| message.role != "tool") else { continue };
-        if message.role == "user" {
-            said.push(Said::plain("user", message.content));
+    for (at, answers) in answers(&history).into_iter().enumerate() {
+        let message = &mut history[at];
+        if message.role == "tool" {
             continue;
         }
-        let Some(calls) = message.tool_calls else {
-            said.push(Said::plain("assistant", message.content));
-            continue;
-        };
-        match answers(&calls, &mut messages[at..]) {
-            Some(answers) => {
-                said.push(Said { tool_calls: Some(calls), ..Said::plain("assistant", message.content) });
-                said.extend(answers);
+        let (content, calls) = (message.content.take(), message.tool_calls.take());
+        let answers: Option<Vec<usize>> = answers.into_iter().collect();
+        match (calls, answers) {
+            _ if message.role == "user" => said.push(Said::plain("user", content)),
+            (None, _) => said.push(Said::plain("assistant", content)),
+            (Some(calls), Some(answers)) if !answers.is_empty() => {
+                said.push(Said { tool_calls: Some(calls), ..Said::plain("assistant", content) });
+                said.extend(answers.into_iter().map(|answer| Said::answer(&mut history[answer])));
             }
-            None if message.content.as_ref().is_some_and(|content| !content.is_empty()) => {
-                said.push(Said::plain("assistant", message.content));
+            _ if content.as_ref().is_some_and(|content| !content.is_empty()) => {
+                said.push(Said::plain("assistant", content));
             }
-            None => {}
+            _ => {}
         }
     }
     said
 }
 
-/// The answers to all of these calls, taken out of what comes after them.
-fn answers(calls: &Json, later: &mut [Option<Message>]) -> Option<Vec<Said>> {
+/// For each message the later ones that answer its calls, in their order. Ids may come again in later answers of the
+/// model, whose own tools answer them.
+fn answers(history: &[Message]) -> Vec<Vec<Option<usize>>> {
+    let (mut answers, mut open) = (vec![Vec::new(); history.len()], HashMap::new());
+    for (at, message) in history.iter().enumerate() {
+        let ids = message.tool_calls.as_ref().map(ids).unwrap_or_default();
+        answers[at] = vec![None; ids.len()];
+        open.extend(ids.into_iter().enumerate().map(|(place, id)| (id, (at, place))));
+        let answered = message.tool_call_id.as_ref().and_then(|id| open.remove(id));
+        if let Some((asked, place)) = answered {
+            answers[asked][place] = Some(at);
+        }
+    }
+    answers
+}
+
+fn ids(calls: &Json) -> Vec<String> {
     #[derive(Deserialize)]
     struct Asked {
         id: String,
     }
-    let calls: Vec<Asked> = serde_json::from_str(calls.get()).ok().filter(|calls: &Vec<_>| !calls.is_empty())?;
-    let mut places = Vec::with_capacity(calls.len());
-    for call in calls {
-        let answers = |message: &Message| message.role == "tool" && message.tool_call_id.as_ref() == Some(&call.id);
-        // Ids may come again in later answers of the model, whose own tools answer them.
-        let asked_again = |message: &Message| {
-            let again = |calls: &Json| serde_json::from_str::<Vec<Asked>>(calls.get()).unwrap_or_default();
-            message.tool_calls.as_ref().is_some_and(|calls| again(calls).iter().any(|it| it.id == call.id))
-        };
-        let own = later.iter().position(|message| message.as_ref().is_some_and(asked_again)).unwrap_or(later.len());
-        let found = (0..own).find(|at| !places.contains(at) && later[*at].as_ref().is_some_and(answers))?;
-        places.push(found);
-    }
-    let taken = places.into_iter().filter_map(|at| later[at].take());
-    Some(
-        taken
-            .map(|message| Said {
-                tool_call_id: message.tool_call_id,
-                ..Said::plain("tool", Some(message.content.unwrap_or_default()))
-            })
-            .collect(),
-    )
+    let calls: Vec<Asked> = serde_json::from_str(calls.get()).unwrap_or_default();
+    calls.into_iter().map(|call| call.id).collect()
 }
 
 #[cfg(test)]
