@@ -1,7 +1,11 @@
 //! The registry as it was: folded from the log to some point, and kept for the next question about it.
 
 use crate::{app::App, error::ApiError};
-use mcpctl_events::{replay::fold_to, replica::Replica, time::LogTime};
+use mcpctl_events::{
+    replay::{ReplayError, fold_to},
+    replica::Replica,
+    time::LogTime,
+};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     thread::available_parallelism,
@@ -16,12 +20,12 @@ const KEPT: usize = 4;
 pub struct Past {
     kept: Mutex<Vec<Arc<Replica>>>,
     /// One fold at a time: each takes all that the machine has.
-    folding: Semaphore,
+    folding: Arc<Semaphore>,
 }
 
 impl Default for Past {
     fn default() -> Self {
-        Self { kept: Mutex::default(), folding: Semaphore::new(1) }
+        Self { kept: Mutex::default(), folding: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -37,21 +41,24 @@ pub async fn at(app: &Arc<App>, as_of: &str) -> Result<Arc<Replica>, ApiError> {
         (_, Ok(time)) => app.tables.last_event_at(time).await.map_err(ApiError::internal)?,
         _ => return Err(ApiError::invalid("asOf", "is a sequence, or a time such as 2026-01-31T12:00:00Z")),
     };
-    let _folding = app.past.folding.acquire().await.map_err(ApiError::internal)?;
+    let folding = app.past.folding.clone().acquire_owned().await.map_err(ApiError::internal)?;
     let base = app.past.best(sequence);
     if let Some(base) = base.clone().filter(|base| base.admission.last_sequence == sequence) {
         return Ok(base);
     }
-    let log = app.log.clone();
+    let app = app.clone();
     let fold = move || {
-        let mut replica = base.map_or_else(Replica::default, |base| Replica::clone(&base)).on(&*log);
+        // Ends with the fold and not with the caller, who may be gone long before.
+        let _folding = folding;
+        let mut replica = base.map_or_else(Replica::default, |base| Replica::clone(&base)).on(&*app.log);
         let workers = available_parallelism().map_or(1, Into::into);
-        fold_to(&*log, &mut replica, workers, sequence).map(|()| Arc::new(replica))
+        fold_to(&*app.log, &mut replica, workers, sequence)?;
+        let replica = Arc::new(replica);
+        app.past.keep(replica.clone());
+        Ok::<_, ReplayError>(replica)
     };
     let folded = tokio::task::spawn_blocking(fold).await.map_err(ApiError::internal)?;
-    let folded = folded.map_err(|error| ApiError::unavailable("LOG_UNREADABLE", error.to_string(), 5))?;
-    app.past.keep(folded.clone());
-    Ok(folded)
+    folded.map_err(|error| ApiError::unavailable("LOG_UNREADABLE", error.to_string(), 5))
 }
 
 impl Past {
