@@ -22,6 +22,8 @@ const MAX_LISTED: usize = 2048;
 const MAX_PROBLEM: usize = 500;
 /// Longest name of a tool, as models' APIs have it.
 const MAX_NAME: usize = 64;
+/// Most tools of one name. A server says what it likes, and each is compared with those before it.
+const MAX_NAMESAKES: usize = 16;
 
 /// What a model may ask for.
 #[derive(Default)]
@@ -115,7 +117,9 @@ impl Offer {
             if self.tools.len() >= MAX_LISTED {
                 return Some(format!("only {MAX_LISTED} tools are looked at, some of its are left out"));
             }
-            let name = free_name(&format!("{}__{}", server.name, tool.name), &taken);
+            let Some(name) = free_name(&format!("{}__{}", server.name, tool.name), &taken) else {
+                return Some("too many of its tools have the same name, some of its are left out".to_owned());
+            };
             taken.insert(name.clone());
             let allowed = allowed.allows(&name, &tool.name);
             if allowed && offered >= MAX_TOOLS {
@@ -164,15 +168,15 @@ impl Offered {
 }
 
 /// A name of letters, digits, `_` and `-`, as models' APIs want it, that no other tool has.
-fn free_name(wanted: &str, taken: &HashSet<String>) -> String {
+fn free_name(wanted: &str, taken: &HashSet<String>) -> Option<String> {
     let letter = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
     let base: String = wanted.chars().map(letter).take(MAX_NAME).collect();
     let numbered = |number: usize| {
         let end = format!("_{number}");
         format!("{}{end}", &base[..base.len().min(MAX_NAME - end.len())])
     };
-    let mut names = std::iter::once(base.clone()).chain((2..).map(numbered));
-    names.find(|name| !taken.contains(name)).unwrap_or(base)
+    let mut names = std::iter::once(base.clone()).chain((2..=MAX_NAMESAKES).map(numbered));
+    names.find(|name| !taken.contains(name))
 }
 
 #[cfg(test)]
@@ -183,7 +187,7 @@ mod tests {
     fn names_are_what_models_apis_take_and_each_is_there_once() {
         let mut taken = HashSet::new();
         let mut name = |wanted: &str| {
-            let name = free_name(wanted, &taken);
+            let name = free_name(wanted, &taken).expect("a free one");
             assert!(name.len() <= MAX_NAME && taken.insert(name.clone()), "{name}");
             name
         };
@@ -194,5 +198,9 @@ mod tests {
         let long = "x".repeat(100);
         assert_eq!(name(&long), "x".repeat(64));
         assert_eq!(name(&long), format!("{}_2", "x".repeat(62)));
+        for _ in 3..=MAX_NAMESAKES {
+            let _ = name(&long);
+        }
+        assert_eq!(free_name(&long, &taken), None);
     }
 }
