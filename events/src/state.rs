@@ -10,7 +10,7 @@ mod row;
 mod session;
 mod table;
 
-pub use document::{Document, Documents, Personality, Project, Prompt};
+pub use document::{Document, Documents, Personality, Project, Prompt, StoredDocument};
 pub use keys::{KeyFull, KeyUse, Keys};
 pub use ordered::Ordered;
 pub use row::{Agent, Llm, Row};
@@ -22,7 +22,7 @@ use crate::{
         AgentDefinition, LlmDefinition, Pin,
         document::{PersonalityDefinition, ProjectDefinition, PromptDefinition, PromptOwner},
     },
-    event::{Documented, Resource, token::Role},
+    event::{Resource, token::Role},
     hash::Hash,
     name::{Name, SessionId},
     time::LogTime,
@@ -190,63 +190,6 @@ impl Stored for AgentDefinition {
     fn index(state: &mut State, name: &Name, before: Option<&Self>, after: Option<&Self>) {
         let llm = |definition: Option<&Self>| definition?.llm.id;
         regroup(&mut state.pins, name, llm(before), llm(after));
-    }
-}
-
-/// Definitions that are kept as [`Documents`] of the state.
-pub trait StoredDocument: Documented {
-    /// The documents of this kind.
-    fn documents(state: &State) -> &Documents<Self>;
-    /// The same, to be changed by the fold.
-    fn documents_mut(state: &mut State) -> &mut Documents<Self>;
-    /// The mark of a change of this document.
-    fn touched(name: Name) -> Touched;
-    /// Keeps the state's indexes right as a definition comes, changes or goes.
-    fn index(state: &mut State, name: &Name, before: Option<&Self>, after: Option<&Self>);
-}
-
-impl StoredDocument for ProjectDefinition {
-    fn documents(state: &State) -> &Documents<Self> {
-        &state.projects
-    }
-    fn documents_mut(state: &mut State) -> &mut Documents<Self> {
-        &mut state.projects
-    }
-    fn touched(name: Name) -> Touched {
-        Touched::Project(name)
-    }
-    fn index(_: &mut State, _: &Name, _: Option<&Self>, _: Option<&Self>) {}
-}
-
-impl StoredDocument for PersonalityDefinition {
-    fn documents(state: &State) -> &Documents<Self> {
-        &state.personalities
-    }
-    fn documents_mut(state: &mut State) -> &mut Documents<Self> {
-        &mut state.personalities
-    }
-    fn touched(name: Name) -> Touched {
-        Touched::Personality(name)
-    }
-    fn index(state: &mut State, name: &Name, before: Option<&Self>, after: Option<&Self>) {
-        let agent = |definition: Option<&Self>| definition.map(|definition| definition.agent.clone());
-        state.belongings.move_personality(name, agent(before), agent(after));
-    }
-}
-
-impl StoredDocument for PromptDefinition {
-    fn documents(state: &State) -> &Documents<Self> {
-        &state.prompts
-    }
-    fn documents_mut(state: &mut State) -> &mut Documents<Self> {
-        &mut state.prompts
-    }
-    fn touched(name: Name) -> Touched {
-        Touched::Prompt(name)
-    }
-    fn index(state: &mut State, name: &Name, before: Option<&Self>, after: Option<&Self>) {
-        let owner = |definition: Option<&Self>| definition.map(|definition| definition.owner.clone());
-        state.belongings.move_prompt(name, owner(before), owner(after));
     }
 }
 

@@ -1,8 +1,9 @@
 //! Projects, personalities and prompts as they stand, and which of them belong together.
 
-use super::Ordered;
+use super::{Ordered, State, Touched};
 use crate::{
     definition::document::{PersonalityDefinition, ProjectDefinition, PromptDefinition, PromptOwner},
+    event::Documented,
     name::Name,
     time::LogTime,
 };
@@ -109,6 +110,63 @@ impl<'de, D: Deserialize<'de>> Deserialize<'de> for Documents<D> {
             documents.put(Arc::new(document));
         }
         Ok(documents)
+    }
+}
+
+/// Definitions that are kept as [`Documents`] of the state.
+pub trait StoredDocument: Documented {
+    /// The documents of this kind.
+    fn documents(state: &State) -> &Documents<Self>;
+    /// The same, to be changed by the fold.
+    fn documents_mut(state: &mut State) -> &mut Documents<Self>;
+    /// The mark of a change of this document.
+    fn touched(name: Name) -> Touched;
+    /// Keeps the state's indexes right as a definition comes, changes or goes.
+    fn index(state: &mut State, name: &Name, before: Option<&Self>, after: Option<&Self>);
+}
+
+impl StoredDocument for ProjectDefinition {
+    fn documents(state: &State) -> &Documents<Self> {
+        &state.projects
+    }
+    fn documents_mut(state: &mut State) -> &mut Documents<Self> {
+        &mut state.projects
+    }
+    fn touched(name: Name) -> Touched {
+        Touched::Project(name)
+    }
+    fn index(_: &mut State, _: &Name, _: Option<&Self>, _: Option<&Self>) {}
+}
+
+impl StoredDocument for PersonalityDefinition {
+    fn documents(state: &State) -> &Documents<Self> {
+        &state.personalities
+    }
+    fn documents_mut(state: &mut State) -> &mut Documents<Self> {
+        &mut state.personalities
+    }
+    fn touched(name: Name) -> Touched {
+        Touched::Personality(name)
+    }
+    fn index(state: &mut State, name: &Name, before: Option<&Self>, after: Option<&Self>) {
+        let agent = |definition: Option<&Self>| definition.map(|definition| definition.agent.clone());
+        state.belongings.move_personality(name, agent(before), agent(after));
+    }
+}
+
+impl StoredDocument for PromptDefinition {
+    fn documents(state: &State) -> &Documents<Self> {
+        &state.prompts
+    }
+    fn documents_mut(state: &mut State) -> &mut Documents<Self> {
+        &mut state.prompts
+    }
+    fn touched(name: Name) -> Touched {
+        Touched::Prompt(name)
+    }
+    fn index(state: &mut State, name: &Name, before: Option<&Self>, after: Option<&Self>) {
+        let owner = |definition: Option<&Self>| definition.map(|definition| definition.owner.clone());
+        state.belongings.move_prompt(name, owner(before), owner(after));
     }
 }
 
