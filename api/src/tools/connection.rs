@@ -36,6 +36,8 @@ const HTTP_START: Duration = Duration::from_secs(10);
 const STDIO_START: Duration = Duration::from_secs(30);
 /// Longest time until it has listed its tools.
 const LIST: Duration = Duration::from_secs(10);
+/// Longest time until all that a program said before its end is read.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Most pages of a list, and tools of one server.
 const MAX_PAGES: usize = 32;
 const MAX_TOOLS: usize = 2048;
@@ -133,16 +135,19 @@ async fn start(name: &str, program: &McpCommand, groups: &Groups) -> Result<Conn
     let (transport, stderr) = spawned.map_err(|error| format!("`{}` cannot be started: {error}", program.command))?;
     let group = transport.id().and_then(|leader| groups.of(leader));
     let last = Arc::new(Mutex::new(String::new()));
-    if let Some(stderr) = stderr {
-        // Ends with the program.
+    let listener = stderr.map(|stderr| {
         #[expect(clippy::disallowed_methods, reason = "the program's standard error ends with the program")]
-        tokio::spawn(log(name.to_owned(), stderr, last.clone(), secrets));
-    }
+        tokio::spawn(log(name.to_owned(), stderr, last.clone(), secrets))
+    });
     let problem = match timeout(STDIO_START, client_config().serve(transport)).await {
         Ok(Ok(service)) => return Ok(Connection { service, _group: group }),
         Ok(Err(error)) => not_ready(&error),
         Err(_) => format!("it was not ready within {} s", STDIO_START.as_secs()),
     };
+    if let Some(listener) = listener {
+        // What a program said may come after the news of its end. One that lives on is not waited for.
+        let _ = timeout(LAST_WORDS, listener).await;
+    }
     let last = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Err(if last.is_empty() { problem } else { format!("{problem}; it said: {last}") })
 }
