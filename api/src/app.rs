@@ -36,6 +36,8 @@ pub struct App {
     pub progress: watch::Receiver<Progress>,
     /// The registry as it was, where somebody asked.
     pub past: crate::past::Past,
+    /// Verifications and rebuilds, one at a time.
+    pub walking: Arc<tokio::sync::Semaphore>,
     /// The newest events, for those who follow.
     pub tail: Arc<crate::tail::Tail>,
     /// How far the read tables are.

@@ -1,9 +1,14 @@
 //! The registry as it was: folded from the log to some point, and kept for the next question about it.
 
-use crate::{app::App, error::ApiError};
+use crate::{
+    app::App,
+    error::ApiError,
+    snapshots::{STEP, Snapshots},
+};
 use mcpctl_events::{
     replay::{ReplayError, fold_to},
     replica::Replica,
+    state::{Row, Table},
     time::LogTime,
 };
 use std::{
@@ -11,6 +16,7 @@ use std::{
     thread::available_parallelism,
 };
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 /// Points that are kept: whoever looks back looks more than once.
 const KEPT: usize = 4;
@@ -18,14 +24,18 @@ const KEPT: usize = 4;
 /// What was asked about lately.
 #[derive(Debug)]
 pub struct Past {
-    kept: Mutex<Vec<Arc<Replica>>>,
+    /// The fold at points along the history.
+    pub snapshots: Snapshots,
+    /// By the sequence that was asked about; a record that goes beyond it is in it whole.
+    kept: Mutex<Vec<(u64, Arc<Replica>)>>,
     /// One fold at a time: each takes all that the machine has.
     folding: Arc<Semaphore>,
 }
 
-impl Default for Past {
-    fn default() -> Self {
-        Self { kept: Mutex::default(), folding: Arc::new(Semaphore::new(1)) }
+impl Past {
+    /// Nothing was asked yet; `snapshots` shorten the way to most points.
+    pub fn new(snapshots: Snapshots) -> Self {
+        Self { snapshots, kept: Mutex::default(), folding: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -42,38 +52,66 @@ pub async fn at(app: &Arc<App>, as_of: &str) -> Result<Arc<Replica>, ApiError> {
         _ => return Err(ApiError::invalid("asOf", "is a sequence, or a time such as 2026-01-31T12:00:00Z")),
     };
     let folding = app.past.folding.clone().acquire_owned().await.map_err(ApiError::internal)?;
-    let base = app.past.best(sequence);
-    if let Some(base) = base.clone().filter(|base| base.admission.last_sequence == sequence) {
-        return Ok(base);
+    if let Some(kept) = app.past.of(sequence) {
+        return Ok(kept);
     }
     let app = app.clone();
     let fold = move || {
         // Ends with the fold and not with the caller, who may be gone long before.
         let _folding = folding;
-        let mut replica = base.map_or_else(Replica::default, |base| Replica::clone(&base)).on(&*app.log);
+        let mut replica = base(&app, sequence).on(&*app.log);
         let workers = available_parallelism().map_or(1, Into::into);
         fold_to(&*app.log, &mut replica, workers, sequence)?;
         let replica = Arc::new(replica);
-        app.past.keep(replica.clone());
+        app.past.keep(sequence, replica.clone());
         Ok::<_, ReplayError>(replica)
     };
     let folded = tokio::task::spawn_blocking(fold).await.map_err(ApiError::internal)?;
     folded.map_err(|error| ApiError::unavailable("LOG_UNREADABLE", error.to_string(), 5))
 }
 
+/// A row by name, or else by id.
+pub fn find<'a, D>(table: &'a Table<D>, name_or_id: &str) -> Option<&'a Arc<Row<D>>> {
+    table.get(name_or_id).or_else(|| table.by_id(Uuid::parse_str(name_or_id).ok()?))
+}
+
+/// The nearest point before `sequence` that is known: from the last questions, or else from the disk.
+fn base(app: &App, sequence: u64) -> Replica {
+    let kept = app.past.before(sequence);
+    let reach = kept.as_ref().map_or(0, |kept| kept.admission.last_sequence + STEP);
+    let on_disk = || app.past.snapshots.load(&*app.log, sequence);
+    let taken = if reach < sequence { on_disk() } else { None };
+    match (kept, taken) {
+        (Some(kept), Some(taken)) if kept.admission.last_sequence >= taken.admission.last_sequence => {
+            Replica::clone(&kept)
+        }
+        (Some(kept), None) => Replica::clone(&kept),
+        (_, taken) => taken.unwrap_or_default(),
+    }
+}
+
 impl Past {
-    /// The latest point that is kept and not after this sequence.
-    fn best(&self, sequence: u64) -> Option<Arc<Replica>> {
+    /// The registry as of exactly this sequence, if it is kept.
+    fn of(&self, sequence: u64) -> Option<Arc<Replica>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = kept.iter().filter(|replica| replica.admission.last_sequence <= sequence);
+        let found =
+            kept.iter().find(|(asked, replica)| *asked == sequence || replica.admission.last_sequence == sequence);
+        found.map(|(_, replica)| replica.clone())
+    }
+
+    /// The latest point that is kept and not after this sequence.
+    fn before(&self, sequence: u64) -> Option<Arc<Replica>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let before =
+            kept.iter().map(|(_, replica)| replica).filter(|replica| replica.admission.last_sequence <= sequence);
         before.max_by_key(|replica| replica.admission.last_sequence).cloned()
     }
 
-    fn keep(&self, replica: Arc<Replica>) {
+    fn keep(&self, asked: u64, replica: Arc<Replica>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT {
             kept.remove(0);
         }
-        kept.push(replica);
+        kept.push((asked, replica));
     }
 }

@@ -1,6 +1,7 @@
 //! The routes, one file each.
 
 pub mod agents;
+pub mod audit;
 pub mod chat;
 pub mod documents;
 pub mod events;
@@ -141,6 +142,10 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/threads/{id}/messages", get(threads::messages))
         .route("/api/v1/events", get(events::index))
         .route("/api/v1/heartbeats", get(heartbeats::index))
+        .route("/api/v1/audit/head", get(audit::head))
+        .route("/api/v1/audit/records", get(audit::records))
+        .route("/api/v1/audit/verify", post(audit::verify))
+        .route("/api/v1/audit/rebuild", post(audit::rebuild))
         .route("/api/v1/gc", post(gc::gc))
         .route("/v1/models", get(openai::models::index))
         .route("/v1/models/{*model}", get(openai::models::show))

@@ -66,7 +66,7 @@ impl Server {
         let local = listener.local_addr().context("the listener has no address")?;
         let url = format!("http://{}", reachable(local));
         let parts = open::open(config, log, &url).await?;
-        let background = background::spawn(&parts.app, &parts.snapshots);
+        let background = background::spawn(&parts.app);
         let admin_token = first_steps(&parts.app, &url).await?;
         Ok(Self { parts, background, listener, url, admin_token })
     }

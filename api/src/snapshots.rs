@@ -1,44 +1,171 @@
-//! The snapshot on the disk: written now and then, and at a clean stop; a cache that a start may use or not.
+//! Snapshots of the fold on the disk, along the history: a cache that makes a start fast, and any look back.
+//!
+//! One is a file named by its sequence. They are a few ten thousand events apart at first; when there are many, the one
+//! that is missed least goes, so that a long history has them further apart, and their number is bounded.
 
-use mcpctl_events::{log::EventLog, replica::Replica, snapshot};
+use mcpctl_events::{
+    log::EventLog,
+    replay::{ReplayError, fold_to},
+    replica::Replica,
+    snapshot,
+};
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-/// Where the snapshot is.
+/// Events from one snapshot to the next.
+pub const STEP: u64 = 25_000;
+/// Most snapshots.
+const MOST: usize = 64;
+
+/// Where the snapshots are.
 #[derive(Debug, Clone)]
 pub struct Snapshots {
-    file: PathBuf,
+    dir: PathBuf,
 }
 
 impl Snapshots {
-    /// The snapshot of a data folder.
+    /// The snapshots of a data folder.
     pub fn new(data_dir: &Path) -> Self {
-        Self { file: data_dir.join("snapshot.json") }
+        Self { dir: data_dir.join("snapshots") }
     }
 
-    /// The snapshot, if there is one that fits the log and is not ahead of `sequence`.
+    /// The latest one that is not after `sequence` and fits the log. What can't be used is removed.
     pub fn load(&self, log: &dyn EventLog, sequence: u64) -> Option<Replica> {
-        let bytes = fs::read(&self.file).ok()?;
-        match snapshot::decode(&bytes, log) {
-            Ok(replica) => Some(replica).filter(|replica| replica.admission.last_sequence <= sequence),
-            Err(reason) => {
-                tracing::warn!(file = %self.file.display(), %reason, "folding the log from its start");
-                None
+        let taken = self.taken();
+        let before = taken.iter().rev().skip_while(|taken| **taken > sequence);
+        before.map(|taken| self.file(*taken)).find_map(|file| {
+            let bytes = fs::read(&file).ok()?;
+            match snapshot::decode(&bytes, log) {
+                Ok(replica) => Some(replica),
+                Err(reason) => {
+                    tracing::warn!(file = %file.display(), %reason, "removing a snapshot that cannot be used");
+                    let _ = fs::remove_file(&file);
+                    None
+                }
             }
-        }
+        })
     }
 
-    /// Writes a snapshot; a reader sees the old one or the new one.
+    /// Writes a snapshot; a reader sees all of it or nothing.
     pub fn save(&self, replica: &Replica) {
+        let file = self.file(replica.admission.last_sequence);
         let write = || -> io::Result<()> {
-            let draft = self.file.with_extension("new");
+            fs::create_dir_all(&self.dir)?;
+            let draft = file.with_extension("new");
             fs::write(&draft, snapshot::encode(replica)?)?;
-            fs::rename(draft, &self.file)
+            fs::rename(draft, &file)
         };
         if let Err(error) = write() {
-            tracing::warn!(file = %self.file.display(), %error, "the snapshot could not be written; the next start takes longer");
+            tracing::warn!(file = %file.display(), %error, "the snapshot could not be written; starts and looks back take longer");
         }
+        let taken = self.taken();
+        if taken.len() > MOST
+            && let Some(spare) = spare(&taken)
+        {
+            let _ = fs::remove_file(self.file(spare));
+        }
+    }
+
+    /// Makes the snapshots that a log of `last` events should have and that are not there, one by one, until `stop`
+    /// says so. Blocks.
+    ///
+    /// # Errors
+    /// The log could not be read or folded.
+    pub fn fill(&self, log: &dyn EventLog, last: u64, stop: impl Fn() -> bool) -> Result<(), ReplayError> {
+        let mut replica = Replica::default().on(log);
+        while let Some((after, wanted)) = missing(&self.taken(), last)
+            && !stop()
+        {
+            if replica.admission.last_sequence != after {
+                replica = self.load(log, after).unwrap_or_default().on(log);
+            }
+            fold_to(log, &mut replica, 1, wanted)?;
+            let reached = replica.admission.last_sequence;
+            self.save(&replica);
+            // On a full disk, or at a record beyond `last`, it is for another time.
+            if reached < wanted || !self.file(reached).exists() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&self, sequence: u64) -> PathBuf {
+        self.dir.join(format!("{sequence}.json"))
+    }
+
+    /// Sequences of the snapshots that are there, in order.
+    fn taken(&self) -> Vec<u64> {
+        let Ok(entries) = fs::read_dir(&self.dir) else { return Vec::new() };
+        let sequence = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_suffix(".json")?.parse().ok();
+        let mut taken: Vec<u64> = entries.filter_map(|entry| sequence(entry.ok()?)).collect();
+        taken.sort_unstable();
+        taken
+    }
+}
+
+/// The snapshot to make next, and the one before it (0: the beginning): in the first gap that is twice too wide, as long
+/// as there is room, and else behind the newest.
+fn missing(taken: &[u64], last: u64) -> Option<(u64, u64)> {
+    let before = std::iter::once(0).chain(taken.iter().copied());
+    let mut gaps = before.zip(taken.iter().copied());
+    let wide = gaps.find(|(from, to)| taken.len() < MOST && to - from > 2 * STEP).map(|(from, _)| from);
+    let newest = taken.last().copied().unwrap_or_default();
+    let after = wide.or_else(|| (newest + STEP <= last).then_some(newest))?;
+    Some((after, after + STEP))
+}
+
+/// The one whose neighbours are closest to each other; the newest is what a start needs.
+fn spare(taken: &[u64]) -> Option<u64> {
+    let before = std::iter::once(0).chain(taken.iter().copied());
+    let around = before.zip(taken).zip(taken.iter().skip(1));
+    around.min_by_key(|((before, _), after)| **after - before).map(|((_, spare), _)| *spare)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is there after a log has grown to `last`.
+    fn grown(mut taken: Vec<u64>, last: u64) -> Vec<u64> {
+        while let Some((after, wanted)) = missing(&taken, last) {
+            assert!(after == 0 || taken.contains(&after));
+            taken.push(wanted);
+            taken.sort_unstable();
+            if taken.len() > MOST {
+                let spare = spare(&taken).expect("one too many");
+                taken.retain(|taken| *taken != spare);
+            }
+        }
+        taken
+    }
+
+    fn widest(taken: &[u64]) -> u64 {
+        let before = std::iter::once(0).chain(taken.iter().copied());
+        before.zip(taken).map(|(from, to)| to - from).max().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_history_of_a_million_events_has_one_in_reach_of_every_point() {
+        let taken = grown(Vec::new(), 1_000_000);
+        assert_eq!((taken.len(), taken.first(), taken.last()), (40, Some(&STEP), Some(&1_000_000)));
+        assert_eq!(widest(&taken), STEP);
+        assert_eq!(grown(taken.clone(), 1_000_000 + STEP - 1), taken);
+    }
+
+    #[test]
+    fn gaps_are_filled_where_a_stop_left_the_only_one() {
+        let taken = grown(vec![300_123], 300_200);
+        assert!(widest(&taken) <= 2 * STEP, "{taken:?}");
+        assert_eq!(taken.last(), Some(&300_123));
+    }
+
+    #[test]
+    fn a_long_history_keeps_so_many_spread_over_all_of_it() {
+        let taken = grown(Vec::new(), 20_000_000);
+        assert_eq!((taken.len(), taken.last()), (MOST, Some(&20_000_000)));
+        assert!(widest(&taken) <= 4 * 20_000_000 / MOST as u64, "{taken:?}");
     }
 }

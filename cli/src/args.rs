@@ -1,5 +1,6 @@
 //! The command line, as clap reads it.
 
+pub mod audit;
 mod noun;
 
 pub use noun::{Deletable, Kind, Noun, RowNoun, ShellName, Status, word};
@@ -149,6 +150,16 @@ Examples:
   mcpctl why agent local-coder
   mcpctl why llm vllm-local")]
     Why(One),
+    /// Check, export, rebuild and replay the log that the registry is made of
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Show what changed between two points of the history, field by field
+    #[command(after_help = "\
+Examples:
+  mcpctl diff 100 200
+  mcpctl diff 2026-01-31T12:00:00Z          from then until now
+  mcpctl diff 100 200 -o json")]
+    Diff(Diff),
     /// Keep a server's address and a token for later commands
     #[command(after_help = "\
 Examples:
@@ -217,6 +228,17 @@ pub struct Get {
     /// Only after this sequence (events)
     #[arg(long, value_name = "SEQUENCE")]
     pub after: Option<u64>,
+}
+
+/// Two points of the history.
+#[derive(Args)]
+pub struct Diff {
+    /// The one point: a sequence, or a time such as 2026-01-31T12:00:00Z
+    #[arg(value_name = "SEQUENCE|TIME")]
+    pub from: String,
+    /// The other point [default: now]
+    #[arg(value_name = "SEQUENCE|TIME")]
+    pub to: Option<String>,
 }
 
 /// One agent or Llm.

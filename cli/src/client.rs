@@ -75,6 +75,16 @@ impl Client {
         self.send(self.request(Method::POST, route)?.json(body), route).await
     }
 
+    /// Gets an answer that may be long; its body is still on its way.
+    pub async fn open(&self, route: &Route) -> anyhow::Result<Response> {
+        self.send(self.request(Method::GET, route)?, route).await
+    }
+
+    /// Posts without a body to a route whose answer takes its time; its body is still on its way.
+    pub async fn begin(&self, route: &Route) -> anyhow::Result<Response> {
+        self.send(self.request(Method::POST, route)?, route).await
+    }
+
     /// Gets an answer that goes on.
     pub async fn follow(&self, route: &Route) -> anyhow::Result<Stream<'_>> {
         let request = self.request(Method::GET, route)?.header(reqwest::header::ACCEPT, "text/event-stream");

@@ -49,14 +49,14 @@ pub async fn run(shell: &Shell, options: Get) -> anyhow::Result<()> {
 fn check(options: &Get) -> Result<(), Usage> {
     let rows = matches!(options.noun, Noun::Agents | Noun::Llms);
     let of_agents = matches!(options.noun, Noun::Threads | Noun::Personalities | Noun::Prompts);
-    let of_the_log = rows || matches!(options.noun, Noun::Projects | Noun::Personalities | Noun::Prompts);
+    let of_the_log = crate::past::NOUNS.contains(&options.noun);
     let filtered = options.kind.is_some() || options.status.is_some();
     let problem = if filtered && !rows {
         "--kind and --status are for `get agents` and `get llms`"
     } else if filtered && options.name.is_some() {
         "--kind and --status filter lists; leave them out with a name"
     } else if options.as_of.is_some() && !of_the_log {
-        "--as-of is for agents, llms, projects, personalities and prompts"
+        "--as-of is for what is on the log: agents, llms, projects, personalities, prompts and sessions"
     } else if options.agent.is_some() && !of_agents {
         "--agent is for `get threads`, `get personalities` and `get prompts`"
     } else if options.agent.is_some() && options.name.is_some() && options.noun != Noun::Threads {
@@ -101,7 +101,8 @@ fn names(noun: Noun, documents: &[Document]) -> String {
     lines_of(lines)
 }
 
-fn table(noun: Noun, answer: &Answer, wide: bool) -> anyhow::Result<Table> {
+/// The rows of an answer as a table.
+pub fn table(noun: Noun, answer: &Answer, wide: bool) -> anyhow::Result<Table> {
     let rows =
         if answer.body.trim_start().starts_with('[') { answer.body.clone() } else { format!("[{}]", answer.body) };
     let answer = Answer { body: rows, sequence: answer.sequence };

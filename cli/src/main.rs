@@ -3,14 +3,17 @@
 //! Knows the wire and the terminal. What a server or a publisher does lives in their crates; only [`dev`] composes them.
 
 mod args;
+mod audit;
 mod chat;
 mod client;
+mod clock;
 mod completions;
 mod credentials;
 mod delete;
 mod describe;
 #[cfg(feature = "dev")]
 mod dev;
+mod diff;
 mod events;
 mod exit;
 mod gc;
@@ -19,6 +22,7 @@ mod history;
 mod home;
 mod login;
 mod output;
+mod past;
 mod pause;
 mod shell;
 mod status;
@@ -62,6 +66,8 @@ async fn talk(shell: &Shell, command: Command) -> anyhow::Result<()> {
         Command::Events(options) => events::run(shell, &options).await,
         Command::History(options) => history::run(shell, &options).await,
         Command::Why(options) => why::run(shell, &options).await,
+        Command::Audit(command) => audit::run(shell, &command).await,
+        Command::Diff(options) => diff::run(shell, &options).await,
         Command::Login => login::run(shell).await,
         Command::Delete(options) => delete::run(shell, &options).await,
         Command::Disable(options) => pause::run(shell, &options, pause::Change::Disable).await,

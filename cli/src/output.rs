@@ -3,6 +3,7 @@
 pub mod clean;
 pub mod document;
 pub mod json;
+pub mod progress;
 pub mod sheet;
 pub mod table;
 pub mod yaml;

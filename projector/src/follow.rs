@@ -1,7 +1,7 @@
 //! Keeping the tables with the log.
 
 use crate::{
-    Checkpoint, Tables,
+    Checkpoint, Progress, Tables,
     blocking::{blocking, workers},
     checkpoint::Mismatch,
     projection::Projection,
@@ -37,6 +37,9 @@ pub enum FollowError {
     /// The tables cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Whoever wanted it no longer does.
+    #[error("it was told to stop")]
+    Cancelled,
 }
 
 impl FollowError {
@@ -45,7 +48,7 @@ impl FollowError {
         match self {
             Self::Fold(ReplayError::Read(error)) => error.retryable,
             Self::Store(error) => error.is_retryable(),
-            Self::Fold(ReplayError::Stopped(_)) | Self::Mismatch(_) => false,
+            Self::Fold(ReplayError::Stopped(_)) | Self::Mismatch(_) | Self::Cancelled => false,
         }
     }
 
@@ -114,9 +117,9 @@ pub async fn advance(
     mut projection: Projection,
     stop: &CancellationToken,
 ) -> (Projection, Result<(), FollowError>) {
-    let (log, tables, stop) = (log.clone(), tables.clone(), stop.clone());
+    let (log, tables, progress) = (log.clone(), tables.clone(), Progress::until(stop.clone()));
     blocking(move || {
-        let result = project_blocking(&*log, &tables, &mut projection, &stop);
+        let result = project_blocking(&*log, &tables, &mut projection, &progress);
         (projection, result)
     })
     .await
@@ -126,7 +129,7 @@ pub(crate) fn project_blocking(
     log: &dyn EventLog,
     tables: &Tables,
     projection: &mut Projection,
-    stop: &CancellationToken,
+    progress: &Progress,
 ) -> Result<(), FollowError> {
     write(tables, projection)?;
     let after = projection.replica().position;
@@ -137,7 +140,8 @@ pub(crate) fn project_blocking(
         }
         if projection.pending() >= BATCH {
             write(tables, projection)?;
-            if stop.is_cancelled() {
+            progress.reach(projection.replica().admission.last_sequence);
+            if progress.is_stopped() {
                 return Ok(ControlFlow::Break(()));
             }
         }

@@ -7,11 +7,13 @@
 mod blocking;
 pub mod checkpoint;
 pub mod follow;
+pub mod progress;
 pub mod projection;
 pub mod rebuild;
 pub mod store;
 pub mod verify;
 
 pub use checkpoint::Checkpoint;
+pub use progress::Progress;
 pub use projection::Batch;
 pub use store::Tables;

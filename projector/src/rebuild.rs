@@ -1,6 +1,7 @@
 //! Filling new tables from the log, beside the live ones.
 
 use crate::{
+    Progress,
     blocking::{blocking, workers},
     follow::{FollowError, SharedLog, project_blocking, to_the_end, write},
     projection::Projection,
@@ -12,7 +13,6 @@ use mcpctl_events::{
     replica::Replica,
 };
 use std::{ops::ControlFlow, path::Path};
-use tokio_util::sync::CancellationToken;
 
 /// What a rebuild made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,15 +28,18 @@ pub struct Rebuilt {
 /// Whoever reads or writes the old generation goes on undisturbed until the switch; an open
 /// [`Tables`](crate::Tables) in any process turns to the new generation by itself, at its next read or write,
 /// or when [`refresh`](crate::Tables::refresh) is called. Nothing changes if this fails.
-pub async fn rebuild(log: &SharedLog, dir: &Path) -> Result<Rebuilt, FollowError> {
-    let (log, dir) = (log.clone(), dir.to_owned());
-    blocking(move || fill(&*log, &dir)).await
+pub async fn rebuild(log: &SharedLog, dir: &Path, progress: &Progress) -> Result<Rebuilt, FollowError> {
+    let (log, dir, progress) = (log.clone(), dir.to_owned(), progress.clone());
+    blocking(move || fill(&*log, &dir, &progress)).await
 }
 
-fn fill(log: &dyn EventLog, dir: &Path) -> Result<Rebuilt, FollowError> {
+fn fill(log: &dyn EventLog, dir: &Path, progress: &Progress) -> Result<Rebuilt, FollowError> {
     let rebuilding = Rebuilding::begin(dir)?;
     let mut projection = Projection::new(Replica::default().on(log));
-    project_blocking(log, rebuilding.tables(), &mut projection, &CancellationToken::new())?;
+    project_blocking(log, rebuilding.tables(), &mut projection, progress)?;
+    if progress.is_stopped() {
+        return Err(FollowError::Cancelled);
+    }
     to_the_end(&projection)?;
     // From here on the live tables stand still: what they hold beyond the new ones is the last bit.
     let live = rebuilding.stop_live()?;

@@ -1,7 +1,7 @@
 //! Comparing the tables, value by value, with a fresh fold of the log.
 
 use crate::{
-    Checkpoint, Tables,
+    Checkpoint, Progress, Tables,
     blocking::{blocking, workers},
     checkpoint::Mismatch,
     follow::SharedLog,
@@ -9,6 +9,7 @@ use crate::{
     store::{StoreError, Verifier},
 };
 use mcpctl_events::{
+    hash::Hash,
     log::EventLog,
     replay::{ReplayError, each_record},
     replica::Replica,
@@ -23,6 +24,10 @@ const NAMED: usize = 20;
 pub struct Report {
     /// The sequence that the tables were at.
     pub sequence: u64,
+    /// The last sequence of the log, whose chain was followed that far.
+    pub log: u64,
+    /// Hash of the commit that ends there.
+    pub head: Hash,
     /// Rows that were compared, entries of the event index among them.
     pub rows: u64,
     /// The first differences.
@@ -32,6 +37,10 @@ pub struct Report {
 }
 
 impl Report {
+    fn at(sequence: u64) -> Self {
+        Self { sequence, log: 0, head: Hash::NONE, rows: 0, differences: Vec::new(), count: 0 }
+    }
+
     /// Whether the tables are what the log says.
     pub fn is_clean(&self) -> bool {
         self.count == 0
@@ -99,6 +108,9 @@ pub enum VerifyError {
     /// The tables cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Whoever wanted it no longer does.
+    #[error("it was told to stop")]
+    Cancelled,
 }
 
 impl From<mcpctl_events::log::ReadError> for VerifyError {
@@ -108,17 +120,17 @@ impl From<mcpctl_events::log::ReadError> for VerifyError {
 }
 
 /// Folds the log from its start to the tables' checkpoint and compares every row of every table, and every entry of
-/// the event index. The tables are read in one snapshot: they may go on meanwhile. Heartbeats that only the overlay
+/// the event index; then follows the chain on to the tip. The tables are read in one snapshot: they may go on meanwhile. Heartbeats that only the overlay
 /// knows are not compared.
-pub async fn verify(log: &SharedLog, tables: &Tables) -> Result<Report, VerifyError> {
-    let (log, tables) = (log.clone(), tables.clone());
-    blocking(move || compare(&*log, &tables)).await
+pub async fn verify(log: &SharedLog, tables: &Tables, progress: &Progress) -> Result<Report, VerifyError> {
+    let (log, tables, progress) = (log.clone(), tables.clone(), progress.clone());
+    blocking(move || compare(&*log, &tables, &progress)).await
 }
 
-fn compare(log: &dyn EventLog, tables: &Tables) -> Result<Report, VerifyError> {
+fn compare(log: &dyn EventLog, tables: &Tables, progress: &Progress) -> Result<Report, VerifyError> {
     let (mut verifier, checkpoint) = Verifier::open(tables)?;
-    let mut report = Report { sequence: checkpoint.sequence, rows: 0, differences: Vec::new(), count: 0 };
-    let replica = fold_and_compare_index(log, &mut verifier, &checkpoint, &mut report)?;
+    let mut report = Report::at(checkpoint.sequence);
+    let mut replica = fold_and_compare_index(log, &mut verifier, &checkpoint, &mut report, progress)?;
     checkpoint.check(&replica.admission)?;
     let state = &replica.state;
     verifier.rows(state.llms.iter(), &mut report)?;
@@ -128,7 +140,17 @@ fn compare(log: &dyn EventLog, tables: &Tables) -> Result<Report, VerifyError> {
     verifier.documents(state.prompts.iter(), &mut report)?;
     verifier.sessions(&state.sessions, &mut report)?;
     verifier.tokens(state.tokens.values(), &mut report)?;
+    each_record(log, replica.position, workers(), |entry| {
+        replica.apply(entry).map_err(ReplayError::from)?;
+        reach(progress, &replica)
+    })?;
+    (report.log, report.head) = (replica.admission.last_sequence, replica.admission.head);
     Ok(report)
+}
+
+fn reach(progress: &Progress, replica: &Replica) -> Result<ControlFlow<()>, VerifyError> {
+    progress.reach(replica.admission.last_sequence);
+    if progress.is_stopped() { Err(VerifyError::Cancelled) } else { Ok(ControlFlow::Continue(())) }
 }
 
 fn fold_and_compare_index(
@@ -136,6 +158,7 @@ fn fold_and_compare_index(
     verifier: &mut Verifier,
     checkpoint: &Checkpoint,
     report: &mut Report,
+    progress: &Progress,
 ) -> Result<Replica, VerifyError> {
     let mut replica = Replica::default().on(log);
     if checkpoint.sequence > 0 {
@@ -150,8 +173,10 @@ fn fold_and_compare_index(
                     verifier.event(&expected, report)?;
                 }
             }
-            let there = after >= checkpoint.sequence;
-            Ok::<_, VerifyError>(if there { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            if after >= checkpoint.sequence {
+                return Ok(ControlFlow::Break(()));
+            }
+            reach(progress, &replica)
         })?;
     }
     verifier.surplus_events(report)?;

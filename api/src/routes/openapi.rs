@@ -1,8 +1,8 @@
 //! `GET /openapi.json`.
 
 use super::{
-    agents, chat, documents, events, gc, health, heartbeat, heartbeats, history, infer, llms, members, metrics, openai,
-    poll, register, result, sessions, stream, tasks, threads, tools,
+    agents, audit, chat, documents, events, gc, health, heartbeat, heartbeats, history, infer, llms, members, metrics,
+    openai, poll, register, result, sessions, stream, tasks, threads, tools,
 };
 use axum::{Json, response::IntoResponse};
 use utoipa::{
@@ -75,6 +75,10 @@ use utoipa::{
         history::of_agent,
         history::of_llm,
         heartbeats::index,
+        audit::head,
+        audit::records,
+        audit::verify,
+        audit::rebuild,
         gc::gc,
         health::healthz,
         health::readyz,

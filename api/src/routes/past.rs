@@ -72,9 +72,7 @@ pub(super) async fn row<D: Stored, T>(
     shown: impl Fn(&Registry, &Row<D>) -> T,
 ) -> Result<Option<T>, ApiError> {
     let past = past::at(app, as_of).await?;
-    let table = D::table(&past.state);
-    let by_id = || table.by_id(Uuid::parse_str(name_or_id).ok()?);
-    Ok(table.get(name_or_id).or_else(by_id).map(|row| shown(&past.state, row)))
+    Ok(past::find(D::table(&past.state), name_or_id).map(|row| shown(&past.state, row)))
 }
 
 /// A document as of then, by name or else by id.

@@ -1,15 +1,16 @@
 //! `GET /api/v1/sessions`: publishers, and what they are busy with.
 
-use super::written::set_sequence;
-use crate::{app::App, error::ApiError};
+use super::{past::PastQuery, written::set_sequence};
+use crate::{app::App, error::ApiError, past};
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     response::{IntoResponse, Response},
 };
 use mcpctl_events::{
     event::session::Transport,
     name::SessionId,
+    replica::Replica,
     state::{Session as Stored, State as Registry},
     wire::{
         SEQUENCE_HEADER,
@@ -20,49 +21,73 @@ use mcpctl_events::{
 use std::{sync::Arc, time::Duration};
 
 /// Lists publishers, by the id of their session.
-#[utoipa::path(get, path = "/api/v1/sessions", operation_id = "listSessions", tag = "publishing",
+#[utoipa::path(get, path = "/api/v1/sessions", operation_id = "listSessions", tag = "publishing", params(PastQuery),
     responses((status = 200, body = Vec<Session>), (status = "default", body = ErrorBody)))]
-pub async fn index(State(app): State<Arc<App>>) -> Response {
-    let (sessions, sequence) = {
-        let replica = app.replica();
-        let state = &replica.state;
-        let all: Vec<_> = state.sessions.iter().map(|(id, session)| present(&app, state, id, session)).collect();
-        (all, replica.admission.last_sequence)
+pub async fn index(State(app): State<Arc<App>>, Query(query): Query<PastQuery>) -> Result<Response, ApiError> {
+    let all = |replica: &Replica, present: &dyn Fn(&Registry, &SessionId, &Stored) -> Session| {
+        let sessions = replica.state.sessions.iter().map(|(id, session)| present(&replica.state, id, session));
+        (sessions.collect::<Vec<_>>(), replica.admission.last_sequence)
+    };
+    let (sessions, sequence) = match &query.as_of {
+        Some(as_of) => all(&*past::at(&app, as_of).await?, &was),
+        None => all(&app.replica(), &|state, id, session| present(&app, state, id, session)),
     };
     let mut response = Json(sessions).into_response();
     set_sequence(&mut response, SEQUENCE_HEADER, sequence);
-    response
+    Ok(response)
 }
 
 /// Reads one.
-#[utoipa::path(get, path = "/api/v1/sessions/{id}", operation_id = "getSession", tag = "publishing", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/sessions/{id}", operation_id = "getSession", tag = "publishing", params(("id" = String, Path), PastQuery),
     responses((status = 200, body = Session), (status = "default", body = ErrorBody)))]
-pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Session>, ApiError> {
-    let found = SessionId::parse(&id)
-        .ok()
-        .and_then(|id| app.look(|state| Some(present(&app, state, &id, state.sessions.get(&id)?))));
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(query): Query<PastQuery>,
+) -> Result<Json<Session>, ApiError> {
+    let past = match &query.as_of {
+        Some(as_of) => Some(past::at(&app, as_of).await?),
+        None => None,
+    };
+    let found = SessionId::parse(&id).ok().and_then(|id| match past {
+        Some(past) => Some(was(&past.state, &id, past.state.sessions.get(&id)?)),
+        None => app.look(|state| Some(present(&app, state, &id, state.sessions.get(&id)?))),
+    });
     Ok(Json(found.ok_or_else(|| ApiError::not_found(format!("session not found: {}", id.escape_default())))?))
 }
 
 fn present(app: &App, state: &Registry, id: &SessionId, session: &Stored) -> Session {
     let bound = app.relay.bound(id);
     let queue = app.places.waiting_for(id);
-    let user = state.users.iter().find(|(_, user)| **user == session.user_id).map(|(name, _)| name.to_string());
     let heard = app.leases.get(id).map(|lease| lease.heard_at()).max(Some(session.last_heartbeat_at));
-    let names = |names: &mut dyn Iterator<Item = String>| names.collect();
+    Session {
+        connected: bound.is_some(),
+        transport: bound.as_ref().map(|bound| transport(bound.transport).to_owned()),
+        last_heartbeat_at: heard.map(|heard| heard.to_string()),
+        open_calls: bound.map_or(0, |bound| bound.open_calls() as u64),
+        queued_calls: queue.length as u64,
+        queue: (1..).zip(&queue.first).map(|(position, call)| queued(position, call)).collect(),
+        ..was(state, id, session)
+    }
+}
+
+/// As the log has it. Calls are on no log.
+fn was(state: &Registry, id: &SessionId, session: &Stored) -> Session {
+    let user = state.users.iter().find(|(_, user)| **user == session.user_id).map(|(name, _)| name.to_string());
+    let connection = session.connection.as_ref();
     Session {
         id: id.to_string(),
         user,
         epoch: session.epoch,
-        connected: bound.is_some(),
-        transport: bound.as_ref().map(|bound| transport(bound.transport).to_owned()),
-        node: session.connection.as_ref().map(|connection| connection.node.clone()),
-        last_heartbeat_at: heard.map(|heard| heard.to_string()),
-        llms: names(&mut session.llms.iter().map(ToString::to_string)),
-        agents: names(&mut session.agents.iter().map(ToString::to_string)),
-        open_calls: bound.map_or(0, |bound| bound.open_calls() as u64),
-        queued_calls: queue.length as u64,
-        queue: (1..).zip(&queue.first).map(|(position, call)| queued(position, call)).collect(),
+        connected: connection.is_some(),
+        transport: connection.map(|connection| transport(connection.transport).to_owned()),
+        node: connection.map(|connection| connection.node.clone()),
+        last_heartbeat_at: Some(session.last_heartbeat_at.to_string()),
+        llms: session.llms.iter().map(ToString::to_string).collect(),
+        agents: session.agents.iter().map(ToString::to_string).collect(),
+        open_calls: 0,
+        queued_calls: 0,
+        queue: Vec::new(),
         created_at: session.created_at.to_string(),
     }
 }

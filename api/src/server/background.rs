@@ -1,6 +1,6 @@
 //! What goes on without being asked: sweeps, the writer's health, heartbeats, inference tasks, snapshots.
 
-use crate::{app::App, durable, heartbeats, snapshots::Snapshots};
+use crate::{app::App, durable, heartbeats};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
@@ -11,9 +11,8 @@ use tokio::{
 const TICK: Duration = Duration::from_millis(500);
 /// How often connections to MCP servers are looked at that nobody uses.
 const TOOLS: Duration = Duration::from_secs(30);
-/// How often the fold is looked at for a snapshot, and how many events make one worth while.
-const SNAPSHOTS: Duration = Duration::from_secs(30);
-const EVENTS_A_SNAPSHOT: u64 = 100_000;
+/// How often is looked whether a snapshot is missing.
+const SNAPSHOTS: Duration = Duration::from_secs(10);
 
 /// All background tasks; dropping or aborting this ends them.
 pub(super) struct Background(JoinSet<()>);
@@ -24,7 +23,7 @@ impl Background {
     }
 }
 
-pub(super) fn spawn(app: &Arc<App>, snapshots: &Snapshots) -> Background {
+pub(super) fn spawn(app: &Arc<App>) -> Background {
     let mut set = JoinSet::new();
     let weak = app.clone();
     set.spawn(every(TICK, move || weak.writer.tick()));
@@ -36,7 +35,7 @@ pub(super) fn spawn(app: &Arc<App>, snapshots: &Snapshots) -> Background {
     set.spawn(every(TOOLS, move || pooled.tools.close_idle()));
     set.spawn(heartbeats::run(app.clone()));
     set.spawn(durable::run(app.clone()));
-    set.spawn(save_snapshots(app.clone(), snapshots.clone()));
+    set.spawn(take_snapshots(app.clone()));
     Background(set)
 }
 
@@ -50,16 +49,16 @@ async fn every(period: Duration, mut act: impl FnMut()) {
     }
 }
 
-async fn save_snapshots(app: Arc<App>, snapshots: Snapshots) {
-    let mut saved = app.start_sequence;
+async fn take_snapshots(app: Arc<App>) {
     loop {
         tokio::time::sleep(SNAPSHOTS).await;
-        // Tables that are behind it at the next start make it useless: then the log is folded from its start.
-        let sequence = app.replica().admission.last_sequence;
-        if sequence.saturating_sub(saved) >= EVENTS_A_SNAPSHOT {
-            saved = sequence;
-            let (replica, snapshots) = (app.replica().clone(), snapshots.clone());
-            let _ = tokio::task::spawn_blocking(move || snapshots.save(&replica)).await;
+        let taking = app.clone();
+        let fill = move || {
+            let last = taking.replica().admission.last_sequence;
+            taking.past.snapshots.fill(&*taking.log, last, || taking.stopping.is_cancelled())
+        };
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(fill).await {
+            tracing::debug!(%error, "no snapshot was taken");
         }
     }
 }

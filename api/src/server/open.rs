@@ -72,7 +72,6 @@ pub(super) struct Parts {
     pub projector: Task<()>,
     pub work: Task<()>,
     pub last: CancellationToken,
-    pub snapshots: Snapshots,
 }
 
 #[expect(clippy::disallowed_methods, reason = "`stop` waits for the tasks by their handles")]
@@ -164,7 +163,8 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         upstream: Upstream::default(),
         tools: crate::tools::Pool::default(),
         tail,
-        past: crate::past::Past::default(),
+        past: crate::past::Past::new(snapshots),
+        walking: Arc::new(tokio::sync::Semaphore::new(1)),
         stream_opens: Opens::default(),
         tasks: TaskTracker::new(),
         stopping: CancellationToken::new(),
@@ -173,7 +173,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         died,
         config,
     });
-    Ok(Parts { app, threads: vec![writer_thread, follower], projector, work: work_task, last, snapshots })
+    Ok(Parts { app, threads: vec![writer_thread, follower], projector, work: work_task, last })
 }
 
 async fn open_tables(db: &Path) -> anyhow::Result<Tables> {

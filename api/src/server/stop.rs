@@ -16,7 +16,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 const ALL: Duration = Duration::from_secs(8);
 
 pub(super) async fn stop(parts: Parts, background: Background, accepting: JoinHandle<()>) {
-    let Parts { app, threads, projector, work, last, snapshots } = parts;
+    let Parts { app, threads, projector, work, last } = parts;
     let begun = Instant::now();
     let end = begun + ALL;
     app.stopping.cancel();
@@ -34,7 +34,7 @@ pub(super) async fn stop(parts: Parts, background: Background, accepting: JoinHa
     let _ = timeout_at(end, joined).await;
     // A start without it only takes longer.
     let saved = app.clone();
-    let saving = tokio::task::spawn_blocking(move || snapshots.save(&saved.replica()));
+    let saving = tokio::task::spawn_blocking(move || saved.past.snapshots.save(&saved.replica()));
     let _ = timeout_at(end, saving).await;
     drop(app);
     let _ = timeout_at(end, work).await;

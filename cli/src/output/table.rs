@@ -126,8 +126,8 @@ pub fn cut(text: &str, width: usize) -> String {
 fn status_code(status: &str) -> Option<&'static str> {
     match status.split(' ').next().unwrap_or(status) {
         "active" => Some("32"),
-        "inactive" => Some("31"),
-        "hibernating" => Some("33"),
+        "inactive" => Some("90"),
+        "hibernating" => Some("34"),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@
 //! ordinary rowid table, its position the rowid; triggers refuse every change of what is there.
 
 mod append;
+mod draft;
 mod file;
 mod heartbeats;
 mod lock;
@@ -11,6 +12,7 @@ mod open;
 mod read;
 mod tip;
 
+pub use draft::{Draft, DraftError};
 pub use heartbeats::{OpenHeartbeatsError, SqliteHeartbeats};
 pub use open::OpenError;
 

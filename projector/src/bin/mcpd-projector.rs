@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use mcpctl_events::log::sqlite::SqliteLog;
 use mcpctl_projector::{
-    Tables,
+    Progress, Tables,
     follow::{SharedLog, follow},
     rebuild::rebuild,
     verify::verify,
@@ -116,7 +116,7 @@ async fn run(command: Option<Command>, log: SharedLog, db: &Path) -> anyhow::Res
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Rebuild) => {
-            let rebuilt = rebuild(&log, db).await.context("nothing was changed")?;
+            let rebuilt = rebuild(&log, db, &Progress::default()).await.context("nothing was changed")?;
             println!("rebuilt generation {} at sequence {}", rebuilt.generation, rebuilt.sequence);
             Ok(ExitCode::SUCCESS)
         }
@@ -125,7 +125,7 @@ async fn run(command: Option<Command>, log: SharedLog, db: &Path) -> anyhow::Res
 }
 
 async fn check(log: &SharedLog, db: &Path) -> anyhow::Result<ExitCode> {
-    let report = verify(log, &Tables::open_existing(db).await?).await?;
+    let report = verify(log, &Tables::open_existing(db).await?, &Progress::default()).await?;
     for difference in &report.differences {
         println!("{difference}");
     }

@@ -3,7 +3,7 @@
 use crate::life::{Dir, Life};
 use mcpctl_events::{replica::Replica, time::LogTime};
 use mcpctl_projector::{
-    Tables,
+    Progress, Tables,
     follow::{project, start},
     rebuild::rebuild,
     store::{LlmFilter, StoreError},
@@ -39,7 +39,7 @@ async fn readers_and_the_projector_go_on_while_tables_are_rebuilt() {
     let mut projection = start(&life.shared(), &tables, Replica::default()).await.unwrap();
     let rebuilding = tokio::spawn({
         let (log, dir) = (life.shared(), dir.path().to_owned());
-        async move { rebuild(&log, &dir).await.unwrap() }
+        async move { rebuild(&log, &dir, &Progress::default()).await.unwrap() }
     });
     for n in 0..50 {
         life.register(&format!("late{n}"), &[&format!("late{n}")], &[]).unwrap();
@@ -53,7 +53,7 @@ async fn readers_and_the_projector_go_on_while_tables_are_rebuilt() {
     assert!(reader.await.unwrap() > 0);
     let checkpoint = tables.checkpoint().await.unwrap();
     assert_eq!((checkpoint.generation, checkpoint.sequence), (2, life.sequence()));
-    assert_eq!(verify(&life.shared(), &tables).await.unwrap().differences, []);
+    assert_eq!(verify(&life.shared(), &tables, &Progress::default()).await.unwrap().differences, []);
     assert!(!dir.files().iter().any(|file| file.starts_with("tables-1.db")), "{:?}", dir.files());
 }
 
@@ -78,11 +78,11 @@ async fn a_rebuild_that_overtakes_a_slow_projector_loses_nothing() {
     // On the log, and not in the old tables yet.
     many(&mut life, 4);
     life.register("x", &["x"], &[]).unwrap();
-    let rebuilt = rebuild(&life.shared(), dir.path()).await.unwrap();
+    let rebuilt = rebuild(&life.shared(), dir.path(), &Progress::default()).await.unwrap();
     assert_eq!(rebuilt.sequence, life.sequence());
     life.register("y", &["y"], &[]).unwrap();
     project(&life.shared(), &tables, projection).await.unwrap();
-    assert_eq!(verify(&life.shared(), &tables).await.unwrap().differences, []);
+    assert_eq!(verify(&life.shared(), &tables, &Progress::default()).await.unwrap().differences, []);
     assert_eq!(tables.checkpoint().await.unwrap().sequence, life.sequence());
 }
 
@@ -93,7 +93,7 @@ async fn what_only_heartbeats_said_is_kept() {
     let tables = projected(&life, &dir).await;
     let heard = life.now.plus(std::time::Duration::from_mins(1));
     tables.note_heartbeats(&[(crate::life::session("s0"), heard)]).await.unwrap();
-    rebuild(&life.shared(), dir.path()).await.unwrap();
+    rebuild(&life.shared(), dir.path(), &Progress::default()).await.unwrap();
     assert!(tables.refresh().await.unwrap());
     let llm = tables.llm("llm0000").await.unwrap().value.unwrap();
     assert_eq!(llm.last_heartbeat_at(), Some(heard));
@@ -112,7 +112,7 @@ async fn a_rebuild_that_fails_leaves_everything_as_it_was() {
     records.insert(2, broken.into());
     let log: mcpctl_projector::follow::SharedLog =
         Arc::new(mcpctl_events::log::memory::MemoryLog::from_records(records));
-    let error = rebuild(&log, dir.path()).await.unwrap_err();
+    let error = rebuild(&log, dir.path(), &Progress::default()).await.unwrap_err();
     assert!(error.to_string().contains("hash chain broken at sequence"), "{error}");
     assert_eq!(dir.files(), before);
     assert_eq!(tables.checkpoint().await.unwrap().generation, 1);
@@ -127,7 +127,7 @@ async fn older_tables_are_filled_anew_and_newer_ones_are_refused() {
     assert!(matches!(Tables::open_existing(dir.path()).await, Err(StoreError::OlderVersion { .. })));
     let tables = projected(&life, &dir).await;
     assert_eq!(tables.checkpoint().await.unwrap().generation, 2);
-    assert_eq!(verify(&life.shared(), &tables).await.unwrap().differences, []);
+    assert_eq!(verify(&life.shared(), &tables, &Progress::default()).await.unwrap().differences, []);
     drop(tables);
     dir.sql("tables-2.db").execute("UPDATE projection_checkpoint SET projection_version = 99", []).unwrap();
     let error = Tables::open(dir.path()).await.unwrap_err();
@@ -166,7 +166,7 @@ async fn a_rebuild_killed_within_its_switch_has_switched() {
     drop(projected(&life, &dir).await);
     let old = dir.path().join("tables-1.db");
     let kept = std::fs::read(&old).unwrap();
-    rebuild(&life.shared(), dir.path()).await.unwrap();
+    rebuild(&life.shared(), dir.path(), &Progress::default()).await.unwrap();
     // As it is between the commit in the old tables and the new name of the live ones.
     std::fs::write(&old, kept).unwrap();
     dir.sql("tables-1.db").execute("UPDATE projection_checkpoint SET superseded_by = 2", []).unwrap();
@@ -174,7 +174,7 @@ async fn a_rebuild_killed_within_its_switch_has_switched() {
     for open in [Tables::open(dir.path()).await, Tables::open_existing(dir.path()).await] {
         assert_eq!(open.unwrap().checkpoint().await.unwrap().generation, 2);
     }
-    assert_eq!(rebuild(&life.shared(), dir.path()).await.unwrap().generation, 3);
+    assert_eq!(rebuild(&life.shared(), dir.path(), &Progress::default()).await.unwrap().generation, 3);
     assert!(!dir.files().iter().any(|file| file.starts_with("tables-1") || file.starts_with("tables-2")));
 }
 
@@ -192,8 +192,14 @@ async fn what_is_damaged_is_made_anew() {
         many(&mut life, 30);
         drop(projected(&life, &dir).await);
         damage(dir.path());
-        rebuild(&life.shared(), dir.path()).await.unwrap_or_else(|error| panic!("damage {number}: {error}"));
+        rebuild(&life.shared(), dir.path(), &Progress::default())
+            .await
+            .unwrap_or_else(|error| panic!("damage {number}: {error}"));
         let tables = Tables::open(dir.path()).await.unwrap();
-        assert_eq!(verify(&life.shared(), &tables).await.unwrap().differences, [], "damage {number}");
+        assert_eq!(
+            verify(&life.shared(), &tables, &Progress::default()).await.unwrap().differences,
+            [],
+            "damage {number}"
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! The history: followed as it goes on, row by row, and beside it who was heard.
 
+mod proof;
+
 use mcpctl_tests::{Client, Mcpd, eventually, samples, sse::Sse, within};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -251,6 +253,12 @@ async fn lists_and_rows_are_shown_as_they_were() {
     for (text, says) in [("yesterday-ish", "is a sequence, or a time"), ("99999", "is above the last sequence")] {
         client.get(&format!("/agents?asOf={text}")).await.refused(400, "INVALID", says);
     }
+    let session = client.get(&as_of("/sessions/one?")).await.expect(200).json();
+    assert_eq!((&session["connected"], &session["agents"]), (&json!(true), &json!(["coder"])), "{session}");
+    assert_eq!(client.get(&as_of("/sessions?")).await.expect(200).json(), json!([session]));
+    assert_eq!(client.get("/sessions?asOf=0").await.expect(200).json(), json!([]));
+    let members = client.get(&as_of("/llms/llm/members?")).await.expect(200).json();
+    assert_eq!((&members["poolName"], &members["activeCount"]), (&json!("llm"), &json!(1)), "{members}");
     let table = mcpd.mcpctl(&["get", "agents", "--as-of", &then.to_string()]).await;
     assert!(String::from_utf8_lossy(&table.stdout).contains(" active "), "{table:?}");
     let refused = mcpd.mcpctl(&["get", "tasks", "--as-of", "1"]).await;

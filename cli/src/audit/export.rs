@@ -1,0 +1,47 @@
+//! `audit export`: the records of the log to stdout, byte for byte; the chain is followed on the way.
+
+use super::chain::Chain;
+use super::head;
+use super::records::Lines;
+use crate::args::audit::Export;
+use crate::exit::Stuck;
+use crate::output::Format;
+use crate::output::progress::Bar;
+use crate::shell::Shell;
+use std::io::{BufWriter, IsTerminal, Write};
+
+/// Bytes that are written at once.
+const BUFFER: usize = 256 << 10;
+
+/// Writes them.
+pub async fn run(shell: &Shell, options: &Export) -> anyhow::Result<()> {
+    shell.format(&[Format::Table, Format::Json], "audit export")?;
+    let client = shell.client()?;
+    let of = head::of(&client).await?;
+    let mut lines = Lines::of_log(&client, options.until).await?;
+    let mut out = BufWriter::with_capacity(BUFFER, std::io::stdout().lock());
+    // Records that run over the screen are progress enough.
+    let bar =
+        Bar::new("exporting", options.until.unwrap_or(of.sequence), shell.screen, !std::io::stdout().is_terminal());
+    let (mut chain, mut records) = (Chain::default(), 0_u64);
+    while let Some(line) = lines.next().await? {
+        if let Err(broken) = chain.take(&line) {
+            out.flush()?;
+            drop(bar);
+            let written = chain.head().sequence;
+            let next = format!(
+                "what was written is the history before that, {written} events: `mcpctl audit import` makes a log of it"
+            );
+            return Err(Stuck::new(broken.to_string(), next).into());
+        }
+        out.write_all(&line)?;
+        out.write_all(b"\n")?;
+        records += 1;
+        bar.reach(chain.head().sequence);
+    }
+    out.flush()?;
+    drop(bar);
+    let head = chain.head();
+    shell.screen.note(&format!("{records} records, {} events; head {head}", head.sequence));
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! `audit import`: a new log from an export, offline; all of it, or nothing.
+
+use super::head::Point;
+use crate::args::audit::Import;
+use crate::exit::{Stuck, Usage};
+use crate::output::progress::Bar;
+use crate::output::{self, Format};
+use crate::shell::Shell;
+use anyhow::Context;
+use bytes::Bytes;
+use mcpctl_events::log::sqlite::{Draft, DraftError};
+use mcpctl_events::log::{Entry, Position};
+use mcpctl_events::record::MAX_RECORD_BYTES;
+use mcpctl_events::replica::{Decoded, Replica};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// Records that are written at once.
+const BATCH: usize = 512;
+
+/// Makes the log, and prints its head.
+pub fn run(shell: &Shell, options: &Import) -> anyhow::Result<()> {
+    shell.format(&[Format::Table], "audit import")?;
+    let target = target(&options.log)?;
+    let draft = Draft::begin(&target).map_err(|error| stuck(&error))?;
+    let (from, size) = open(&options.file)?;
+    let bar = Bar::new("importing, bytes of the file", size, shell.screen, size > 0);
+    let mut records = Records { from, line: 0, read: 0 };
+    let mut replica = Replica::default().on(draft.log());
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(bytes) = records.next()? {
+        let decoded = Decoded::new(&Entry { position: Position(records.line), bytes: bytes.clone() });
+        if let Err(stopped) = replica.apply(&decoded) {
+            drop(bar);
+            return Err(no_history(&options.file, records.line, &stopped.to_string()));
+        }
+        batch.push(bytes);
+        if batch.len() == BATCH {
+            draft.append(&batch).map_err(|error| stuck(&error))?;
+            batch.clear();
+            bar.reach(records.read);
+        }
+    }
+    draft.append(&batch).map_err(|error| stuck(&error))?;
+    drop(bar);
+    let admission = &replica.admission;
+    if admission.last_sequence == 0 {
+        return Err(no_history(&options.file, records.line, "there is no event in it"));
+    }
+    draft.finish().map_err(|error| stuck(&error))?;
+    let head = Point { sequence: admission.last_sequence, hash: admission.head };
+    Ok(output::answer(&format!("{head}\n"))?)
+}
+
+fn target(url: &str) -> Result<PathBuf, Usage> {
+    let path = url.strip_prefix("sqlite:").filter(|path| !path.is_empty());
+    let path = path.ok_or_else(|| Usage(format!("--log {url}: not supported; it is sqlite:<path of a file>")))?;
+    Ok(path.into())
+}
+
+fn stuck(error: &DraftError) -> anyhow::Error {
+    let next = match error {
+        DraftError::HasHistory(_) => "name a place where there is no log; nothing was changed",
+        _ => "nothing was changed; the folder has to be there, with room for the log",
+    };
+    Stuck::new(error.to_string(), next).into()
+}
+
+fn no_history(file: &Path, line: u64, problem: &str) -> anyhow::Error {
+    let next = "nothing was imported; it takes what `mcpctl audit export` wrote, unchanged";
+    Stuck::new(format!("{}, line {line}: {problem}", file.display()), next).into()
+}
+
+/// The file and its size; stdin has none.
+fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead>, u64)> {
+    if file.as_os_str() == "-" {
+        return Ok((Box::new(std::io::stdin().lock()), 0));
+    }
+    let opened = File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let size = opened.metadata().map_or(0, |metadata| metadata.len());
+    Ok((Box::new(BufReader::with_capacity(256 << 10, opened)), size))
+}
+
+/// Lines of the file, without their breaks.
+struct Records {
+    from: Box<dyn BufRead>,
+    line: u64,
+    read: u64,
+}
+
+impl Records {
+    fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
+        let (mut line, most) = (Vec::new(), MAX_RECORD_BYTES as u64 + 1);
+        let read = (&mut self.from).take(most).read_until(b'\n', &mut line).context("the export cannot be read")?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.read += read as u64;
+        self.line += 1;
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        }
+        Ok(Some(line.into()))
+    }
+}

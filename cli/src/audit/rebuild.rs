@@ -1,0 +1,17 @@
+//! `audit rebuild`: new read tables, from the log.
+
+use super::steps::{odd, walk};
+use crate::output::{self, Format};
+use crate::shell::Shell;
+use mcpctl_events::wire::audit::Step;
+
+/// Has them made.
+pub async fn run(shell: &Shell) -> anyhow::Result<()> {
+    shell.format(&[Format::Table], "audit rebuild")?;
+    let next = "`mcpctl audit verify` says how log and tables stand";
+    let Step::Rebuilt(rebuilt) = walk(shell, "rebuild", "rebuilding", next).await? else {
+        return Err(odd("it says nothing of new tables").into());
+    };
+    let (sequence, generation) = (rebuilt.sequence, rebuilt.generation);
+    Ok(output::answer(&format!("read tables made anew at sequence {sequence}, generation {generation}\n"))?)
+}

@@ -1,0 +1,74 @@
+//! `audit verify`: the server folds its log and compares its tables; old heads are looked for here, in the records
+//! themselves.
+
+use super::chain::Chain;
+use super::head::Point;
+use super::records::Lines;
+use super::steps::{odd, walk};
+use crate::args::audit::Verify;
+use crate::exit::Stuck;
+use crate::output::progress::Bar;
+use crate::output::{self, Format, lines_of};
+use crate::shell::Shell;
+use mcpctl_events::wire::audit::{Step, Verified};
+
+const BROKEN: &str = "keep the files as they are, and restore the log from a backup; or go on with what comes before, \
+                      which `mcpctl audit export` writes";
+
+/// Verifies, and says what was found.
+pub async fn run(shell: &Shell, options: &Verify) -> anyhow::Result<()> {
+    shell.format(&[Format::Table], "audit verify")?;
+    let Step::Verified(found) = walk(shell, "verify", "verifying", BROKEN).await? else {
+        return Err(odd("it says nothing of a verification").into());
+    };
+    report(&found)?;
+    heads(shell, &options.against).await
+}
+
+fn report(found: &Verified) -> anyhow::Result<()> {
+    let Verified { sequence, hash, tables, rows, count, differences } = found;
+    output::answer(&format!("ok: {sequence} events in an unbroken chain; head {sequence}:{hash}\n"))?;
+    if *count == 0 {
+        return Ok(output::answer(&format!(
+            "ok: {rows} rows of the tables at sequence {tables} are what the log says\n"
+        ))?);
+    }
+    output::answer(&lines_of(differences.iter().map(|difference| format!("differs: {difference}"))))?;
+    let problem = format!("the tables differ from the log in {count} places at sequence {tables}");
+    Err(Stuck::new(problem, "`mcpctl audit rebuild` makes them anew from the log").into())
+}
+
+/// Looks for old heads in the records, which are hashed here: this takes nothing on trust but the heads.
+async fn heads(shell: &Shell, heads: &[Point]) -> anyhow::Result<()> {
+    if heads.is_empty() {
+        return Ok(());
+    }
+    let mut wanted = heads.to_vec();
+    wanted.sort_by_key(|point| point.sequence);
+    let last = wanted.last().map_or(0, |point| point.sequence);
+    let client = shell.client()?;
+    let mut lines = Lines::of_log(&client, Some(last)).await?;
+    let bar = Bar::new("looking for the heads", last, shell.screen, true);
+    let mut chain = Chain::default();
+    let mut waiting = wanted.iter().peekable();
+    while let Some(line) = lines.next().await? {
+        chain.take(&line).map_err(|broken| Stuck::new(broken.to_string(), BROKEN))?;
+        let here = chain.head();
+        bar.reach(here.sequence);
+        while let Some(head) = waiting.next_if(|head| head.sequence <= here.sequence) {
+            if *head != here {
+                return Err(Stuck::new(format!("another history: {head} is not in it"), OTHER).into());
+            }
+        }
+    }
+    drop(bar);
+    if let Some(head) = waiting.next() {
+        let end = chain.head().sequence;
+        let problem = format!("the log was cut: it ends at sequence {end}, and {head} was its head once");
+        return Err(Stuck::new(problem, OTHER).into());
+    }
+    Ok(output::answer(&lines_of(wanted.iter().map(|head| format!("ok: {head} is in the history"))))?)
+}
+
+const OTHER: &str = "the log is not the one that this head was taken from, or it was altered or cut since; find out who \
+                     had access, and restore it from a backup";

@@ -1,0 +1,161 @@
+//! `diff`: what changed between two points of the history, row by row and field by field.
+
+use crate::args::{Diff, Noun};
+use crate::get::definition::kind;
+use crate::output::document::Document;
+use crate::output::{self, Format, clean, json, lines_of};
+use crate::past::{self, Past};
+use crate::shell::Shell;
+use std::collections::BTreeMap;
+
+/// What became of a row.
+#[derive(Debug, PartialEq)]
+struct Change {
+    kind: &'static str,
+    name: String,
+    what: What,
+}
+
+#[derive(Debug, PartialEq)]
+enum What {
+    Added,
+    Removed,
+    /// Fields that differ: what they held, and what they hold.
+    Changed(Vec<(String, Document, Document)>),
+}
+
+/// Shows it.
+pub async fn run(shell: &Shell, options: &Diff) -> anyhow::Result<()> {
+    let format = shell.format(&[Format::Table, Format::Json], "diff")?;
+    let client = shell.client()?;
+    let from = past::read(&client, Some(&options.from)).await?;
+    let to = past::read(&client, options.to.as_deref()).await?;
+    let changes = changes(&from, &to)?;
+    if format == Format::Json {
+        let all = Document::List(changes.iter().map(document).collect());
+        return Ok(output::answer(&(json::pretty(&all) + "\n"))?);
+    }
+    if changes.is_empty() {
+        shell.screen.note(&format!("nothing differs between sequence {} and sequence {}", from.sequence, to.sequence));
+    }
+    Ok(output::answer(&changes.iter().map(|change| text(change, shell.screen.colour_out)).collect::<String>())?)
+}
+
+fn changes(from: &Past, to: &Past) -> anyhow::Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    for ((noun, before), (_, after)) in from.lists.iter().zip(&to.lists) {
+        changes.extend(between(*noun, past::rows(*noun, before)?, past::rows(*noun, after)?));
+    }
+    Ok(changes)
+}
+
+/// By name, added and removed rows among the changed ones.
+fn between(noun: Noun, before: Vec<(String, Document)>, after: Vec<(String, Document)>) -> Vec<Change> {
+    let mut rows: BTreeMap<String, (Option<Document>, Option<Document>)> = BTreeMap::new();
+    for (name, row) in before {
+        rows.entry(name).or_default().0 = Some(row);
+    }
+    for (name, row) in after {
+        rows.entry(name).or_default().1 = Some(row);
+    }
+    let change = |(name, row)| {
+        let what = match row {
+            (Some(before), Some(after)) if before == after => return None,
+            (Some(before), Some(after)) => What::Changed(fields(&before, &after)),
+            (Some(_), None) => What::Removed,
+            (None, _) => What::Added,
+        };
+        Some(Change { kind: kind(noun), name, what })
+    };
+    rows.into_iter().filter_map(change).collect()
+}
+
+fn fields(before: &Document, after: &Document) -> Vec<(String, Document, Document)> {
+    let (Document::Map(old), Document::Map(new)) = (before, after) else { return Vec::new() };
+    let none = || Document::Token("null".to_owned());
+    let changed = new.iter().filter_map(|(key, value)| {
+        let was = before.get(key).cloned().unwrap_or_else(none);
+        (was != *value).then(|| (key.clone(), was, value.clone()))
+    });
+    let gone = old.iter().filter(|(key, _)| after.get(key).is_none());
+    changed.chain(gone.map(|(key, was)| (key.clone(), was.clone(), none()))).collect()
+}
+
+fn text(change: &Change, colour: bool) -> String {
+    let (sign, code) = match change.what {
+        What::Added => ("+", "32"),
+        What::Removed => ("-", "31"),
+        What::Changed(_) => ("~", "33"),
+    };
+    let title = format!("{sign} {}/{}", change.kind, clean::line(&change.name));
+    let title = if colour { format!("\u{1b}[{code}m{title}\u{1b}[0m") } else { title };
+    let fields = match &change.what {
+        What::Changed(fields) => fields.as_slice(),
+        _ => &[],
+    };
+    let field = |(key, was, is): &(String, Document, Document)| {
+        format!("    {}: {} → {}", clean::line(key), value(was), value(is))
+    };
+    lines_of(std::iter::once(title).chain(fields.iter().map(field)))
+}
+
+/// As people read it: a plain word without quotes.
+fn value(document: &Document) -> String {
+    match document {
+        Document::Token(token) if token == "null" => "-".to_owned(),
+        Document::Text(text) if !text.is_empty() && !text.contains(char::is_whitespace) => {
+            clean::line(text).into_owned()
+        }
+        other => json::compact(other),
+    }
+}
+
+fn document(change: &Change) -> Document {
+    let (word, fields) = match &change.what {
+        What::Added => ("added", None),
+        What::Removed => ("removed", None),
+        What::Changed(fields) => ("changed", Some(fields)),
+    };
+    let field = |(key, was, is): &(String, Document, Document)| {
+        let members = [("field", Document::text(key)), ("before", was.clone()), ("after", is.clone())];
+        Document::Map(members.map(|(key, value)| (key.to_owned(), value)).into())
+    };
+    let fields = fields.map(|fields| ("fields", Document::List(fields.iter().map(field).collect())));
+    let members = [
+        ("change", Document::text(word)),
+        ("kind", Document::text(change.kind)),
+        ("name", Document::text(&change.name)),
+    ];
+    Document::Map(members.into_iter().chain(fields).map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(text: &str) -> Vec<(String, Document)> {
+        let Document::List(rows) = Document::parse(text).unwrap() else { panic!("{text}") };
+        rows.into_iter().map(|row| (crate::events::word(&row, "name"), row)).collect()
+    }
+
+    #[test]
+    fn rows_come_go_and_change_field_by_field() {
+        let before = rows(
+            r#"[{"name":"a","status":"active","old":1,"description":null},{"name":"b","status":"active"},{"name":"d"}]"#,
+        );
+        let after = rows(
+            r#"[{"name":"a","status":"inactive","description":"two words"},{"name":"c","status":"active"},{"name":"d"}]"#,
+        );
+        let changes = between(Noun::Agents, before, after);
+        let shown: String = changes.iter().map(|change| text(change, false)).collect();
+        assert_eq!(
+            shown,
+            "~ agent/a\n    status: active → inactive\n    description: - → \"two words\"\n    old: 1 → -\n- agent/b\n+ agent/c\n"
+        );
+        assert_eq!(
+            json::compact(&document(&changes[0])),
+            r#"{"change":"changed","kind":"agent","name":"a","fields":[{"field":"status","before":"active","after":"inactive"},{"field":"description","before":null,"after":"two words"},{"field":"old","before":1,"after":null}]}"#
+        );
+        assert_eq!(json::compact(&document(&changes[1])), r#"{"change":"removed","kind":"agent","name":"b"}"#);
+    }
+}

@@ -1,0 +1,213 @@
+//! The log as a thing of its own: exported, imported, proven, and what was made of it rebuilt.
+
+use super::{SOON, make};
+use mcpctl_tests::{Home, Mcpd, eventually, program::run, samples};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use std::{fs, process::Output};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What it printed; it has to have worked.
+fn printed(output: &Output) -> String {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// What it said on its way out; it has to have failed.
+fn failed(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{} {}", text(&output.stdout), text(&output.stderr));
+    text(&output.stderr)
+}
+
+/// A server in whose registry something has happened, and its export.
+async fn with_history() -> (Mcpd, String) {
+    let mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    for name in ["one", "two", "three"] {
+        make(&client, name).await;
+    }
+    let _ = client.delete("/llms/two").await.expect(204);
+    let export = printed(&mcpd.mcpctl(&["audit", "export"]).await);
+    (mcpd, export)
+}
+
+async fn import(home: &Home, export: &str, name: &str) -> Output {
+    let file = home.path().join(format!("{name}.jsonl"));
+    fs::write(&file, export).expect("the export");
+    let log = format!("sqlite:{}", home.path().join(format!("{name}.db")).display());
+    run("mcpctl", home, &["audit", "import", &file.display().to_string(), "--log", &log]).await
+}
+
+#[tokio::test]
+async fn an_export_makes_the_same_log_again_and_a_server_goes_on_with_it() {
+    let (mcpd, export) = with_history().await;
+    let client = mcpd.client();
+    let head = printed(&mcpd.mcpctl(&["audit", "head"]).await);
+    let last = client.sequence().await;
+    assert!(head.starts_with(&format!("{last}:")), "{head}");
+    let as_json: Value =
+        serde_json::from_str(&printed(&mcpd.mcpctl(&["audit", "head", "-o", "json"]).await)).expect("JSON");
+    assert_eq!(head.trim(), format!("{last}:{}", as_json["hash"].as_str().expect("a hash")));
+
+    let other = Home::default();
+    assert_eq!(printed(&import(&other, &export, "copy").await), head);
+    let again = failed(&import(&other, &export, "copy").await);
+    assert!(again.contains("log already has a history"), "{again}");
+    fs::create_dir_all(other.data()).expect("a folder");
+    fs::copy(mcpd.home.mcpctl().join("credentials"), other.mcpctl().join("credentials")).expect("the token");
+    fs::rename(other.path().join("copy.db"), other.data().join("log.db")).expect("the log in its place");
+    let copy = Mcpd::start_in(other, &[], &[]).await;
+    let events = copy.client().get(&format!("/events?until={last}")).await.expect(200).json();
+    assert_eq!(events, client.get("/events").await.expect(200).json());
+    make(&copy.client(), "four").await;
+    let verified = printed(&copy.mcpctl(&["audit", "verify", "--against", head.trim()]).await);
+    assert!(verified.contains(&format!("ok: {} is in the history", head.trim())), "{verified}");
+}
+
+#[tokio::test]
+async fn an_export_that_was_altered_makes_no_log() {
+    let (mcpd, export) = with_history().await;
+    let lines: Vec<_> = export.lines().collect();
+    let of = |word: &str| lines.iter().position(|line| line.contains(word)).expect("a line");
+    let without = |at: usize| [&lines[..at], &lines[at + 1..]].concat().join("\n");
+    let two = mcpctl_tests::client::sequence_of(
+        &mcpd.client().get("/events?subject=llm/two&limit=1").await.expect(200).json()[0],
+    );
+    let cases = [
+        ("altered", export.replace("llm/two", "llm/bad"), format!("hash chain broken at sequence {}", two + 1)),
+        ("hole", without(of("llm/two")), format!("after sequence {}", two - 1)),
+        ("half", export[..export.len() - 30].to_owned(), "after sequence".to_owned()),
+        ("new", export.replace("mcpctl.llm.created.v1", "mcpctl.llm.promoted.v1"), "mcpctl.llm.promoted.v1".to_owned()),
+        ("empty", String::new(), "there is no event in it".to_owned()),
+        ("text", "hello\n".to_owned(), "after sequence 0".to_owned()),
+    ];
+    for (name, export, says) in cases {
+        let said = failed(&import(&mcpd.home, &export, name).await);
+        assert!(said.contains(&says) && said.contains("nothing was imported"), "{name}: {said}");
+        let left: Vec<_> =
+            fs::read_dir(mcpd.home.path()).expect("a folder").flatten().map(|file| file.file_name()).collect();
+        assert!(!left.iter().any(|file| file.to_string_lossy().starts_with(&format!("{name}.db"))), "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_old_head_proves_that_nothing_before_it_was_altered() {
+    let (mcpd, export) = with_history().await;
+    let head = printed(&mcpd.mcpctl(&["audit", "head"]).await);
+    let head = head.trim();
+    let (sequence, hash) = head.split_once(':').expect("a colon");
+    let other = format!("{sequence}:{}", hash.chars().rev().collect::<String>());
+    let later = format!("{}:{hash}", sequence.parse::<u64>().expect("a number") + 7);
+    let verify = async |head: &str| mcpd.mcpctl(&["audit", "verify", "--against", head]).await;
+    let found = printed(&verify(head).await);
+    assert!(found.starts_with(&format!("ok: {sequence} events in an unbroken chain; head {head}\n")), "{found}");
+    assert!(found.ends_with(&format!("ok: {head} is in the history\n")), "{found}");
+    let said = failed(&verify(&other).await);
+    assert!(said.contains(&format!("another history: {other} is not in it")), "{said}");
+    let said = failed(&verify(&later).await);
+    assert!(
+        said.contains(&format!("the log was cut: it ends at sequence {sequence}, and {later} was its head once")),
+        "{said}"
+    );
+    let said = verify("12").await;
+    assert_eq!(said.status.code(), Some(2));
+    assert!(text(&said.stderr).contains("as `audit head` prints them"), "{said:?}");
+    let until = printed(&mcpd.mcpctl(&["audit", "export", "--until", "2"]).await);
+    assert!(export.starts_with(&until) && until.len() < export.len());
+}
+
+#[tokio::test]
+async fn what_differs_is_named_and_a_rebuild_makes_it_right_while_lists_go_on() {
+    let (mcpd, _) = with_history().await;
+    let client = mcpd.client();
+    let before = client.get("/llms").await.expect(200).json();
+    let tables = Connection::open(mcpd.home.data().join("tables-1.db")).expect("the tables");
+    assert_eq!(tables.execute("UPDATE llm_rows SET model = 'evil' WHERE name = 'one'", []), Ok(1));
+    let said = mcpd.mcpctl(&["audit", "verify"]).await;
+    assert!(text(&said.stdout).contains("differs: llm_rows `one`: model is `evil`, the log says `gpt-x`"), "{said:?}");
+    assert!(failed(&said).contains("differ from the log in 1 places"), "{said:?}");
+    let reading = async {
+        for _ in 0..200 {
+            let rows = client.get("/llms").await.expect(200).json();
+            assert_eq!(rows.as_array().map(Vec::len), Some(2), "{rows}");
+        }
+    };
+    let (rebuilt, ()) = tokio::join!(mcpd.mcpctl(&["audit", "rebuild"]), reading);
+    assert!(printed(&rebuilt).contains("generation 2"), "{rebuilt:?}");
+    assert_eq!(client.get("/llms").await.expect(200).json(), before);
+    assert!(printed(&mcpd.mcpctl(&["audit", "verify"]).await).contains("are what the log says"));
+    make(&client, "later").await;
+    assert!(client.row("/llms", "later").await.is_some());
+}
+
+#[tokio::test]
+async fn a_chain_that_was_broken_is_exported_up_to_where_it_is_whole() {
+    let (mut mcpd, export) = with_history().await;
+    let events = mcpd.client().get("/events?subject=llm/two&limit=1").await.expect(200).json();
+    let sequence = mcpctl_tests::client::sequence_of(&events[0]);
+    assert!(mcpd.process.stop().await.success());
+    let log = Connection::open(mcpd.home.data().join("log.db")).expect("the log");
+    log.execute_batch("DROP TRIGGER records_are_never_changed").expect("no trigger");
+    let alter = "UPDATE records SET bytes = CAST(replace(CAST(bytes AS TEXT), 'gpt-x', 'gpt-y') AS BLOB) \
+                 WHERE instr(CAST(bytes AS TEXT), '\"llm/two\"') > 0 \
+                 AND instr(CAST(bytes AS TEXT), 'llm.created') > 0";
+    assert_eq!(log.execute(alter, []), Ok(1));
+    drop(log);
+    mcpd.start_again().await;
+    let broken = format!("hash chain broken at sequence {}", sequence + 1);
+    assert!(failed(&mcpd.mcpctl(&["audit", "verify"]).await).contains(&broken));
+    let cut = mcpd.mcpctl(&["audit", "export"]).await;
+    assert!(failed(&cut).contains(&broken), "{cut:?}");
+    let whole = export.lines().take_while(|line| !line.contains(&format!("\"firstSequence\":{}", sequence + 1)));
+    assert_eq!(text(&cut.stdout).lines().count(), whole.count());
+    let imported = import(&mcpd.home, &text(&cut.stdout), "rest").await;
+    assert!(printed(&imported).starts_with(&format!("{sequence}:")), "{imported:?}");
+}
+
+#[tokio::test]
+async fn two_points_differ_row_by_row_and_one_of_them_is_shown_whole() {
+    let mcpd = Mcpd::start(&[]).await;
+    let (client, mut publisher) = (mcpd.client(), mcpd.publisher("s"));
+    make(&client, "old").await;
+    let agents = json!([samples::agent("coder", "llm")]);
+    let _ = publisher.register(json!([samples::llm("llm")]), agents).await.expect(201);
+    publisher.connect("").await;
+    let then = client.sequence().await;
+    publisher.hang_up();
+    eventually("it is inactive", SOON, async || {
+        (client.row("/agents", "coder").await?["status"] == "inactive").then_some(())
+    })
+    .await;
+    let _ = client.delete("/llms/old").await.expect(204);
+    make(&client, "new").await;
+    let diff = printed(&mcpd.mcpctl(&["diff", &then.to_string()]).await);
+    for line in
+        ["- llm/old", "+ llm/new", "~ agent/coder", "    status: active → inactive", "    connected: true → false"]
+    {
+        assert!(diff.lines().any(|shown| shown == line), "{line}: {diff}");
+    }
+    let back = printed(&mcpd.mcpctl(&["diff", &client.sequence().await.to_string(), &then.to_string()]).await);
+    assert!(back.contains("+ llm/old") && back.contains("    status: inactive → active"), "{back}");
+    let same = mcpd.mcpctl(&["diff", &then.to_string(), &then.to_string()]).await;
+    assert_eq!((printed(&same), text(&same.stderr).contains("nothing differs")), (String::new(), true));
+    let as_json = mcpd.mcpctl(&["diff", &then.to_string(), "-o", "json"]).await;
+    let changes: Value = serde_json::from_str(&printed(&as_json)).expect("JSON");
+    assert!(changes.as_array().expect("a list").contains(&json!({"change": "removed", "kind": "llm", "name": "old"})));
+
+    let replayed = printed(&mcpd.mcpctl(&["audit", "replay", "--until", &then.to_string()]).await);
+    assert!(replayed.starts_with(&format!("the registry at sequence {then}\n\nllms\nNAME")), "{replayed}");
+    assert!(
+        replayed.contains("\nagents\n") && replayed.contains("\nsessions\n") && !replayed.contains("new"),
+        "{replayed}"
+    );
+    let timeline = printed(&mcpd.mcpctl(&["audit", "timeline", "agent", "coder"]).await);
+    assert!(
+        timeline.starts_with("agent/coder, ") && timeline.contains("█ active") && timeline.contains("░ inactive"),
+        "{timeline}"
+    );
+    let unknown = failed(&mcpd.mcpctl(&["audit", "timeline", "agent", "nobody"]).await);
+    assert!(unknown.contains("nobody"), "{unknown}");
+}
