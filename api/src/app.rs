@@ -38,6 +38,8 @@ pub struct App {
     pub past: crate::past::Past,
     /// Verifications and rebuilds, one at a time.
     pub walking: Arc<tokio::sync::Semaphore>,
+    /// Signs where the log ends, if there is a key.
+    pub heads: Option<crate::heads::Heads>,
     /// The newest events, for those who follow.
     pub tail: Arc<crate::tail::Tail>,
     /// How far the read tables are.

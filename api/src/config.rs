@@ -25,13 +25,13 @@ pub struct Args {
     #[arg(long, env = "MCPD_ADVERTISE_URL", value_name = "URL")]
     pub advertise_url: Option<String>,
     /// Folder of the log and the tables [default: $MCPCTL_HOME/data]
-    #[arg(long, env = "MCPD_DATA_DIR", value_name = "DIR")]
+    #[arg(long, global = true, env = "MCPD_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// The log: sqlite:<path> [default: log.db in the data dir]
-    #[arg(long, env = "MCPD_LOG", value_name = "URL")]
+    #[arg(long, global = true, env = "MCPD_LOG", value_name = "URL")]
     pub log: Option<String>,
     /// The read tables: sqlite:<dir> [default: the data dir]
-    #[arg(long, env = "MCPD_DB", value_name = "URL")]
+    #[arg(long, global = true, env = "MCPD_DB", value_name = "URL")]
     pub db: Option<String>,
     /// Silence after which a publisher's rows become inactive
     #[arg(long, env = "MCPD_HEARTBEAT_TIMEOUT", default_value = "90s", value_parser = duration::parse)]
@@ -81,6 +81,9 @@ pub struct Args {
     /// Web page that may call /v1 from a browser, such as https://ui.example, or `*` for any; may be given several times
     #[arg(long, env = "MCPD_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = origin)]
     pub cors_origin: Vec<String>,
+    /// Ed25519 key (PKCS#8 PEM) with which the end of the log is signed every minute, into heads.jsonl in the data dir
+    #[arg(long, env = "MCPD_HEAD_KEY", value_name = "FILE")]
+    pub head_key: Option<PathBuf>,
     /// Format of the log lines on stderr
     #[arg(long, env = "MCPD_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,

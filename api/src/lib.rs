@@ -6,6 +6,7 @@
 
 pub mod app;
 mod auth;
+pub mod backup;
 mod call;
 mod chat;
 mod clock;
@@ -15,6 +16,7 @@ mod credentials;
 mod durable;
 mod error;
 mod follower;
+mod heads;
 mod heartbeats;
 mod in_the_end;
 mod json;

@@ -1,12 +1,16 @@
 //! `mcpd`: flags, signals, exit codes. Everything else is in the library.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use mcpd::{
+    backup,
     config::{Args, Config, ConfigError},
     logging,
     server::{Refused, Server},
 };
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -20,12 +24,27 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Cli {
     #[command(flatten)]
     args: Args,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Copy log, tables, chats and heads into a new folder, while a server runs or not; it can be served from there
+    Backup {
+        /// The folder; there must be none yet
+        dir: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::init(cli.args.log_format, "info");
-    match run(cli.args) {
+    let outcome = match cli.command {
+        None => run(cli.args),
+        Some(Command::Backup { dir }) => back_up(cli.args, &dir),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("mcpd: {error:#}");
@@ -33,6 +52,13 @@ fn main() -> ExitCode {
             if asked_wrong { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+fn back_up(args: Args, dir: &Path) -> anyhow::Result<()> {
+    let config = Config::from_args(args)?;
+    let copied = backup::run(&config, dir)?;
+    println!("{copied}");
+    Ok(())
 }
 
 /// Half of the cores: the writer and the follower have threads of their own, and a chunk that is handed from one worker

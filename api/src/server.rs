@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use connection::{Answer, NextIsFar};
 /// Why a server did not start because of how it was asked to: exit code 2.
 pub use open::Refused;
+pub(crate) use open::make_private;
 
 /// How long a start waits for its own election before it serves what can be read.
 const ELECTION: Duration = Duration::from_secs(5);

@@ -7,6 +7,7 @@ mod import;
 mod rebuild;
 mod records;
 mod replay;
+mod signed;
 mod steps;
 mod timeline;
 mod verify;

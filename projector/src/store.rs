@@ -28,7 +28,7 @@ pub(crate) use verifier::Verifier;
 
 use crate::{Batch, Checkpoint, blocking::blocking};
 use generation::Generation;
-use mcpctl_events::{name::SessionId, time::LogTime};
+use mcpctl_events::{log::sqlite::CopyError, name::SessionId, time::LogTime};
 use sqlite::{Cells, Writer};
 use statement::{Script, Statement};
 use std::{
@@ -119,6 +119,9 @@ pub enum StoreError {
         /// The folder.
         dir: PathBuf,
     },
+    /// A file could not be copied.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
     /// The writer's task has ended.
     #[error("nothing was stored: the server is shutting down")]
     Closed,
@@ -150,6 +153,13 @@ struct Inner {
     live: RwLock<Arc<Generation>>,
     /// Held while another generation is being opened.
     switching: Mutex<()>,
+}
+
+/// Copies the live read tables in `dir`, and the work store, into another folder that has none, each as it is at one
+/// moment, while servers go on. Blocks.
+pub fn back_up(dir: &Path, to: &Path) -> Result<(), StoreError> {
+    generation::copy_live(dir, to)?;
+    work::back_up(dir, to)
 }
 
 impl Tables {

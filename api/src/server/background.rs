@@ -11,6 +11,8 @@ use tokio::{
 const TICK: Duration = Duration::from_millis(500);
 /// How often connections to MCP servers are looked at that nobody uses.
 const TOOLS: Duration = Duration::from_secs(30);
+/// How often the end of the log is signed.
+const HEADS: Duration = Duration::from_mins(1);
 /// How often is looked whether a snapshot is missing.
 const SNAPSHOTS: Duration = Duration::from_secs(10);
 
@@ -36,6 +38,10 @@ pub(super) fn spawn(app: &Arc<App>) -> Background {
     set.spawn(heartbeats::run(app.clone()));
     set.spawn(durable::run(app.clone()));
     set.spawn(take_snapshots(app.clone()));
+    if app.heads.is_some() {
+        let signing = app.clone();
+        set.spawn(every(HEADS, move || sign_head(&signing)));
+    }
     Background(set)
 }
 
@@ -60,5 +66,13 @@ async fn take_snapshots(app: Arc<App>) {
         if let Ok(Err(error)) = tokio::task::spawn_blocking(fill).await {
             tracing::debug!(%error, "no snapshot was taken");
         }
+    }
+}
+
+/// Signs where the log ends, if it went on since the last time.
+pub(super) fn sign_head(app: &App) {
+    let admission = app.replica().admission.clone();
+    if let Some(heads) = &app.heads {
+        heads.sign(&admission, app.clock.now());
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     credentials,
     durable::Durable,
     follower::{Follower, Progress},
+    heads::Heads,
     heartbeats,
     in_the_end::in_the_end,
     leases::Leases,
@@ -60,7 +61,7 @@ impl Refused {
         Self { message, source: None }
     }
 
-    pub(super) fn io(message: String, source: std::io::Error) -> Self {
+    pub(crate) fn io(message: String, source: std::io::Error) -> Self {
         Self { message, source: Some(source) }
     }
 }
@@ -94,14 +95,10 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let start_sequence = replica.admission.last_sequence;
     let projected = tables.checkpoint().await?.sequence;
     let stopped = replica.stopped().map(ToString::to_string);
+    let heads = Heads::open(&config, &*log, &tables, &replica).await?;
     let replica = Arc::new(RwLock::new(replica));
     let desk = Arc::new(Mutex::new(desk(stopped.as_deref())));
-    let leases = Arc::new(Leases::default());
-    let heartbeats = open_heartbeats(&config)?;
-    let oldest = clock.now().minus(config.args.inactive_retention);
-    if let Err(error) = heartbeats::catch_up(&heartbeats, &tables, &leases, oldest).await {
-        tracing::warn!(error = format!("{error:#}"), "when publishers were last heard may be said too early");
-    }
+    let (heartbeats, leases) = hear(&config, clock, &tables).await?;
     let pending = Arc::new(pending);
     let advertise_url = config.args.advertise_url.clone().unwrap_or_else(|| url.to_owned());
     let (progress_sender, progress) = watch::channel(Progress { sequence: start_sequence, stopped, unreadable: None });
@@ -164,6 +161,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         tools: crate::tools::Pool::default(),
         tail,
         past: crate::past::Past::new(snapshots),
+        heads,
         walking: Arc::new(tokio::sync::Semaphore::new(1)),
         stream_opens: Opens::default(),
         tasks: TaskTracker::new(),
@@ -244,6 +242,20 @@ pub(super) fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
     Ok(Arc::new(log))
 }
 
+/// Who was heard before this start.
+async fn hear(
+    config: &Config,
+    clock: Clock,
+    tables: &Tables,
+) -> anyhow::Result<(Arc<dyn HeartbeatStream>, Arc<Leases>)> {
+    let (heartbeats, leases) = (open_heartbeats(config)?, Arc::new(Leases::default()));
+    let oldest = clock.now().minus(config.args.inactive_retention);
+    if let Err(error) = heartbeats::catch_up(&heartbeats, tables, &leases, oldest).await {
+        tracing::warn!(error = format!("{error:#}"), "when publishers were last heard may be said too early");
+    }
+    Ok((heartbeats, leases))
+}
+
 fn open_heartbeats(config: &Config) -> anyhow::Result<Arc<dyn HeartbeatStream>> {
     let LogTarget::Sqlite(log) = &config.log;
     let heartbeats = SqliteHeartbeats::open(SqliteHeartbeats::beside(log));
@@ -251,7 +263,7 @@ fn open_heartbeats(config: &Config) -> anyhow::Result<Arc<dyn HeartbeatStream>> 
 }
 
 /// Chats are in it: nobody else on the machine may read them.
-fn make_private(dir: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private(dir: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 

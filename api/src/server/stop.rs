@@ -1,6 +1,9 @@
 //! The orderly end of a server, within the time that whoever stops it gives.
 
-use super::{background::Background, open::Parts};
+use super::{
+    background::{Background, sign_head},
+    open::Parts,
+};
 use crate::app::App;
 use std::time::Duration;
 use tokio::{
@@ -34,7 +37,10 @@ pub(super) async fn stop(parts: Parts, background: Background, accepting: JoinHa
     let _ = timeout_at(end, joined).await;
     // A start without it only takes longer.
     let saved = app.clone();
-    let saving = tokio::task::spawn_blocking(move || saved.past.snapshots.save(&saved.replica()));
+    let saving = tokio::task::spawn_blocking(move || {
+        sign_head(&saved);
+        saved.past.snapshots.save(&saved.replica());
+    });
     let _ = timeout_at(end, saving).await;
     drop(app);
     let _ = timeout_at(end, work).await;

@@ -18,7 +18,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   mcpctl audit verify
-  mcpctl audit verify --against \"$(cat head.txt)\"     is what that head stood for still in the history?")]
+  mcpctl audit verify --against \"$(cat head.txt)\"     is what that head stood for still in the history?
+  mcpctl audit verify --heads heads.jsonl --head-key head.pub     the same for all heads that the server signed")]
     Verify(Verify),
     /// Make the read tables anew from the log; until they are complete, the old ones are read
     #[command(after_help = "\
@@ -58,6 +59,12 @@ pub struct Verify {
     /// A head that was kept, as `audit head` printed it; may be given several times
     #[arg(long, value_name = "SEQUENCE:HASH")]
     pub against: Vec<Point>,
+    /// A copy of the server's heads.jsonl: every head in it has to be signed, and in the history
+    #[arg(long, value_name = "FILE")]
+    pub heads: Option<PathBuf>,
+    /// The public key that they have to be signed with, in PEM
+    #[arg(long, value_name = "FILE", requires = "heads")]
+    pub head_key: Option<PathBuf>,
 }
 
 /// Flags of `audit export`.

@@ -4,6 +4,7 @@
 use super::chain::Chain;
 use super::head::Point;
 use super::records::Lines;
+use super::signed;
 use super::steps::{odd, walk};
 use crate::args::audit::Verify;
 use crate::exit::Stuck;
@@ -22,7 +23,19 @@ pub async fn run(shell: &Shell, options: &Verify) -> anyhow::Result<()> {
         return Err(odd("it says nothing of a verification").into());
     };
     report(&found)?;
-    heads(shell, &options.against).await
+    let mut wanted = options.against.clone();
+    let signed = match &options.heads {
+        Some(file) => Some(signed::read(file, options.head_key.as_deref(), shell.screen)?),
+        None => None,
+    };
+    wanted.extend(signed.iter().flatten());
+    in_history(shell, wanted).await?;
+    let mut said: Vec<_> = options.against.iter().map(|head| format!("ok: {head} is in the history")).collect();
+    if let Some(heads) = &signed {
+        let last = heads.last().map_or_else(String::new, |last| format!(", the last of them {last}"));
+        said.push(format!("ok: {} signed heads are in the history{last}", heads.len()));
+    }
+    Ok(output::answer(&lines_of(said))?)
 }
 
 fn report(found: &Verified) -> anyhow::Result<()> {
@@ -39,11 +52,10 @@ fn report(found: &Verified) -> anyhow::Result<()> {
 }
 
 /// Looks for old heads in the records, which are hashed here: this takes nothing on trust but the heads.
-async fn heads(shell: &Shell, heads: &[Point]) -> anyhow::Result<()> {
-    if heads.is_empty() {
+async fn in_history(shell: &Shell, mut wanted: Vec<Point>) -> anyhow::Result<()> {
+    if wanted.is_empty() {
         return Ok(());
     }
-    let mut wanted = heads.to_vec();
     wanted.sort_by_key(|point| point.sequence);
     let last = wanted.last().map_or(0, |point| point.sequence);
     let client = shell.client()?;
@@ -67,7 +79,7 @@ async fn heads(shell: &Shell, heads: &[Point]) -> anyhow::Result<()> {
         let problem = format!("the log was cut: it ends at sequence {end}, and {head} was its head once");
         return Err(Stuck::new(problem, OTHER).into());
     }
-    Ok(output::answer(&lines_of(wanted.iter().map(|head| format!("ok: {head} is in the history"))))?)
+    Ok(())
 }
 
 const OTHER: &str = "the log is not the one that this head was taken from, or it was altered or cut since; find out who \

@@ -4,6 +4,7 @@
 //! ordinary rowid table, its position the rowid; triggers refuse every change of what is there.
 
 mod append;
+mod copy;
 mod draft;
 mod file;
 mod heartbeats;
@@ -12,6 +13,7 @@ mod open;
 mod read;
 mod tip;
 
+pub use copy::{CopyError, copy};
 pub use draft::{Draft, DraftError};
 pub use heartbeats::{OpenHeartbeatsError, SqliteHeartbeats};
 pub use open::OpenError;

@@ -1,6 +1,8 @@
 //! What an audit says: heads of the log, and how a long walk along it goes.
 
+use crate::{hash::Hash, time::LogTime};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// The end of a history. Whoever keeps it can prove later that nothing before it was altered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +17,32 @@ pub struct Head {
     pub hash: String,
     /// Why the server reads no further, if it does not.
     pub stopped: Option<String>,
+}
+
+/// A head, and the server's word that it was its own: a line of `heads.jsonl`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignedHead {
+    /// The log.
+    pub log_id: Uuid,
+    /// Sequence of the last event.
+    pub sequence: u64,
+    /// Hash of the record that holds it.
+    pub hash: Hash,
+    /// When it was signed.
+    pub time: LogTime,
+    /// The Ed25519 key that proves the signature, in hex.
+    pub public_key: String,
+    /// Ed25519 signature of [`message`](Self::message), in hex.
+    pub signature: String,
+}
+
+impl SignedHead {
+    /// What is signed: a line each of what this is, the log, the sequence, the hash and the time.
+    pub fn message(&self) -> String {
+        let Self { log_id, sequence, hash, time, .. } = self;
+        format!("mcpctl head v1\n{log_id}\n{sequence}\n{hash}\n{time}\n")
+    }
 }
 
 /// A line of the answer of a verification or a rebuild.

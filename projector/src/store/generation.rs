@@ -9,6 +9,7 @@ use super::{
     sqlite::{self, Access, Durability, Readers, Writer},
 };
 use crate::Checkpoint;
+use mcpctl_events::log::sqlite::copy;
 use mcpctl_migrations::PROJECTION_VERSION;
 use std::{
     fs::{self, File},
@@ -202,6 +203,14 @@ impl Drop for Rebuilding {
             tracing::warn!(tables.file = %file.display(), %error, "could not remove half-built read tables");
         }
     }
+}
+
+/// Copies the live generation into another folder, where it is the live one. No other takes over meanwhile.
+pub(super) fn copy_live(dir: &Path, to: &Path) -> Result<(), StoreError> {
+    let _locked = lock(dir)?;
+    let number = live_number(dir)?.ok_or_else(|| StoreError::NoTables { dir: dir.to_owned() })?;
+    copy(&file_of(dir, number), &file_of(to, number))?;
+    point_to(to, number)
 }
 
 /// The number of the live generation, if there is one: from the one that is named on to what took over from it. A

@@ -14,7 +14,7 @@ use super::{
     sqlite::{self, Access, Durability, Readers, Writer},
 };
 use crate::blocking::blocking;
-use mcpctl_events::time::LogTime;
+use mcpctl_events::{log::sqlite::copy, time::LogTime};
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -43,6 +43,11 @@ pub struct WorkStore {
 pub struct WorkWriter {
     writer: Arc<Mutex<Writer>>,
     queue: mpsc::Receiver<(Task, Reply)>,
+}
+
+/// Copies the store in `dir` into another folder.
+pub(super) fn back_up(dir: &Path, to: &Path) -> Result<(), StoreError> {
+    Ok(copy(&dir.join(FILE), &to.join(FILE))?)
 }
 
 impl WorkStore {

@@ -1,5 +1,6 @@
 //! The history: followed as it goes on, row by row, and beside it who was heard.
 
+mod keep;
 mod proof;
 
 use mcpctl_tests::{Client, Mcpd, eventually, samples, sse::Sse, within};

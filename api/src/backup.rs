@@ -1,0 +1,107 @@
+//! `mcpd backup`: a folder with all that a server keeps, from which another can be started.
+
+use crate::{
+    config::{Config, DbTarget, LogTarget},
+    heads,
+    server::{Refused, make_private},
+};
+use anyhow::{Context, ensure};
+use mcpctl_events::{
+    log::sqlite::{SqliteHeartbeats, SqliteLog, copy},
+    replay::fold_to,
+    replica::Replica,
+};
+use mcpctl_projector::{Tables, store::back_up};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    thread::available_parallelism,
+};
+
+/// Copies everything into `dir`, reads it back, and says what is there. All of it is there then, or nothing. Blocks.
+///
+/// Each database is copied as it is at one moment, the log last: what the others know is on it.
+pub fn run(config: &Config, dir: &Path) -> anyhow::Result<String> {
+    let draft = Draft::begin(dir)?;
+    let (LogTarget::Sqlite(log), DbTarget::Sqlite(db)) = (&config.log, &config.db);
+    ensure!(
+        log.exists(),
+        Refused::new(format!("there is no log at {}; --data-dir or --log says where", log.display()))
+    );
+    let copied_log = draft.path.join("log.db");
+    let heads = heads::file(&config.data_dir);
+    if heads.exists() {
+        fs::copy(&heads, heads::file(&draft.path)).context("the signed heads cannot be copied")?;
+    }
+    back_up(db, &draft.path)?;
+    let heartbeats = SqliteHeartbeats::beside(log);
+    if heartbeats.exists() {
+        copy(&heartbeats, &SqliteHeartbeats::beside(&copied_log))?;
+    }
+    copy(log, &copied_log)?;
+    let replica = read_back(&draft.path, &copied_log)?;
+    draft.finish(dir)?;
+    let admission = &replica.admission;
+    Ok(format!(
+        "{} events, head {}:{}\nserve it with: mcpd --data-dir {}",
+        admission.last_sequence,
+        admission.last_sequence,
+        admission.head,
+        dir.display()
+    ))
+}
+
+/// Folds the copied log from its first record, and checks that the copied tables are of it.
+fn read_back(dir: &Path, log: &Path) -> anyhow::Result<Replica> {
+    let log = SqliteLog::open_read_only(log)?;
+    let checkpoint = Tables::open_blocking(dir)?.checkpoint_blocking()?;
+    let mut replica = Replica::default().on(&log);
+    let workers = available_parallelism().map_or(1, Into::into);
+    fold_to(&log, &mut replica, workers, checkpoint.sequence)?;
+    checkpoint.check(&replica.admission)?;
+    fold_to(&log, &mut replica, workers, u64::MAX)?;
+    Ok(replica)
+}
+
+/// A folder that is being filled. Dropping it removes it.
+struct Draft {
+    path: PathBuf,
+}
+
+impl Draft {
+    fn begin(dir: &Path) -> anyhow::Result<Self> {
+        let in_the_way = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) || dir.is_file();
+        let taken = format!("{}: is not empty; name a folder that is not there yet", dir.display());
+        ensure!(!in_the_way, Refused::new(taken));
+        let mut path = dir.as_os_str().to_owned();
+        path.push(".partial");
+        let path = PathBuf::from(path);
+        // What a backup left that was killed.
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Refused::io(format!("{}: cannot be removed", path.display()), error).into());
+            }
+            _ => {}
+        }
+        make_private(&path).map_err(|error| Refused::io(format!("cannot make {}", path.display()), error))?;
+        Ok(Self { path })
+    }
+
+    fn finish(self, dir: &Path) -> anyhow::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            File::open(entry?.path())?.sync_all()?;
+        }
+        File::open(&self.path)?.sync_all()?;
+        fs::rename(&self.path, dir).with_context(|| format!("{} cannot be put in its place", dir.display()))?;
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        Ok(File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Gone already if it was put in its place; else the next backup removes what stays behind.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}

@@ -1,0 +1,162 @@
+//! Signed heads: the server's word, minute by minute, where the log ended. With a copy of them kept elsewhere nobody can
+//! cut the log back or write another one unnoticed, not even whoever runs the server, unless they hold the key too.
+
+use crate::{config::Config, server::Refused};
+use anyhow::{Context, bail};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use mcpctl_events::{
+    admission::Admission,
+    hash::Hash,
+    log::{EventLog, Position},
+    replica::Replica,
+    time::LogTime,
+    wire::audit::SignedHead,
+};
+use mcpctl_projector::{Tables, store::EventFilter};
+use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+/// More than a line.
+const LAST_BYTES: u64 = 4096;
+
+/// Where a data folder has its signed heads.
+pub fn file(data_dir: &Path) -> PathBuf {
+    data_dir.join("heads.jsonl")
+}
+
+/// Signs heads.
+pub struct Heads {
+    key: Ed25519KeyPair,
+    path: PathBuf,
+    file: Mutex<Signed>,
+}
+
+struct Signed {
+    file: File,
+    /// The last sequence that was signed.
+    last: u64,
+}
+
+impl Heads {
+    /// Reads the key, if there is one, and checks that the last head that was signed is in the history still. `replica` is
+    /// the fold of the whole log, and the tables hold that.
+    pub async fn open(
+        config: &Config,
+        log: &dyn EventLog,
+        tables: &Tables,
+        replica: &Replica,
+    ) -> anyhow::Result<Option<Self>> {
+        let path = file(&config.data_dir);
+        let last = last_line(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        // A log that cannot be folded to its end is served to be read, and says itself what is the matter.
+        if let (Some(head), None) = (&last, replica.stopped()) {
+            check(head, log, tables, &replica.admission, &path).await?;
+        }
+        let Some(key_file) = &config.args.head_key else { return Ok(None) };
+        let key = read_key(key_file)?;
+        let signed = OpenOptions::new().append(true).create(true).open(&path);
+        let signed = signed.with_context(|| format!("{} cannot be written", path.display()))?;
+        tracing::info!(public_key = hex(key.public_key().as_ref()), file = %path.display(), "heads of the log are signed");
+        let file = Mutex::new(Signed { file: signed, last: last.map_or(0, |head| head.sequence) });
+        Ok(Some(Self { key, path, file }))
+    }
+
+    /// Signs where the log ends and keeps that, if it went on since the last time. Blocks.
+    pub fn sign(&self, known: &Admission, time: LogTime) {
+        let mut signed = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(log_id) = known.log_id.filter(|_| known.last_sequence > signed.last) else { return };
+        let mut head = SignedHead {
+            log_id,
+            sequence: known.last_sequence,
+            hash: known.head,
+            time,
+            public_key: hex(self.key.public_key().as_ref()),
+            signature: String::new(),
+        };
+        head.signature = hex(self.key.sign(head.message().as_bytes()).as_ref());
+        let mut write = || -> io::Result<()> {
+            let mut line = serde_json::to_vec(&head)?;
+            line.push(b'\n');
+            signed.file.write_all(&line)?;
+            signed.file.sync_data()
+        };
+        match write() {
+            Ok(()) => signed.last = head.sequence,
+            Err(error) => tracing::error!(file = %self.path.display(), %error, "the head of the log could not be kept"),
+        }
+    }
+}
+
+fn read_key(file: &Path) -> anyhow::Result<Ed25519KeyPair> {
+    let refused = |reason: String| {
+        let way_out = format!("`openssl genpkey -algorithm ed25519 -out {}` makes a key", file.display());
+        Refused::new(format!("--head-key {}: {reason}; {way_out}", file.display()))
+    };
+    let pem = fs::read(file).map_err(|error| refused(format!("cannot be read: {error}")))?;
+    let der = PrivatePkcs8KeyDer::from_pem_slice(&pem).map_err(|_| refused("is no private key in PEM".to_owned()))?;
+    let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der());
+    Ok(key.map_err(|_| refused("is no Ed25519 key".to_owned()))?)
+}
+
+/// The last head of a file. A line that a crash cut off is taken away.
+fn last_line(path: &Path) -> io::Result<Option<SignedHead>> {
+    let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let length = file.metadata()?.len();
+    let begin = length.saturating_sub(LAST_BYTES);
+    file.seek(SeekFrom::Start(begin))?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end)?;
+    let whole = end.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    file.set_len(begin + whole as u64)?;
+    let line = end[..whole].trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    if line.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_slice(line)?))
+}
+
+async fn check(
+    head: &SignedHead,
+    log: &dyn EventLog,
+    tables: &Tables,
+    known: &Admission,
+    path: &Path,
+) -> anyhow::Result<()> {
+    let SignedHead { log_id, sequence, hash, .. } = head;
+    let way_out = format!("restore the right log; to go on without what is lost, move {} away", path.display());
+    if known.last_sequence < *sequence || known.log_id != Some(*log_id) {
+        bail!(
+            "the history on the log ends at sequence {}, and {sequence}:{hash} was signed as its head: the log was cut \
+             short, or another one is in its place; {way_out}",
+            known.last_sequence
+        );
+    }
+    let filter = EventFilter { after: sequence - 1, limit: 1, ..EventFilter::default() };
+    let found = tables.events(&filter).await?.value;
+    // Tables that could not be written know it later.
+    let Some(found) = found.first() else { return Ok(()) };
+    let page = log.read(Position(found.position.0.saturating_sub(1)), 1)?;
+    if page.entries.first().is_none_or(|entry| Hash::of(&entry.bytes) != *hash) {
+        bail!(
+            "{sequence}:{hash} was signed as the head of the log, and another record is there: it was altered; {way_out}"
+        );
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
