@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs everything that has to hold: format, lints, dependencies, tests. Installs what the tests need where it can:
-# cargo-nextest, cargo-deny and cargo-machete from crates.io, OpenAI's SDKs and litellm for Python and Node below target/,
-# and nginx, node and Python's venv from Debian's packages (that takes root; without root it says what is missing).
+# cargo-nextest, cargo-deny and cargo-machete from crates.io, the SDKs of OpenAI and CloudEvents and litellm below target/,
+# and nginx, node, OpenSSL and Python's venv from Debian's packages (that takes root; without root it says what is missing).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 

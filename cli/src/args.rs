@@ -89,6 +89,7 @@ Examples:
   mcpctl get llms --status active -o wide
   mcpctl get agent local-coder -o yaml
   mcpctl get agents --as-of 2026-01-31T12:00:00Z
+  mcpctl get agents --watch                  a live table; in a pipe, a line for each change
   mcpctl get sessions -o wide                publishers, and the calls that wait for them
   mcpctl get threads --agent local-coder")]
     Get(Get),
@@ -206,7 +207,7 @@ Examples:
 }
 
 /// Flags of `get`.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Get {
     /// What to list
     #[arg(value_enum)]
@@ -228,6 +229,9 @@ pub struct Get {
     /// Only after this sequence (events)
     #[arg(long, value_name = "SEQUENCE")]
     pub after: Option<u64>,
+    /// Go on: on a terminal a live table, in a pipe a line for each change
+    #[arg(short, long)]
+    pub watch: bool,
 }
 
 /// Two points of the history.

@@ -3,6 +3,7 @@
 pub mod definition;
 mod documents;
 mod rows;
+mod watch;
 
 use crate::args::{Events, Get, Noun, word};
 use crate::client::Answer;
@@ -15,13 +16,19 @@ use crate::shell::Shell;
 
 const FORMATS: [Format; 5] = [Format::Table, Format::Wide, Format::Json, Format::Yaml, Format::Name];
 
+/// Formats of what goes on: a line is a change.
+const WATCHED: [Format; 4] = [Format::Table, Format::Wide, Format::Json, Format::Name];
+
 /// Lists, or gets one.
 pub async fn run(shell: &Shell, options: Get) -> anyhow::Result<()> {
     check(&options)?;
     if options.noun == Noun::Events {
         return crate::events::run(shell, &Events { after: options.after, ..Events::default() }).await;
     }
-    let format = shell.format(&FORMATS, "get")?;
+    let format = shell.format(if options.watch { &WATCHED } else { &FORMATS }, "get")?;
+    if options.watch {
+        return watch::run(shell, &options, format).await;
+    }
     let answer = shell.client()?.get(&route(&options)).await?;
     if format == Format::Json {
         return crate::output::answer_json(&answer.body);
@@ -57,6 +64,12 @@ fn check(options: &Get) -> Result<(), Usage> {
         "--kind and --status filter lists; leave them out with a name"
     } else if options.as_of.is_some() && !of_the_log {
         "--as-of is for what is on the log: agents, llms, projects, personalities, prompts and sessions"
+    } else if options.watch && options.noun == Noun::Events {
+        "`mcpctl events -f` follows events"
+    } else if options.watch && options.as_of.is_some() {
+        "--watch is for what comes, --as-of for what was"
+    } else if options.watch && options.noun == Noun::Threads && options.name.is_some() {
+        "--watch is for lists of threads; leave out the id"
     } else if options.agent.is_some() && !of_agents {
         "--agent is for `get threads`, `get personalities` and `get prompts`"
     } else if options.agent.is_some() && options.name.is_some() && options.noun != Noun::Threads {

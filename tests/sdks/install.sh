@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Installs the official OpenAI SDKs for Python and Node, litellm, and MCP's own server-everything below target/sdks, where
-# the end-to-end tests look for them. Node and Python come from Debian's packages if they are missing (that takes root).
+# Installs the official OpenAI SDKs for Python and Node, litellm, CloudEvents' SDK, and MCP's own server-everything below
+# target/sdks, where the end-to-end tests look for them. Node, Python and OpenSSL, which makes keys for tests, come from
+# Debian's packages if they are missing (that takes root).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 into=${CARGO_TARGET_DIR:-$here/../../target}/sdks
 
 missing=()
+command -v openssl >/dev/null || missing+=(openssl)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)

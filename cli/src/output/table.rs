@@ -42,6 +42,19 @@ impl Table {
         self.rows.is_empty()
     }
 
+    /// Puts a column before all others.
+    pub fn lead<'a>(&mut self, title: &'static str, cells: impl IntoIterator<Item = &'a str>) {
+        self.columns.insert(0, (title, Width::Natural));
+        for (row, cell) in self.rows.iter_mut().zip(cells) {
+            row.insert(0, cell.to_owned());
+        }
+    }
+
+    /// Adds the rows of a table of the same columns.
+    pub fn take_rows(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+    }
+
     /// The table as text, a line a row, without spaces at line ends.
     ///
     /// `wide` cuts nothing; `colour` paints the STATUS column.

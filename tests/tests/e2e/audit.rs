@@ -2,6 +2,7 @@
 
 mod keep;
 mod proof;
+mod watch;
 
 use mcpctl_tests::{Client, Mcpd, eventually, samples, sse::Sse, within};
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! The official SDKs, and litellm, through server and publisher to a model server.
+//! The official SDKs, litellm and CloudEvents' SDK, through server and publisher to a model server.
 
 use mcpctl_tests::{Mcpd, Mcplocal, Model, Reply, mcplocal::config, program::installed};
 use serde_json::json;
@@ -32,6 +32,11 @@ async fn the_python_sdk_works() {
 #[tokio::test]
 async fn the_node_sdk_works() {
     run(Path::new("node"), "openai_sdk.mjs").await;
+}
+
+#[tokio::test]
+async fn cloudevents_own_sdk_reads_every_event() {
+    run(&installed().join("venv/bin/python"), "cloudevents_sdk.py").await;
 }
 
 #[tokio::test]

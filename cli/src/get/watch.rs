@@ -1,0 +1,249 @@
+//! `get --watch`: on a terminal a table that is always of now; in a pipe the rows, and then a line for each change.
+
+use super::{documents, nothing, route, table};
+use crate::args::{Get, Noun};
+use crate::client::failure::Failure;
+use crate::client::stream::Stream;
+use crate::client::{Answer, Client};
+use crate::events::query::{Query, sequence};
+use crate::output::document::Document;
+use crate::output::table::Table;
+use crate::output::{self, Format, clean, json, lines_of};
+use crate::shell::Shell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// How long changes that come together are waited for.
+const TOGETHER: Duration = Duration::from_millis(50);
+/// How often is looked where nobody says that something changed.
+const LOOK: Duration = Duration::from_secs(2);
+/// Lines of a terminal that does not say how many it has.
+const HEIGHT: usize = 24;
+/// What changes all the time and is no news.
+const NO_NEWS: [&str; 1] = ["lastHeartbeatAt"];
+
+type Rows = BTreeMap<String, Document>;
+
+/// Shows the list, and again whenever it changed, until the user has seen enough.
+pub async fn run(shell: &Shell, options: &Get, format: Format) -> anyhow::Result<()> {
+    let client = shell.client()?;
+    let mut news = News { client: &client, source: Source::Unknown, seen: 0 };
+    let mut shown = Shown::new(shell, options, format);
+    loop {
+        match look(&client, options, news.seen).await {
+            Ok((rows, at)) => {
+                shown.show(rows)?;
+                news.wait(at).await?;
+            }
+            Err(error) if is_final(&error) => return Err(error),
+            Err(error) => {
+                shell.screen.note(&format!("{error:#}; looking again as soon as it is there"));
+                sleep(LOOK).await;
+                news.source = Source::Unknown;
+            }
+        }
+    }
+}
+
+/// Whether it is no use to try again.
+fn is_final(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<Failure>() {
+        Some(Failure::Refused(refusal)) => refusal.status.is_client_error(),
+        Some(Failure::Unreachable { .. } | Failure::Broken { .. } | Failure::Stream { .. }) => false,
+        _ => true,
+    }
+}
+
+/// The rows as they are, with at least what happened up to `seen`; and the sequence that they are at.
+async fn look(client: &Client, options: &Get, seen: u64) -> anyhow::Result<(Rows, u64)> {
+    let list = Get { name: None, ..options.clone() };
+    let waits =
+        matches!(options.noun, Noun::Agents | Noun::Llms | Noun::Projects | Noun::Personalities | Noun::Prompts);
+    let answer = client.get(&route(&list).with("minSequence", Some(seen).filter(|seen| waits && *seen > 0))).await?;
+    let key = |row: &Document| {
+        let key = if matches!(options.noun, Noun::Threads | Noun::Sessions | Noun::Tasks) { "id" } else { "name" };
+        crate::events::word(row, key)
+    };
+    let rows = documents(&answer)?.into_iter().map(|row| (key(&row), row));
+    let wanted = rows.filter(|(key, _)| options.name.as_ref().is_none_or(|name| name == key));
+    Ok((wanted.collect(), answer.sequence.unwrap_or(seen)))
+}
+
+/// Who says that something changed.
+enum Source<'a> {
+    /// Nobody was asked yet.
+    Unknown,
+    /// The events of the log, as they come.
+    Events(Box<Stream<'a>>),
+    /// The clock: this user may not follow events, or the list is of none.
+    Clock,
+}
+
+struct News<'a> {
+    client: &'a Client,
+    source: Source<'a>,
+    /// The last sequence that was heard of.
+    seen: u64,
+}
+
+impl News<'_> {
+    /// Returns when the list may have changed since it was at `at`.
+    async fn wait(&mut self, at: u64) -> anyhow::Result<()> {
+        self.seen = self.seen.max(at);
+        if matches!(self.source, Source::Unknown) {
+            let query = Query { after: self.seen, ..Query::default() };
+            self.source = match self.client.follow(&query.followed()).await {
+                Ok(stream) => Source::Events(Box::new(stream)),
+                Err(error) if is_final(&error) => Source::Clock,
+                // The next look says what is the matter.
+                Err(_) => Source::Unknown,
+            };
+        }
+        let Source::Events(stream) = &mut self.source else {
+            sleep(LOOK).await;
+            return Ok(());
+        };
+        // Calls and heartbeats are on no log: some lists change without an event.
+        match timeout(LOOK, stream.next()).await {
+            Err(_) => {}
+            Ok(Ok(Some(event))) => {
+                self.seen = sequence(&Document::parse(&event)?)?;
+                while let Ok(Ok(Some(event))) = timeout(TOGETHER, stream.next()).await {
+                    self.seen = sequence(&Document::parse(&event)?)?;
+                }
+            }
+            Ok(Ok(None) | Err(_)) => self.source = Source::Unknown,
+        }
+        Ok(())
+    }
+}
+
+/// What the user sees already.
+struct Shown<'a> {
+    shell: &'a Shell,
+    options: &'a Get,
+    format: Format,
+    rows: Option<Rows>,
+    /// Lines of the table on the terminal.
+    lines: usize,
+    /// Lines in a pipe.
+    log: Option<Table>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(shell: &'a Shell, options: &'a Get, format: Format) -> Self {
+        Shown { shell, options, format, rows: None, lines: 0, log: None }
+    }
+
+    fn show(&mut self, rows: Rows) -> anyhow::Result<()> {
+        let before = self.rows.take();
+        let (changes, is_first) = (changes(before.as_ref(), &rows), before.is_none());
+        if is_first && rows.is_empty() {
+            self.shell.screen.note(&nothing(self.options));
+        }
+        let is_table = matches!(self.format, Format::Table | Format::Wide);
+        if is_table && self.shell.screen.terminal_out {
+            if is_first || !changes.is_empty() {
+                self.draw(&rows)?;
+            }
+        } else if !changes.is_empty() {
+            output::answer(&self.told(&changes)?)?;
+        }
+        self.rows = Some(rows);
+        Ok(())
+    }
+
+    /// Draws the table over the one before. What the terminal is too small for is cut off or left out.
+    fn draw(&mut self, rows: &Rows) -> anyhow::Result<()> {
+        let wide = self.format == Format::Wide;
+        let table = table(self.options.noun, &as_answer(rows.values()), wide)?;
+        let height = terminal_size::terminal_size().map_or(HEIGHT, |(_, height)| usize::from(height.0));
+        let text = table.render(wide, self.shell.screen.colour_out);
+        let room = height.saturating_sub(2).max(1);
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        if lines.len() > room {
+            let more = lines.len() - room + 1;
+            lines.truncate(room - 1);
+            lines.push(format!("… and {more} more"));
+        }
+        let up = if self.lines > 0 { format!("\u{1b}[{}A\r\u{1b}[J", self.lines) } else { String::new() };
+        self.lines = lines.len();
+        // Lines that are too long are cut by the terminal meanwhile.
+        Ok(output::answer(&format!("{up}\u{1b}[?7l{}\u{1b}[?7h", lines_of(lines)))?)
+    }
+
+    fn told(&mut self, changes: &[(&'static str, &str, Document)]) -> anyhow::Result<String> {
+        let kind = super::definition::kind(self.options.noun);
+        Ok(match self.format {
+            Format::Json => lines_of(changes.iter().map(|(change, _, row)| {
+                let members = [("change", Document::text(*change)), (kind, row.clone())];
+                json::compact(&Document::Map(members.map(|(key, value)| (key.to_owned(), value)).into()))
+            })),
+            Format::Name => {
+                lines_of(changes.iter().map(|(change, key, _)| format!("{change} {kind}/{}", clean::line(key))))
+            }
+            _ => {
+                let wide = self.format == Format::Wide;
+                let rows = as_answer(changes.iter().map(|(_, _, row)| row));
+                let mut new = table(self.options.noun, &rows, wide)?;
+                new.lead("CHANGE", changes.iter().map(|(change, ..)| *change));
+                let log = match self.log.take() {
+                    Some(mut log) => {
+                        log.take_rows(new);
+                        log
+                    }
+                    None => new,
+                };
+                self.log.insert(log).flush(wide, false)
+            }
+        })
+    }
+}
+
+/// What became of which row; one that is gone is shown as it was.
+fn changes<'a>(before: Option<&'a Rows>, now: &'a Rows) -> Vec<(&'static str, &'a str, Document)> {
+    let Some(before) = before else {
+        return now.iter().map(|(key, row)| ("present", key.as_str(), row.clone())).collect();
+    };
+    let came = now.iter().filter_map(|(key, row)| match before.get(key) {
+        None => Some(("added", key.as_str(), row.clone())),
+        Some(was) if news_of(was) != news_of(row) => Some(("changed", key.as_str(), row.clone())),
+        Some(_) => None,
+    });
+    let gone = before.iter().filter(|(key, _)| !now.contains_key(*key));
+    came.chain(gone.map(|(key, row)| ("deleted", key.as_str(), row.clone()))).collect()
+}
+
+fn news_of(row: &Document) -> Vec<&(String, Document)> {
+    match row {
+        Document::Map(members) => members.iter().filter(|(key, _)| !NO_NEWS.contains(&key.as_str())).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn as_answer<'a>(rows: impl Iterator<Item = &'a Document>) -> Answer {
+    let rows: Vec<_> = rows.map(json::compact).collect();
+    Answer { body: format!("[{}]", rows.join(",")), sequence: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(text: &str) -> Rows {
+        let Document::List(rows) = Document::parse(text).unwrap() else { panic!("{text}") };
+        rows.into_iter().map(|row| (crate::events::word(&row, "name"), row)).collect()
+    }
+
+    #[test]
+    fn a_heartbeat_is_no_news_and_everything_else_is() {
+        let before = rows(r#"[{"name":"a","status":"active","lastHeartbeatAt":"1"},{"name":"b"},{"name":"c"}]"#);
+        let now = rows(r#"[{"name":"a","status":"active","lastHeartbeatAt":"2"},{"name":"b","x":1},{"name":"d"}]"#);
+        let of = |before: Option<&Rows>| -> Vec<String> {
+            changes(before, &now).iter().map(|(change, key, _)| format!("{change} {key}")).collect()
+        };
+        assert_eq!(of(Some(&before)), ["changed b", "added d", "deleted c"]);
+        assert_eq!(of(None), ["present a", "present b", "present d"]);
+    }
+}
