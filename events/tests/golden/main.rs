@@ -2,6 +2,7 @@
 //!
 //! Logs are kept for ever, so a file here is never changed. A new shape is a new version with a file of its own.
 
+mod catalogue;
 mod examples;
 
 use examples::{examples, id};
