@@ -31,7 +31,7 @@ Everything that happens to the registry is one of these events. `GET /api/v1/eve
   \"subject\": \"agent/local-coder\",
   \"time\": \"2026-01-31T12:00:00.000Z\",
   \"sequence\": \"17\",
-  \"actor\": \"system/sweeper\",
+  \"actor\": \"system/sweep\",
   \"datacontenttype\": \"application/json\",
   \"data\": { }
 }

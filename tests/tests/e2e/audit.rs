@@ -1,5 +1,6 @@
 //! The history: followed as it goes on, row by row, and beside it who was heard.
 
+mod first_release;
 mod keep;
 mod proof;
 mod watch;
