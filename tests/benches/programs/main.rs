@@ -1,10 +1,14 @@
 //! Figures of the real programs, as processes of their own: how fast the server starts, what publishers at rest cost
-//! it, and what a relayed call costs server and publisher together.
+//! it, what a relayed call costs server and publisher together, how fast the history is looked through, and how soon
+//! followers hear of what happens.
 //!
-//! `cargo build --release --bins && cargo bench -p mcpctl-tests`, with `start`, `rest` or `relay` behind it for one of
-//! the three alone. Takes about four minutes; every figure is of this run only.
+//! `cargo build --release --bins && cargo bench -p mcpctl-tests`, with `start`, `rest`, `relay`, `audit` or `follow` behind
+//! it for one of them alone. Takes about six minutes; every figure is of this run only.
 #![allow(clippy::disallowed_methods, reason = "what a bench starts ends with its runtime")]
 
+mod audit;
+mod follow;
+mod history;
 mod relay;
 mod rest;
 mod start;
@@ -26,5 +30,11 @@ async fn main() {
     }
     if is_wanted("relay") {
         relay::run().await;
+    }
+    if is_wanted("audit") {
+        audit::run().await;
+    }
+    if is_wanted("follow") {
+        follow::run().await;
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     call::sse_response,
     error::ApiError,
     routes::written::set_sequence,
+    server::handover::LongLived,
     tail::{News, Told, told},
 };
 use axum::{body::Body, http::HeaderMap, response::Response};
@@ -46,6 +47,7 @@ pub(super) fn follow(app: &Arc<App>, headers: &HeaderMap, mut filter: EventFilte
         Some((Ok::<_, Infallible>(piece), following))
     }));
     let mut response = sse_response(body);
+    response.extensions_mut().insert(LongLived);
     set_sequence(&mut response, SEQUENCE_HEADER, sequence);
     Ok(response)
 }
