@@ -11,15 +11,15 @@ pub enum Audit {
     /// Print the end of the log: its sequence and hash, to be kept elsewhere
     #[command(after_help = "\
 Examples:
-  mcpctl audit head > head.txt              later: mcpctl audit verify --against \"$(cat head.txt)\"
+  mcpctl audit head > head.txt     later: mcpctl audit verify --against \"$(cat head.txt)\"
   mcpctl audit head -o json")]
     Head,
     /// Follow the hash chain through the whole log, and compare every row of the tables with a fresh fold of it
     #[command(after_help = "\
 Examples:
   mcpctl audit verify
-  mcpctl audit verify --against \"$(cat head.txt)\"     is what that head stood for still in the history?
-  mcpctl audit verify --heads heads.jsonl --head-key head.pub     the same for all heads that the server signed")]
+  mcpctl audit verify --against \"$(cat head.txt)\"              is that head still in the history?
+  mcpctl audit verify --heads heads.jsonl --head-key head.pub  are all that the server signed?")]
     Verify(Verify),
     /// Make the read tables anew from the log; until they are complete, the old ones are read
     #[command(after_help = "\
@@ -36,7 +36,7 @@ Examples:
     /// Make a log from an export, offline; it has the same head then
     #[command(after_help = "\
 Examples:
-  mcpctl audit import log.jsonl --log sqlite:data/log.db     then: mcpd --data-dir data
+  mcpctl audit import log.jsonl --log sqlite:data/log.db    then: mcpd --data-dir data
   zcat log.jsonl.gz | mcpctl audit import - --log sqlite:data/log.db")]
     Import(Import),
     /// Print the whole registry as it was at some point

@@ -33,7 +33,7 @@ pub async fn run(shell: &Shell, options: &Verify) -> anyhow::Result<()> {
     let mut said: Vec<_> = options.against.iter().map(|head| format!("ok: {head} is in the history")).collect();
     if let Some(heads) = &signed {
         let last = heads.last().map_or_else(String::new, |last| format!(", the last of them {last}"));
-        said.push(format!("ok: {} signed heads are in the history{last}", heads.len()));
+        said.push(format!("ok: the signed heads are in the history: {}{last}", heads.len()));
     }
     Ok(output::answer(&lines_of(said))?)
 }

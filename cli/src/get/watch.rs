@@ -7,7 +7,7 @@ use crate::client::stream::Stream;
 use crate::client::{Answer, Client};
 use crate::events::query::{Query, sequence};
 use crate::output::document::Document;
-use crate::output::table::Table;
+use crate::output::table::{Table, fit};
 use crate::output::{self, Format, clean, json, lines_of};
 use crate::shell::Shell;
 use std::collections::BTreeMap;
@@ -18,8 +18,8 @@ use tokio::time::{sleep, timeout};
 const TOGETHER: Duration = Duration::from_millis(50);
 /// How often is looked where nobody says that something changed.
 const LOOK: Duration = Duration::from_secs(2);
-/// Lines of a terminal that does not say how many it has.
-const HEIGHT: usize = 24;
+/// Columns and lines of a terminal that does not say how many it has.
+const SIZE: (usize, usize) = (80, 24);
 /// What changes all the time and is no news.
 const NO_NEWS: [&str; 1] = ["lastHeartbeatAt"];
 
@@ -158,10 +158,11 @@ impl<'a> Shown<'a> {
     fn draw(&mut self, rows: &Rows) -> anyhow::Result<()> {
         let wide = self.format == Format::Wide;
         let table = table(self.options.noun, &as_answer(rows.values()), wide)?;
-        let height = terminal_size::terminal_size().map_or(HEIGHT, |(_, height)| usize::from(height.0));
+        let size = terminal_size::terminal_size();
+        let (width, height) = size.map_or(SIZE, |(width, height)| (usize::from(width.0), usize::from(height.0)));
         let text = table.render(wide, self.shell.screen.colour_out);
         let room = height.saturating_sub(2).max(1);
-        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        let mut lines: Vec<_> = text.lines().map(|line| fit(line, width)).collect();
         if lines.len() > room {
             let more = lines.len() - room + 1;
             lines.truncate(room - 1);
@@ -169,8 +170,7 @@ impl<'a> Shown<'a> {
         }
         let up = if self.lines > 0 { format!("\u{1b}[{}A\r\u{1b}[J", self.lines) } else { String::new() };
         self.lines = lines.len();
-        // Lines that are too long are cut by the terminal meanwhile.
-        Ok(output::answer(&format!("{up}\u{1b}[?7l{}\u{1b}[?7h", lines_of(lines)))?)
+        Ok(output::answer(&(up + &lines_of(lines)))?)
     }
 
     fn told(&mut self, changes: &[(&'static str, &str, Document)]) -> anyhow::Result<String> {

@@ -136,6 +136,26 @@ pub fn cut(text: &str, width: usize) -> String {
     kept.trim_end().to_owned() + "…"
 }
 
+/// A line of a table in at most `width` cells; what it is painted with takes none.
+pub fn fit(line: &str, width: usize) -> String {
+    let (mut plain, mut codes, mut rest) = (String::new(), Vec::new(), line);
+    while let Some((text, painted)) = rest.split_once('\u{1b}') {
+        plain += text;
+        let (code, after) = painted.split_once('m').unwrap_or((painted, ""));
+        codes.push((plain.len(), format!("\u{1b}{code}m")));
+        rest = after;
+    }
+    plain += rest;
+    let mut shown = cut(&plain, width);
+    let end = shown.len();
+    let kept = if shown == plain { end } else { end - '…'.len_utf8() };
+    // What is painted behind the cut is so at the end.
+    for (at, code) in codes.iter().rev() {
+        shown.insert_str(if *at > kept { end } else { *at }, code);
+    }
+    shown
+}
+
 fn status_code(status: &str) -> Option<&'static str> {
     match status.split(' ').next().unwrap_or(status) {
         "active" => Some("32"),
@@ -169,6 +189,18 @@ mod tests {
         let mut table = Table::new(&[("A", Width::Exact(50)), ("B", Width::Natural)]);
         table.row([&*"❤️".repeat(26), "b"]);
         assert!(table.render(false, false).contains('…'));
+    }
+
+    #[test]
+    fn a_painted_line_fits_and_stays_painted() {
+        let line = "a  \u{1b}[32mactive\u{1b}[0m  東京";
+        assert_eq!(fit(line, 20), line);
+        assert_eq!(fit(line, 13), "a  \u{1b}[32mactive\u{1b}[0m…");
+        for width in 1..16 {
+            assert!(fit(line, width).ends_with('…') || fit(line, width).contains("\u{1b}[0m"), "{width}");
+        }
+        assert_eq!(fit(line, 6), "a  \u{1b}[32mac…\u{1b}[0m");
+        assert_eq!(fit(line, 2), "a…\u{1b}[32m\u{1b}[0m");
     }
 
     #[test]
