@@ -1,6 +1,7 @@
 //! One committed example of every event type: `golden/<type>.json`, one line, as it stands in a record.
 //!
 //! Logs are kept for ever, so a file here is never changed. A new shape is a new version with a file of its own.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod catalogue;
 mod examples;
