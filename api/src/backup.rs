@@ -23,6 +23,8 @@ use std::{
 ///
 /// Each database is copied as it is at one moment, the log last: what the others know is on it.
 pub fn run(config: &Config, dir: &Path) -> anyhow::Result<String> {
+    // Without a slash at its end, behind which the draft's name would be another folder's.
+    let dir = &dir.components().collect::<PathBuf>();
     let draft = Draft::begin(dir)?;
     let (LogTarget::Sqlite(log), DbTarget::Sqlite(db)) = (&config.log, &config.db);
     ensure!(

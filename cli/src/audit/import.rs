@@ -11,7 +11,7 @@ use bytes::Bytes;
 use mcpctl_events::log::sqlite::{Draft, DraftError};
 use mcpctl_events::log::{Entry, Position};
 use mcpctl_events::record::MAX_RECORD_BYTES;
-use mcpctl_events::replica::{Decoded, Replica};
+use mcpctl_events::replica::{Decoded, Replica, Stopped};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub fn run(shell: &Shell, options: &Import) -> anyhow::Result<()> {
         let decoded = Decoded::new(&Entry { position: Position(records.line), bytes: bytes.clone() });
         if let Err(stopped) = replica.apply(&decoded) {
             drop(bar);
-            return Err(no_history(&options.file, records.line, &stopped.to_string()));
+            return Err(no_history(&options.file, records.line, &in_words(&stopped)));
         }
         batch.push(bytes);
         if batch.len() == BATCH {
@@ -51,6 +51,14 @@ pub fn run(shell: &Shell, options: &Import) -> anyhow::Result<()> {
     draft.finish().map_err(|error| stuck(&error))?;
     let head = Point { sequence: admission.last_sequence, hash: admission.head };
     Ok(output::answer(&format!("{head}\n"))?)
+}
+
+fn in_words(stopped: &Stopped) -> String {
+    match stopped {
+        Stopped::Damaged { after: 0 } => "this is no record of a log".to_owned(),
+        Stopped::Damaged { after } => format!("this is no record, or not the one that comes after sequence {after}"),
+        Stopped::Altered(_) | Stopped::Unreadable(_) => stopped.to_string(),
+    }
 }
 
 fn target(url: &str) -> Result<PathBuf, Usage> {

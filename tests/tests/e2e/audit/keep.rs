@@ -24,7 +24,8 @@ fn stderr(output: &std::process::Output) -> String {
 
 async fn back_up(mcpd: &Mcpd, to: &Path) -> std::process::Output {
     let data = mcpd.home.data().display().to_string();
-    run("mcpd", &mcpd.home, &["backup", &to.display().to_string(), "--data-dir", &data]).await
+    // As a shell completes the name of a folder.
+    run("mcpd", &mcpd.home, &["backup", &format!("{}/", to.display()), "--data-dir", &data]).await
 }
 
 #[tokio::test]

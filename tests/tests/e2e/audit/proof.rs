@@ -82,7 +82,7 @@ async fn an_export_that_was_altered_makes_no_log() {
         ("half", export[..export.len() - 30].to_owned(), "after sequence".to_owned()),
         ("new", export.replace("mcpctl.llm.created.v1", "mcpctl.llm.promoted.v1"), "mcpctl.llm.promoted.v1".to_owned()),
         ("empty", String::new(), "there is no event in it".to_owned()),
-        ("text", "hello\n".to_owned(), "after sequence 0".to_owned()),
+        ("text", "hello\n".to_owned(), "line 1: this is no record of a log".to_owned()),
     ];
     for (name, export, says) in cases {
         let said = failed(&import(&mcpd.home, &export, name).await);
