@@ -39,8 +39,7 @@ pub(super) fn spawn(app: &Arc<App>) -> Background {
     set.spawn(durable::run(app.clone()));
     set.spawn(take_snapshots(app.clone()));
     if app.heads.is_some() {
-        let signing = app.clone();
-        set.spawn(every(HEADS, move || sign_head(&signing)));
+        set.spawn(sign_heads(app.clone()));
     }
     Background(set)
 }
@@ -69,7 +68,15 @@ async fn take_snapshots(app: Arc<App>) {
     }
 }
 
-/// Signs where the log ends, if it went on since the last time.
+async fn sign_heads(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(HEADS).await;
+        let signing = app.clone();
+        let _ = tokio::task::spawn_blocking(move || sign_head(&signing)).await;
+    }
+}
+
+/// Signs where the log ends, if it went on since the last time. Blocks.
 pub(super) fn sign_head(app: &App) {
     let admission = app.replica().admission.clone();
     if let Some(heads) = &app.heads {
