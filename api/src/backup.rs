@@ -13,11 +13,14 @@ use mcpctl_events::{
 };
 use mcpctl_projector::{Tables, store::back_up};
 use std::{
-    fs::{self, File},
-    io,
+    fs::{self, DirBuilder, File},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     thread::available_parallelism,
 };
+
+/// In a folder that is being filled: held by the one who does.
+const LOCK: &str = "backup.lock";
 
 /// Copies everything into `dir`, reads it back, and says what is there. All of it is there then, or nothing. Blocks.
 ///
@@ -69,28 +72,34 @@ fn read_back(dir: &Path, log: &Path) -> anyhow::Result<Replica> {
 /// A folder that is being filled. Dropping it removes it.
 struct Draft {
     path: PathBuf,
+    /// Shows others that somebody is at work there.
+    _lock: File,
 }
 
 impl Draft {
     fn begin(dir: &Path) -> anyhow::Result<Self> {
-        let in_the_way = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) || dir.is_file();
+        let in_the_way = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
         let taken = format!("{}: is not empty; name a folder that is not there yet", dir.display());
         ensure!(!in_the_way, Refused::new(taken));
+        let no_folder = format!("{}: is there, and no folder", dir.display());
+        ensure!(dir.is_dir() || fs::symlink_metadata(dir).is_err(), Refused::new(no_folder));
         let mut path = dir.as_os_str().to_owned();
         path.push(".partial");
         let path = PathBuf::from(path);
-        // What a backup left that was killed.
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Refused::io(format!("{}: cannot be removed", path.display()), error).into());
-            }
-            _ => {}
+        let cannot = |error| Refused::io(format!("cannot make {}", path.display()), error);
+        if path.exists() {
+            clear(&path)?;
         }
-        make_private(&path).map_err(|error| Refused::io(format!("cannot make {}", path.display()), error))?;
-        Ok(Self { path })
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        make_private(parent.unwrap_or(Path::new("."))).map_err(cannot)?;
+        // Fails if another backup was faster.
+        DirBuilder::new().mode(0o700).create(&path).map_err(cannot)?;
+        let lock = File::create_new(path.join(LOCK)).and_then(|lock| lock.lock().map(|()| lock));
+        Ok(Self { _lock: lock.map_err(cannot)?, path })
     }
 
     fn finish(self, dir: &Path) -> anyhow::Result<()> {
+        fs::remove_file(self.path.join(LOCK))?;
         for entry in fs::read_dir(&self.path)? {
             File::open(entry?.path())?.sync_all()?;
         }
@@ -99,6 +108,19 @@ impl Draft {
         let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
         Ok(File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?)
     }
+}
+
+/// Removes what a backup left that was killed: its lock is free then.
+fn clear(path: &Path) -> anyhow::Result<()> {
+    let lock = File::open(path.join(LOCK));
+    let way_out = "move it away, or name another folder";
+    let not_ours =
+        |_| Refused::new(format!("{}: is in the way, and no backup that was cut off; {way_out}", path.display()));
+    let lock = lock.map_err(not_ours)?;
+    let busy = |_| Refused::new(format!("{}: another backup is at work there", path.display()));
+    lock.try_lock().map_err(busy)?;
+    Ok(fs::remove_dir_all(path)
+        .map_err(|error| Refused::io(format!("{}: cannot be removed", path.display()), error))?)
 }
 
 impl Drop for Draft {

@@ -38,6 +38,8 @@ pub struct Heads {
 
 struct Signed {
     file: File,
+    /// Bytes of whole lines.
+    length: u64,
     /// The last sequence that was signed.
     last: u64,
 }
@@ -52,17 +54,31 @@ impl Heads {
         replica: &Replica,
     ) -> anyhow::Result<Option<Self>> {
         let path = file(&config.data_dir);
-        let last = last_line(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-        // A log that cannot be folded to its end is served to be read, and says itself what is the matter.
-        if let (Some(head), None) = (&last, replica.stopped()) {
+        let (last, length) = last_line(&path)?;
+        // A log that cannot be folded that far is served to be read, and says itself what is the matter.
+        let stopped_before =
+            |head: &SignedHead| replica.stopped().is_some() && replica.admission.last_sequence < head.sequence;
+        if let Some(head) = last.as_ref().filter(|head| !stopped_before(head)) {
             check(head, log, tables, &replica.admission, &path).await?;
         }
         let Some(key_file) = &config.args.head_key else { return Ok(None) };
         let key = read_key(key_file)?;
-        let signed = OpenOptions::new().append(true).create(true).open(&path);
-        let signed = signed.with_context(|| format!("{} cannot be written", path.display()))?;
-        tracing::info!(public_key = hex(key.public_key().as_ref()), file = %path.display(), "heads of the log are signed");
-        let file = Mutex::new(Signed { file: signed, last: last.map_or(0, |head| head.sequence) });
+        let public_key = hex(key.public_key().as_ref());
+        if last.as_ref().is_some_and(|head| head.public_key != public_key) {
+            let reason =
+                format!("the heads in {} are signed with another key; keep them and move them away", path.display());
+            return Err(Refused::new(format!("--head-key {}: {reason}", key_file.display())).into());
+        }
+        let open = || {
+            let file = OpenOptions::new().append(true).create(true).open(&path)?;
+            // A line that a crash cut off.
+            file.set_len(length)?;
+            Ok::<_, io::Error>(file)
+        };
+        let signed = open().with_context(|| format!("{} cannot be written", path.display()))?;
+        tracing::info!(public_key, file = %path.display(), "heads of the log are signed");
+        let last = last.map_or(0, |head| head.sequence);
+        let file = Mutex::new(Signed { file: signed, length, last });
         Ok(Some(Self { key, path, file }))
     }
 
@@ -79,14 +95,20 @@ impl Heads {
             signature: String::new(),
         };
         head.signature = hex(self.key.sign(head.message().as_bytes()).as_ref());
-        let mut write = || -> io::Result<()> {
+        let mut write = || -> io::Result<u64> {
             let mut line = serde_json::to_vec(&head)?;
             line.push(b'\n');
+            // What a full disk cut off must not stand before the next line.
+            signed.file.set_len(signed.length)?;
             signed.file.write_all(&line)?;
-            signed.file.sync_data()
+            signed.file.sync_data()?;
+            Ok(line.len() as u64)
         };
         match write() {
-            Ok(()) => signed.last = head.sequence,
+            Ok(written) => {
+                signed.length += written;
+                signed.last = head.sequence;
+            }
             Err(error) => tracing::error!(file = %self.path.display(), %error, "the head of the log could not be kept"),
         }
     }
@@ -94,7 +116,7 @@ impl Heads {
 
 fn read_key(file: &Path) -> anyhow::Result<Ed25519KeyPair> {
     let refused = |reason: String| {
-        let way_out = format!("`openssl genpkey -algorithm ed25519 -out {}` makes a key", file.display());
+        let way_out = "`openssl genpkey -algorithm ed25519 -out head.pem` makes a key";
         Refused::new(format!("--head-key {}: {reason}; {way_out}", file.display()))
     };
     let pem = fs::read(file).map_err(|error| refused(format!("cannot be read: {error}")))?;
@@ -103,24 +125,29 @@ fn read_key(file: &Path) -> anyhow::Result<Ed25519KeyPair> {
     Ok(key.map_err(|_| refused("is no Ed25519 key".to_owned()))?)
 }
 
-/// The last head of a file. A line that a crash cut off is taken away.
-fn last_line(path: &Path) -> io::Result<Option<SignedHead>> {
-    let mut file = match OpenOptions::new().read(true).write(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
+/// The last head of a file, and how long its whole lines are: a crash may have cut off another.
+fn last_line(path: &Path) -> anyhow::Result<(Option<SignedHead>, u64)> {
+    let read = || -> io::Result<(Vec<u8>, u64)> {
+        let mut file = File::open(path)?;
+        let begin = file.metadata()?.len().saturating_sub(LAST_BYTES);
+        file.seek(SeekFrom::Start(begin))?;
+        let mut end = Vec::new();
+        file.read_to_end(&mut end)?;
+        Ok((end, begin))
     };
-    let length = file.metadata()?.len();
-    let begin = length.saturating_sub(LAST_BYTES);
-    file.seek(SeekFrom::Start(begin))?;
-    let mut end = Vec::new();
-    file.read_to_end(&mut end)?;
-    let whole = end.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    file.set_len(begin + whole as u64)?;
+    let (end, begin) = match read() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((None, 0)),
+        read => read.with_context(|| format!("{} cannot be read", path.display()))?,
+    };
+    let whole = memchr::memrchr(b'\n', &end).map_or(0, |at| at + 1);
     let line = end[..whole].trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    if line.is_empty() {
-        return Ok(None);
+    if line.is_empty() && begin == 0 {
+        return Ok((None, 0));
     }
-    Ok(Some(serde_json::from_slice(line)?))
+    let head = serde_json::from_slice(line);
+    let way_out = "keep a copy, and take its damaged lines out, or move it away";
+    let head = head.with_context(|| format!("the last line of {} is no signed head: {way_out}", path.display()))?;
+    Ok((Some(head), begin + whole as u64))
 }
 
 async fn check(
@@ -139,7 +166,7 @@ async fn check(
             known.last_sequence
         );
     }
-    let filter = EventFilter { after: sequence - 1, limit: 1, ..EventFilter::default() };
+    let filter = EventFilter { after: sequence.saturating_sub(1), limit: 1, ..EventFilter::default() };
     let found = tables.events(&filter).await?.value;
     // Tables that could not be written know it later.
     let Some(found) = found.first() else { return Ok(()) };

@@ -51,6 +51,9 @@ pub async fn at(app: &Arc<App>, as_of: &str) -> Result<Arc<Replica>, ApiError> {
         (_, Ok(time)) => app.tables.last_event_at(time).await.map_err(ApiError::internal)?,
         _ => return Err(ApiError::invalid("asOf", "is a sequence, or a time such as 2026-01-31T12:00:00Z")),
     };
+    if let Some(kept) = app.past.of(sequence) {
+        return Ok(kept);
+    }
     let folding = app.past.folding.clone().acquire_owned().await.map_err(ApiError::internal)?;
     if let Some(kept) = app.past.of(sequence) {
         return Ok(kept);

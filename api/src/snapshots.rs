@@ -31,6 +31,16 @@ impl Snapshots {
         Self { dir: data_dir.join("snapshots") }
     }
 
+    /// Removes what is of no use: drafts of a process that was killed, and snapshots of a longer log that was here before.
+    pub fn tidy(&self, last: u64) {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        let drafts = entries.filter(|path| path.extension().is_some_and(|end| end == "new"));
+        let later = self.taken().into_iter().filter(|taken| *taken > last).map(|taken| self.file(taken));
+        for file in drafts.chain(later) {
+            let _ = fs::remove_file(file);
+        }
+    }
+
     /// The latest one that is not after `sequence` and fits the log. What can't be used is removed.
     pub fn load(&self, log: &dyn EventLog, sequence: u64) -> Option<Replica> {
         let taken = self.taken();
@@ -39,6 +49,7 @@ impl Snapshots {
             let bytes = fs::read(&file).ok()?;
             match snapshot::decode(&bytes, log) {
                 Ok(replica) => Some(replica),
+                Err(snapshot::Unusable::LogUnreadable) => None,
                 Err(reason) => {
                     tracing::warn!(file = %file.display(), %reason, "removing a snapshot that cannot be used");
                     let _ = fs::remove_file(&file);
@@ -54,8 +65,12 @@ impl Snapshots {
         let write = || -> io::Result<()> {
             fs::create_dir_all(&self.dir)?;
             let draft = file.with_extension("new");
-            fs::write(&draft, snapshot::encode(replica)?)?;
-            fs::rename(draft, &file)
+            let written = fs::write(&draft, snapshot::encode(replica)?).and_then(|()| fs::rename(&draft, &file));
+            if written.is_err() {
+                // Its room is somebody else's.
+                let _ = fs::remove_file(&draft);
+            }
+            written
         };
         if let Err(error) = write() {
             tracing::warn!(file = %file.display(), %error, "the snapshot could not be written; starts and looks back take longer");
@@ -153,6 +168,19 @@ mod tests {
         assert_eq!((taken.len(), taken.first(), taken.last()), (40, Some(&STEP), Some(&1_000_000)));
         assert_eq!(widest(&taken), STEP);
         assert_eq!(grown(taken.clone(), 1_000_000 + STEP - 1), taken);
+    }
+
+    #[test]
+    fn drafts_and_what_lies_beyond_the_log_are_no_use() {
+        let data = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::new(data.path());
+        fs::create_dir(data.path().join("snapshots")).unwrap();
+        for name in ["5.json", "9.json", "9.new"] {
+            fs::write(data.path().join("snapshots").join(name), "").unwrap();
+        }
+        snapshots.tidy(5);
+        assert_eq!(snapshots.taken(), [5]);
+        assert_eq!(fs::read_dir(data.path().join("snapshots")).unwrap().count(), 1);
     }
 
     #[test]

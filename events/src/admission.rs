@@ -63,6 +63,16 @@ pub enum Rejected {
     OutOfSequence,
 }
 
+impl Rejected {
+    /// Whether no writer can have left such a record behind, on a log with one appender at a time.
+    pub fn is_damage(self) -> bool {
+        match self {
+            Self::NotAnEnvelope | Self::OtherLog | Self::UnknownTerm | Self::OutOfSequence => true,
+            Self::LostClaim | Self::NotTheHolder => false,
+        }
+    }
+}
+
 /// How the history was altered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fatal {

@@ -1,7 +1,7 @@
 //! What one process knows from the log: admission and fold, record by record.
 
 use crate::{
-    admission::{Admission, Fatal, Rejected, Verdict},
+    admission::{Admission, Fatal, Verdict},
     event::Event,
     evolve::evolve,
     hash::Hash,
@@ -95,7 +95,7 @@ impl Replica {
         let mut admission = self.admission.clone();
         let verdict = admission.admit(entry.header(), entry.hash);
         match (verdict, &entry.record) {
-            (Verdict::Rejected(why), _) if self.one_appender && is_damage(why) => {
+            (Verdict::Rejected(why), _) if self.one_appender && why.is_damage() => {
                 return Err(self.stop(Stopped::Damaged { after: self.admission.last_sequence }));
             }
             (Verdict::Rejected(_), _) => {}
@@ -119,14 +119,6 @@ impl Replica {
     fn stop(&mut self, stopped: Stopped) -> Stopped {
         self.stopped = Some(stopped.clone());
         stopped
-    }
-}
-
-/// Whether no writer can have left such a record behind, on a log with one appender at a time.
-fn is_damage(why: Rejected) -> bool {
-    match why {
-        Rejected::NotAnEnvelope | Rejected::OtherLog | Rejected::UnknownTerm | Rejected::OutOfSequence => true,
-        Rejected::LostClaim | Rejected::NotTheHolder => false,
     }
 }
 

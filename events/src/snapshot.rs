@@ -5,7 +5,7 @@
 
 use crate::{
     hash::Hash,
-    log::{EventLog, Position, holds},
+    log::{EventLog, Position, ReadError, holds},
     replica::Replica,
 };
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,9 @@ pub enum Unusable {
     /// Its last record is not where the log has it.
     #[error("the snapshot is of another log")]
     OtherLog,
+    /// It could not be compared with the log: it may be used another time.
+    #[error("the log cannot be read")]
+    LogUnreadable,
 }
 
 /// The snapshot's bytes.
@@ -57,12 +60,16 @@ pub fn decode(bytes: &[u8], log: &dyn EventLog) -> Result<Replica, Unusable> {
         return Err(Unusable::Damaged);
     }
     let replica: Replica = serde_json::from_slice(body).map_err(|_| Unusable::Damaged)?;
-    if on_log(&replica, log) { Ok(replica) } else { Err(Unusable::OtherLog) }
+    match on_log(&replica, log) {
+        Ok(true) => Ok(replica),
+        Ok(false) => Err(Unusable::OtherLog),
+        Err(_) => Err(Unusable::LogUnreadable),
+    }
 }
 
-fn on_log(replica: &Replica, log: &dyn EventLog) -> bool {
-    let Some(hash) = replica.last_hash else { return replica.position == Position::default() };
-    holds(log, replica.position, hash).unwrap_or(false)
+fn on_log(replica: &Replica, log: &dyn EventLog) -> Result<bool, ReadError> {
+    let Some(hash) = replica.last_hash else { return Ok(replica.position == Position::default()) };
+    holds(log, replica.position, hash)
 }
 
 #[cfg(test)]

@@ -93,6 +93,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let snapshot = snapshots.load(&*log, checkpoint.sequence).unwrap_or_default();
     let (replica, pending) = fold(&log, &tables, snapshot).await?;
     let start_sequence = replica.admission.last_sequence;
+    snapshots.tidy(start_sequence);
     let projected = tables.checkpoint().await?.sequence;
     let stopped = replica.stopped().map(ToString::to_string);
     let heads = Heads::open(&config, &*log, &tables, &replica).await?;

@@ -42,6 +42,12 @@ pub async fn run(shell: &Shell, options: &Export) -> anyhow::Result<()> {
     out.flush()?;
     drop(bar);
     let head = chain.head();
+    let wanted = options.until.unwrap_or(u64::MAX).min(of.sequence);
+    if head.sequence < wanted {
+        let problem =
+            format!("the log ends at sequence {}, and the server has read {wanted} events of it", head.sequence);
+        return Err(Stuck::new(problem, "`mcpctl audit verify` says how the log stands").into());
+    }
     shell.screen.note(&format!("{records} records, {} events; head {head}", head.sequence));
     Ok(())
 }

@@ -8,37 +8,42 @@ use crate::output::{self, Format};
 use crate::shell::Shell;
 use anyhow::Context;
 use bytes::Bytes;
-use mcpctl_events::log::sqlite::{Draft, DraftError};
+use mcpctl_events::log::sqlite::{Draft, DraftError, OpenError};
 use mcpctl_events::log::{Entry, Position};
 use mcpctl_events::record::MAX_RECORD_BYTES;
 use mcpctl_events::replica::{Decoded, Replica, Stopped};
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Records that are written at once.
 const BATCH: usize = 512;
+const BATCH_BYTES: usize = 4 << 20;
 
 /// Makes the log, and prints its head.
 pub fn run(shell: &Shell, options: &Import) -> anyhow::Result<()> {
     shell.format(&[Format::Table], "audit import")?;
     let target = target(&options.log)?;
-    let draft = Draft::begin(&target).map_err(|error| stuck(&error))?;
     let (from, size) = open(&options.file)?;
+    make_folder(&target)?;
+    let draft = Draft::begin(&target).map_err(|error| stuck(&error))?;
     let bar = Bar::new("importing, bytes of the file", size, shell.screen, size > 0);
     let mut records = Records { from, line: 0, read: 0 };
     let mut replica = Replica::default().on(draft.log());
-    let mut batch = Vec::with_capacity(BATCH);
+    let (mut batch, mut batched) = (Vec::with_capacity(BATCH), 0);
     while let Some(bytes) = records.next()? {
         let decoded = Decoded::new(&Entry { position: Position(records.line), bytes: bytes.clone() });
         if let Err(stopped) = replica.apply(&decoded) {
             drop(bar);
             return Err(no_history(&options.file, records.line, &in_words(&stopped)));
         }
+        batched += bytes.len();
         batch.push(bytes);
-        if batch.len() == BATCH {
+        if batch.len() == BATCH || batched >= BATCH_BYTES {
             draft.append(&batch).map_err(|error| stuck(&error))?;
             batch.clear();
+            batched = 0;
             bar.reach(records.read);
         }
     }
@@ -67,10 +72,19 @@ fn target(url: &str) -> Result<PathBuf, Usage> {
     Ok(path.into())
 }
 
+/// Makes the folder of the log, which is nobody else's business; one that is there stays as it is.
+fn make_folder(target: &Path) -> anyhow::Result<()> {
+    let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.with_context(|| format!("{} cannot be made", folder.display()))
+}
+
 fn stuck(error: &DraftError) -> anyhow::Error {
     let next = match error {
         DraftError::HasHistory(_) => "name a place where there is no log; nothing was changed",
-        _ => "nothing was changed; the folder has to be there, with room for the log",
+        DraftError::Leftover(_) => "move it away, or put its log back beside it; nothing was changed",
+        DraftError::Open(OpenError::Locked { .. }) => "wait until that ends, or stop it; nothing was changed",
+        _ => "nothing was changed; the folder has to be one that you may write to, with room for the log",
     };
     Stuck::new(error.to_string(), next).into()
 }

@@ -9,46 +9,46 @@ use super::steps::{odd, walk};
 use crate::args::audit::Verify;
 use crate::exit::Stuck;
 use crate::output::progress::Bar;
-use crate::output::{self, Format, lines_of};
+use crate::output::{self, Format, clean, lines_of};
 use crate::shell::Shell;
 use mcpctl_events::wire::audit::{Step, Verified};
 
 const BROKEN: &str = "keep the files as they are, and restore the log from a backup; or go on with what comes before, \
                       which `mcpctl audit export` writes";
 
-/// Verifies, and says what was found.
+/// Verifies, and says what was found. Tables that differ are no reason not to look at the heads.
 pub async fn run(shell: &Shell, options: &Verify) -> anyhow::Result<()> {
     shell.format(&[Format::Table], "audit verify")?;
-    let Step::Verified(found) = walk(shell, "verify", "verifying", BROKEN).await? else {
-        return Err(odd("it says nothing of a verification").into());
-    };
-    report(&found)?;
-    let mut wanted = options.against.clone();
     let signed = match &options.heads {
         Some(file) => Some(signed::read(file, options.head_key.as_deref(), shell.screen)?),
         None => None,
     };
-    wanted.extend(signed.iter().flatten());
-    in_history(shell, wanted).await?;
+    let Step::Verified(found) = walk(shell, "verify", "verifying", BROKEN).await? else {
+        return Err(odd("it says nothing of a verification").into());
+    };
+    let tables = report(&found)?;
+    let wanted = options.against.iter().chain(signed.iter().flatten()).copied();
+    in_history(shell, wanted.collect()).await?;
     let mut said: Vec<_> = options.against.iter().map(|head| format!("ok: {head} is in the history")).collect();
     if let Some(heads) = &signed {
         let last = heads.last().map_or_else(String::new, |last| format!(", the last of them {last}"));
         said.push(format!("ok: the signed heads are in the history: {}{last}", heads.len()));
     }
-    Ok(output::answer(&lines_of(said))?)
+    output::answer(&lines_of(said))?;
+    tables.map_or(Ok(()), |differ| Err(differ.into()))
 }
 
-fn report(found: &Verified) -> anyhow::Result<()> {
+/// Writes what the server found; the failure that differing tables are.
+fn report(found: &Verified) -> std::io::Result<Option<Stuck>> {
     let Verified { sequence, hash, tables, rows, count, differences } = found;
     output::answer(&format!("ok: {sequence} events in an unbroken chain; head {sequence}:{hash}\n"))?;
     if *count == 0 {
-        return Ok(output::answer(&format!(
-            "ok: {rows} rows of the tables at sequence {tables} are what the log says\n"
-        ))?);
+        output::answer(&format!("ok: {rows} rows of the tables at sequence {tables} are what the log says\n"))?;
+        return Ok(None);
     }
-    output::answer(&lines_of(differences.iter().map(|difference| format!("differs: {difference}"))))?;
+    output::answer(&lines_of(differences.iter().map(|difference| format!("differs: {}", clean::line(difference)))))?;
     let problem = format!("the tables differ from the log in {count} places at sequence {tables}");
-    Err(Stuck::new(problem, "`mcpctl audit rebuild` makes them anew from the log").into())
+    Ok(Some(Stuck::new(problem, "`mcpctl audit rebuild` makes them anew from the log")))
 }
 
 /// Looks for old heads in the records, which are hashed here: this takes nothing on trust but the heads.
@@ -63,6 +63,8 @@ async fn in_history(shell: &Shell, mut wanted: Vec<Point>) -> anyhow::Result<()>
     let bar = Bar::new("looking for the heads", last, shell.screen, true);
     let mut chain = Chain::default();
     let mut waiting = wanted.iter().peekable();
+    // The head of a log without events.
+    while waiting.next_if_eq(&&chain.head()).is_some() {}
     while let Some(line) = lines.next().await? {
         chain.take(&line).map_err(|broken| Stuck::new(broken.to_string(), BROKEN))?;
         let here = chain.head();

@@ -12,10 +12,12 @@ use crate::output::{self, Format, clean, json, lines_of};
 use crate::shell::Shell;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// How long changes that come together are waited for.
 const TOGETHER: Duration = Duration::from_millis(50);
+/// The same where they do not end.
+const LONGEST: Duration = Duration::from_millis(500);
 /// How often is looked where nobody says that something changed.
 const LOOK: Duration = Duration::from_secs(2);
 /// Columns and lines of a terminal that does not say how many it has.
@@ -39,8 +41,10 @@ pub async fn run(shell: &Shell, options: &Get, format: Format) -> anyhow::Result
             Err(error) if is_final(&error) => return Err(error),
             Err(error) => {
                 shell.screen.note(&format!("{error:#}; looking again as soon as it is there"));
+                shown.begin_anew();
                 sleep(LOOK).await;
-                news.source = Source::Unknown;
+                // What comes back may be another server, with a shorter log.
+                (news.source, news.seen) = (Source::Unknown, 0);
             }
         }
     }
@@ -109,7 +113,10 @@ impl News<'_> {
             Err(_) => {}
             Ok(Ok(Some(event))) => {
                 self.seen = sequence(&Document::parse(&event)?)?;
-                while let Ok(Ok(Some(event))) = timeout(TOGETHER, stream.next()).await {
+                let longest = Instant::now() + LONGEST;
+                while let Ok(Ok(Some(event))) =
+                    timeout_at((Instant::now() + TOGETHER).min(longest), stream.next()).await
+                {
                     self.seen = sequence(&Document::parse(&event)?)?;
                 }
             }
@@ -127,25 +134,34 @@ struct Shown<'a> {
     rows: Option<Rows>,
     /// Lines of the table on the terminal.
     lines: usize,
+    /// The terminal shows something else below it.
+    is_stale: bool,
     /// Lines in a pipe.
     log: Option<Table>,
 }
 
 impl<'a> Shown<'a> {
     fn new(shell: &'a Shell, options: &'a Get, format: Format) -> Self {
-        Shown { shell, options, format, rows: None, lines: 0, log: None }
+        Shown { shell, options, format, rows: None, lines: 0, is_stale: false, log: None }
+    }
+
+    /// Something else was written to the terminal: the next table stands below it, changed or not.
+    fn begin_anew(&mut self) {
+        (self.lines, self.is_stale) = (0, true);
     }
 
     fn show(&mut self, rows: Rows) -> anyhow::Result<()> {
         let before = self.rows.take();
         let (changes, is_first) = (changes(before.as_ref(), &rows), before.is_none());
         if is_first && rows.is_empty() {
-            self.shell.screen.note(&nothing(self.options));
+            let missing = self.options.name.as_ref().map(|name| format!("there is no '{name}' yet"));
+            self.shell.screen.note(&missing.unwrap_or_else(|| nothing(self.options)));
         }
         let is_table = matches!(self.format, Format::Table | Format::Wide);
         if is_table && self.shell.screen.terminal_out {
-            if is_first || !changes.is_empty() {
+            if is_first || !changes.is_empty() || self.is_stale {
                 self.draw(&rows)?;
+                self.is_stale = false;
             }
         } else if !changes.is_empty() {
             output::answer(&self.told(&changes)?)?;

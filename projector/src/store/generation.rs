@@ -188,8 +188,11 @@ impl Rebuilding {
         }
         // From here on these are the live tables, even if this process ends before it has said so.
         self.done = true;
-        point_to(self.tables.dir(), new.number)?;
-        remove_older(self.tables.dir(), new.number);
+        match point_to(self.tables.dir(), new.number) {
+            Ok(()) => remove_older(self.tables.dir(), new.number),
+            Err(error) if live.is_some() => tracing::warn!(%error, "the old read tables stay, and name the new ones"),
+            Err(error) => return Err(error),
+        }
         Ok(new.number)
     }
 }

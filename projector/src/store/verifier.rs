@@ -22,6 +22,8 @@ use std::{
 
 /// Entries of the event index that are read at once.
 const PAGE: u64 = 5000;
+/// Most letters of a value in a difference.
+const SHOWN: usize = 200;
 
 /// One snapshot of the tables.
 pub(crate) struct Verifier {
@@ -34,6 +36,8 @@ pub(crate) struct Verifier {
 
 impl Verifier {
     pub(crate) fn open(tables: &Tables) -> Result<(Self, Checkpoint), StoreError> {
+        // Turns to the tables that a rebuild has made.
+        tables.checkpoint_blocking()?;
         let live = tables.live();
         let snapshot = Snapshot::open(live.file())?;
         let found = snapshot.fetch(&checkpoint::select(), checkpoint::decode)?.pop();
@@ -163,10 +167,15 @@ fn compare(table: &Table, key: &str, found: &[Value], expected: &[Value], report
     for ((column, found), expected) in table.columns.iter().zip(found).zip(expected) {
         let (found, expected) = (shown(found), shown(expected));
         if found != expected {
-            let what = What::Value { column, found, expected };
+            let what = What::Value { column, found: shortened(found), expected: shortened(expected) };
             report.add(Difference { table: table.name, key: key.to_owned(), what });
         }
     }
+}
+
+/// As much of a value as helps to find it.
+fn shortened(text: String) -> String {
+    if text.chars().count() <= SHOWN { text } else { text.chars().take(SHOWN).chain(['…']).collect() }
 }
 
 /// The key of a row: its first value.

@@ -19,6 +19,7 @@ use mcpctl_events::{
 };
 use serde::Deserialize;
 use std::{io, sync::Arc};
+use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
 /// Records that are read at once.
@@ -34,7 +35,7 @@ pub struct RecordsQuery {
 }
 
 /// Exports the log: every admitted record, byte for byte, in log order. Their hashes, and with them the head, can be
-/// computed from it again. A record that breaks the chain is the last one.
+/// computed from it again. A record that breaks the chain, or is damage, is the last one.
 #[utoipa::path(get, path = "/api/v1/audit/records", operation_id = "exportLog", tag = "audit", params(RecordsQuery),
     responses((status = 200, description = "a record a line", content_type = "application/x-ndjson", body = String),
         (status = "default", body = ErrorBody)))]
@@ -45,9 +46,13 @@ pub async fn records(
 ) -> Result<Response, ApiError> {
     caller.must_be_admin("audit", "the log")?;
     let until = query.until.unwrap_or(u64::MAX);
-    let rest = Rest { log: app.log.clone(), after: Position::default(), admission: Admission::default(), until };
+    let (log, stopping) = (app.log.clone(), app.stopping.clone());
+    let rest = Rest { log, stopping, after: Position::default(), admission: Admission::default(), until };
     let lines = stream::try_unfold(Some(rest), |rest| async {
         let Some(rest) = rest else { return Ok(None) };
+        if rest.stopping.is_cancelled() {
+            return Err(io::Error::other("the server stops"));
+        }
         let read = tokio::task::spawn_blocking(move || rest.next());
         read.await.map_err(io::Error::other)?
     });
@@ -57,6 +62,7 @@ pub async fn records(
 /// Records that are still to be written down.
 struct Rest {
     log: Arc<dyn EventLog>,
+    stopping: CancellationToken,
     after: Position,
     admission: Admission,
     until: u64,
@@ -73,17 +79,20 @@ impl Rest {
         for entry in &page.entries {
             self.after = entry.position;
             let verdict = self.admission.admit(Header::decode(&entry.bytes).as_ref(), Hash::of(&entry.bytes));
-            if matches!(verdict, Verdict::Rejected(_)) {
-                continue;
+            let is_broken = match verdict {
+                Verdict::Rejected(why) if self.log.has_one_appender() && why.is_damage() => true,
+                Verdict::Rejected(_) => continue,
+                Verdict::Fatal(_) => true,
+                _ => false,
+            };
+            if memchr::memchr(b'\n', &entry.bytes).is_none() {
+                lines.extend_from_slice(&entry.bytes);
+            } else {
+                // It would read back as two. No writer of this format leaves one, so its reader may as well refuse it.
+                lines.extend_from_slice(b"a record with a line break");
             }
-            // It would read back as two; no writer of this format leaves one.
-            if memchr::memchr(b'\n', &entry.bytes).is_some() {
-                let after = self.admission.last_sequence;
-                return Err(io::Error::other(format!("a record up to sequence {after} holds a line break")));
-            }
-            lines.extend_from_slice(&entry.bytes);
             lines.put_u8(b'\n');
-            if matches!(verdict, Verdict::Fatal(_)) || self.admission.last_sequence >= self.until {
+            if is_broken || self.admission.last_sequence >= self.until {
                 goes_on = false;
                 break;
             }

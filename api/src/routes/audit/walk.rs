@@ -9,10 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures_util::{
-    future::{Either, select},
-    stream,
-};
+use futures_util::stream;
 use mcpctl_events::wire::{
     NDJSON,
     audit::{self, Step},
@@ -23,9 +20,9 @@ use mcpctl_projector::{
     rebuild::{Rebuilt, rebuild as rebuild_tables},
     verify::{Report, verify as verify_tables},
 };
-use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
-use tokio::time::sleep;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio::{sync::oneshot, time::timeout};
+use tokio_util::sync::DropGuard;
 
 /// How often is told how far it is.
 const TELL: Duration = Duration::from_millis(250);
@@ -73,11 +70,11 @@ fn found(report: &Report) -> audit::Verified {
 
 /// A walk under way, for whoever reads its lines.
 struct Walk {
-    end: Pin<Box<dyn Future<Output = Step> + Send>>,
+    end: oneshot::Receiver<Step>,
     progress: Progress,
     of: u64,
     /// Ends the walk with the answer.
-    stop: DropGuard,
+    _stop: DropGuard,
 }
 
 /// Answers with the lines of a walk. One walk at a time: each takes all that the machine has.
@@ -85,29 +82,34 @@ fn walk<F>(app: &Arc<App>, begin: impl FnOnce(Arc<App>, Progress) -> F + Send + 
 where
     F: Future<Output = Step> + Send + 'static,
 {
-    let wish = CancellationToken::new();
+    let wish = app.stopping.child_token();
     let progress = Progress::until(wish.clone());
-    let (app, walking) = (app.clone(), progress.clone());
-    let of = app.replica().admission.last_sequence;
-    let end = Box::pin(async move {
-        let turn = app.walking.clone().acquire_owned().await;
+    let (tell, end) = oneshot::channel();
+    let (walking, stop, turns, app) = (progress.clone(), wish.clone(), app.walking.clone(), app.clone());
+    let (of, tasks) = (app.replica().admission.last_sequence, app.tasks.clone());
+    // A task of its own, so that the next turn comes when the walk has ended and not when its caller is gone.
+    tasks.spawn(async move {
+        let turn = tokio::select! {
+            turn = turns.acquire_owned() => turn,
+            () = stop.cancelled() => return,
+        };
         let step = begin(app, walking).await;
         drop(turn);
-        step
+        let _ = tell.send(step);
     });
-    let walk = Walk { end, progress, of, stop: wish.drop_guard() };
-    let lines = stream::unfold(Some(walk), |walk| async {
-        let Walk { end, progress, of, stop } = walk?;
-        let (step, rest) = match select(end, Box::pin(sleep(TELL))).await {
-            Either::Left((step, _)) => (step, None),
-            Either::Right(((), end)) => {
-                let step = Step::Progress(audit::Progress { sequence: progress.reached(), of });
-                (step, Some(Walk { end, progress, of, stop }))
-            }
-        };
-        Some((Ok::<_, Infallible>(line(&step)), rest))
-    });
+    let lines = stream::unfold(Some(Walk { end, progress, of, _stop: wish.drop_guard() }), next);
     ([(CONTENT_TYPE, NDJSON)], Body::from_stream(lines)).into_response()
+}
+
+/// The next line, and the walk if there is more of it.
+async fn next(walk: Option<Walk>) -> Option<(Result<Bytes, Infallible>, Option<Walk>)> {
+    let mut walk = walk?;
+    let (step, rest) = match timeout(TELL, &mut walk.end).await {
+        Ok(Ok(step)) => (step, None),
+        Ok(Err(_)) => (Step::Failed { error: "the server stops".to_owned() }, None),
+        Err(_) => (Step::Progress(audit::Progress { sequence: walk.progress.reached(), of: walk.of }), Some(walk)),
+    };
+    Some((Ok(line(&step)), rest))
 }
 
 fn line(step: &Step) -> Bytes {

@@ -62,6 +62,41 @@ async fn a_backup_that_was_taken_under_load_is_a_whole_registry() {
 }
 
 #[tokio::test]
+async fn backups_leave_each_other_and_what_is_not_theirs_alone() {
+    let mcpd = Mcpd::start(&[]).await;
+    make(&mcpd.client(), "one").await;
+    let to = mcpd.home.path().join("backup");
+    let partial = mcpd.home.path().join("backup.partial");
+    fs::create_dir(&partial).expect("somebody's folder");
+    fs::write(partial.join("precious"), "x").expect("somebody's file");
+    let refused = back_up(&mcpd, &to).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("is in the way"), "{refused:?}");
+    assert!(partial.join("precious").exists());
+    fs::remove_dir_all(&partial).expect("it is moved away");
+    // One that was killed left its lock behind, free.
+    fs::create_dir(&partial).expect("a folder");
+    fs::write(partial.join("backup.lock"), "").expect("a lock");
+    let (one, two) = tokio::join!(back_up(&mcpd, &to), back_up(&mcpd, &to));
+    let done = [&one, &two].into_iter().filter(|output| output.status.success()).count();
+    assert_eq!(done, 1, "{one:?} {two:?}");
+    assert!(to.join("log.db").exists() && !to.join("backup.lock").exists() && !partial.exists());
+}
+
+#[tokio::test]
+async fn heads_of_one_file_are_signed_with_one_key() {
+    let home = Home::default();
+    let ((key, _), (other, _)) = (keys(&home, "head"), keys(&home, "other"));
+    let mut mcpd = Mcpd::start_in(home, &["--head-key", &key], &[]).await;
+    assert!(mcpd.process.stop().await.success());
+    let data = mcpd.home.data().display().to_string();
+    let flags = ["--listen", "127.0.0.1:0", "--data-dir", &data, "--head-key", &other];
+    let refused = run("mcpd", &mcpd.home, &flags).await;
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(stderr(&refused).contains("are signed with another key; keep them and move them away"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_log_that_was_cut_or_altered_is_not_the_one_whose_heads_were_signed() {
     let home = Home::default();
     let ((key, public), (_, other)) = (keys(&home, "head"), keys(&home, "other"));

@@ -89,7 +89,10 @@ async fn an_export_that_was_altered_makes_no_log() {
         assert!(said.contains(&says) && said.contains("nothing was imported"), "{name}: {said}");
         let left: Vec<_> =
             fs::read_dir(mcpd.home.path()).expect("a folder").flatten().map(|file| file.file_name()).collect();
-        assert!(!left.iter().any(|file| file.to_string_lossy().starts_with(&format!("{name}.db"))), "{left:?}");
+        // The lock stays, as that of every log: to remove it would race with the next one to take it.
+        let lock = format!("{name}.db.lock");
+        let made = left.iter().map(|file| file.to_string_lossy()).filter(|file| *file != lock);
+        assert_eq!(made.filter(|file| file.starts_with(&format!("{name}.db"))).count(), 0, "{left:?}");
     }
 }
 
@@ -135,6 +138,10 @@ async fn what_differs_is_named_and_a_rebuild_makes_it_right_while_lists_go_on() 
             assert_eq!(rows.as_array().map(Vec::len), Some(2), "{rows}");
         }
     };
+    // A head that is not in the history is told all the same.
+    let other = format!("1:{}", "0".repeat(64));
+    let said = failed(&mcpd.mcpctl(&["audit", "verify", "--against", &other]).await);
+    assert!(said.contains("another history"), "{said}");
     let (rebuilt, ()) = tokio::join!(mcpd.mcpctl(&["audit", "rebuild"]), reading);
     assert!(printed(&rebuilt).contains("generation 2"), "{rebuilt:?}");
     assert_eq!(client.get("/llms").await.expect(200).json(), before);
@@ -165,6 +172,82 @@ async fn a_chain_that_was_broken_is_exported_up_to_where_it_is_whole() {
     assert_eq!(text(&cut.stdout).lines().count(), whole.count());
     let imported = import(&mcpd.home, &text(&cut.stdout), "rest").await;
     assert!(printed(&imported).starts_with(&format!("{sequence}:")), "{imported:?}");
+}
+
+#[tokio::test]
+async fn tables_that_nobody_has_read_since_their_rebuild_are_verified() {
+    let (mcpd, _) = with_history().await;
+    for generation in 2..4 {
+        let rebuilt = printed(&mcpd.mcpctl(&["audit", "rebuild"]).await);
+        assert!(rebuilt.contains(&format!("generation {generation}")), "{rebuilt}");
+        assert!(printed(&mcpd.mcpctl(&["audit", "verify"]).await).contains("are what the log says"));
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_lost_a_record_is_not_exported_as_if_it_ended_there() {
+    let (mut mcpd, _) = with_history().await;
+    let events = mcpd.client().get("/events?subject=llm/two&limit=1").await.expect(200).json();
+    let sequence = mcpctl_tests::client::sequence_of(&events[0]);
+    assert!(mcpd.process.stop().await.success());
+    for damage in [
+        "UPDATE records SET bytes = x'00ff0a' WHERE instr(CAST(bytes AS TEXT), '\"llm/two\"') > 0 \
+         AND instr(CAST(bytes AS TEXT), 'llm.created') > 0",
+        "DELETE FROM records WHERE bytes = x'00ff0a'",
+    ] {
+        let log = Connection::open(mcpd.home.data().join("log.db")).expect("the log");
+        let triggers =
+            "DROP TRIGGER IF EXISTS records_are_never_changed; DROP TRIGGER IF EXISTS records_are_never_removed";
+        log.execute_batch(triggers).expect("no triggers");
+        assert_eq!(log.execute(damage, []), Ok(1));
+        drop(log);
+        mcpd.start_again().await;
+        let cut = mcpd.mcpctl(&["audit", "export"]).await;
+        let said = failed(&cut);
+        assert!(said.contains(&format!("after sequence {}: a ", sequence - 1)), "{said}");
+        assert!(said.contains(&format!("{} events", sequence - 1)), "{said}");
+        assert!(failed(&mcpd.mcpctl(&["audit", "verify"]).await).contains("the log is damaged"));
+        assert!(mcpd.process.stop().await.success());
+    }
+}
+
+#[tokio::test]
+async fn of_two_imports_to_one_place_one_is_done_and_the_other_says_why_not() {
+    let (mcpd, export) = with_history().await;
+    let head = printed(&mcpd.mcpctl(&["audit", "head"]).await);
+    for round in 0..5 {
+        let home = Home::default();
+        let (one, two) = tokio::join!(import(&home, &export, "copy"), import(&home, &export, "copy"));
+        let done = [&one, &two].into_iter().filter(|output| output.status.success()).count();
+        assert_eq!(done, 1, "round {round}: {one:?} {two:?}");
+        for output in [one, two] {
+            if output.status.success() {
+                assert_eq!(text(&output.stdout), head);
+            } else {
+                let said = failed(&output);
+                assert!(said.contains("already has a history") || said.contains("already being written"), "{said}");
+            }
+        }
+        let again = import(&home, &export, "copy").await;
+        assert!(failed(&again).contains("already has a history"), "the log is whole: {again:?}");
+        assert!(!home.path().join("copy.db.importing").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_log_is_not_made_beside_what_another_left() {
+    let (mcpd, export) = with_history().await;
+    let log = mcpd.home.path().join("copy.db");
+    let wal = mcpd.home.path().join("copy.db-wal");
+    fs::write(&wal, [7; 5000]).expect("a leftover");
+    let said = failed(&import(&mcpd.home, &export, "copy").await);
+    assert!(said.contains("copy.db-wal is there without its log") && said.contains("move it away"), "{said}");
+    assert!(!log.exists() && fs::read(&wal).expect("the leftover") == [7; 5000]);
+    fs::remove_file(&wal).expect("it is moved away");
+    let mine = mcpd.home.path().join("copy.db.importing");
+    fs::write(&mine, "hello").expect("somebody's file");
+    assert!(failed(&import(&mcpd.home, &export, "copy").await).contains("copy.db.importing"));
+    assert_eq!(fs::read_to_string(&mine).expect("it is there"), "hello");
 }
 
 #[tokio::test]
