@@ -81,9 +81,12 @@ pub struct Args {
     /// Web page that may call /v1 from a browser, such as https://ui.example, or `*` for any; may be given several times
     #[arg(long, env = "MCPD_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = origin)]
     pub cors_origin: Vec<String>,
-    /// Ed25519 key (PKCS#8 PEM) with which the end of the log is signed every minute, into heads.jsonl in the data dir
+    /// Ed25519 key (PKCS#8 PEM) with which the end of the log is signed as it goes on, into heads.jsonl in the data dir
     #[arg(long, env = "MCPD_HEAD_KEY", value_name = "FILE")]
     pub head_key: Option<PathBuf>,
+    /// Time between two signed heads, if something happened meanwhile
+    #[arg(long, env = "MCPD_HEAD_INTERVAL", default_value = "60s", value_parser = duration::parse)]
+    pub head_interval: Duration,
     /// Format of the log lines on stderr
     #[arg(long, env = "MCPD_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,

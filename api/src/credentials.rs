@@ -22,11 +22,14 @@ use std::{
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
+    time::Duration,
 };
 use uuid::Uuid;
 
 /// Fewest characters of a token that is not made here.
 const MIN_TOKEN: usize = 16;
+/// What a server on this machine has to take a connection.
+const ANSWER: Duration = Duration::from_millis(500);
 
 /// The user's `credentials` file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +80,26 @@ impl Credentials {
         Ok(self)
     }
 
+    /// Names the server where it is now, unless the address was put there by somebody: it is not of this machine alone.
+    /// One where a server answers is in use; it may be the one that this is a backup of.
+    async fn move_to(&self, url: &str, path: &Path) {
+        let other = &self.mcpd_url;
+        if other == url || !is_loopback(other) {
+            return;
+        }
+        if answers(other).await {
+            let file = path.display();
+            tracing::info!(
+                "{file} still names the server at {other}, which is running; for this one: mcpctl login --server {url}"
+            );
+            return;
+        }
+        let moved = Self { mcpd_url: url.to_owned(), token: self.token.clone() }.write(path);
+        if let Err(error) = moved {
+            tracing::warn!("mcpctl will look for this server at {other}: {error:#}");
+        }
+    }
+
     fn put(&self, path: &Path, place: impl Fn(&Path, &Path) -> std::io::Result<()>) -> anyhow::Result<()> {
         let dir = path.parent().context("the credentials file has no folder")?;
         DirBuilder::new()
@@ -118,13 +141,7 @@ pub async fn first_start(
     };
     if has_users {
         let Some(found) = found.filter(|found| knows(&Hash::of(found.token.as_bytes()))) else { return Ok(None) };
-        // An address that is not of this machine alone was put there by somebody.
-        if found.mcpd_url != url && is_loopback(&found.mcpd_url) {
-            let moved = Credentials { mcpd_url: url.to_owned(), token: found.token.clone() }.write(&path);
-            if let Err(error) = moved {
-                tracing::warn!("mcpctl will look for this server at {}: {error:#}", found.mcpd_url);
-            }
-        }
+        found.move_to(url, &path).await;
         return Ok(Some(found.token));
     }
     let token = if let Some(file) = &config.args.admin_token_file {
@@ -184,6 +201,13 @@ fn usable(token: &str) -> anyhow::Result<&str> {
 
 fn is_loopback(url: &str) -> bool {
     ["http://127.", "http://localhost:", "http://[::1]:"].iter().any(|local| url.starts_with(local))
+}
+
+/// Whether something listens at a loopback address.
+async fn answers(url: &str) -> bool {
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let connect = tokio::net::TcpStream::connect(address);
+    tokio::time::timeout(ANSWER, connect).await.is_ok_and(|connected| connected.is_ok())
 }
 
 /// 244 random bits from the system, in two version 4 UUIDs.

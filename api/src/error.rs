@@ -7,7 +7,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use mcpctl_events::{
+    log::ReadError,
     rejection::Rejection,
+    replay::ReplayError,
     wire::error::{ErrorBody, Problem},
 };
 use mcpctl_projector::store::StoreError;
@@ -65,6 +67,21 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "the server failed; its log says why")
     }
 
+    /// 500: what is stored is not what was written, and asking again is no use.
+    pub fn damaged(message: impl Into<String>) -> Self {
+        let message = message.into();
+        tracing::error!(error = message, "a request met damage");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "DAMAGED", message)
+    }
+
+    /// 500: an event that the read tables list is not on the log where they have it.
+    pub fn event_missing(sequence: u64) -> Self {
+        Self::damaged(format!(
+            "event {sequence} is not on the log where the read tables have it: `mcpctl audit verify` says which of the \
+             two is damaged"
+        ))
+    }
+
     /// The JSON body.
     pub fn body(&self) -> ErrorBody {
         ErrorBody { error: self.message.clone(), code: self.code.to_owned(), details: self.details.clone() }
@@ -92,6 +109,22 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::DiskFull { .. } => Self::unavailable("DISK_FULL", error.to_string(), 30),
             other => Self::internal(other),
+        }
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        let message = error.to_string();
+        if error.retryable { Self::unavailable("LOG_UNREADABLE", message, 5) } else { Self::damaged(message) }
+    }
+}
+
+impl From<ReplayError> for ApiError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Read(error) => error.into(),
+            ReplayError::Stopped(stopped) => Self::damaged(stopped.to_string()),
         }
     }
 }

@@ -69,8 +69,7 @@ pub async fn at(app: &Arc<App>, as_of: &str) -> Result<Arc<Replica>, ApiError> {
         app.past.keep(sequence, replica.clone());
         Ok::<_, ReplayError>(replica)
     };
-    let folded = tokio::task::spawn_blocking(fold).await.map_err(ApiError::internal)?;
-    folded.map_err(|error| ApiError::unavailable("LOG_UNREADABLE", error.to_string(), 5))
+    Ok(tokio::task::spawn_blocking(fold).await.map_err(ApiError::internal)??)
 }
 
 /// A row by name, or else by id.
@@ -94,6 +93,12 @@ fn base(app: &App, sequence: u64) -> Replica {
 }
 
 impl Past {
+    /// Forgets what was made so far: it is folded anew from the log when it is asked for.
+    pub fn give_up(&self) {
+        self.snapshots.give_up();
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The registry as of exactly this sequence, if it is kept.
     fn of(&self, sequence: u64) -> Option<Arc<Replica>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

@@ -106,8 +106,8 @@ impl Failing {
 /// What became of a batch.
 enum Outcome {
     Written,
-    /// It can never be written to these tables.
-    Refused,
+    /// It can never be written to the tables of this generation.
+    Refused(u64),
     Stopping,
 }
 
@@ -139,7 +139,7 @@ impl Projector {
                         self.projected.send_replace(batch.sequence());
                         true
                     }
-                    Outcome::Refused => self.rebuilt().await && self.catch_up().await,
+                    Outcome::Refused(by) => self.rebuilt(by).await && self.catch_up().await,
                     Outcome::Stopping => false,
                 },
                 None => self.catch_up().await,
@@ -154,11 +154,13 @@ impl Projector {
     /// top: the process that leads does not wait for others.
     async fn write(&self, batch: &Batch) -> Outcome {
         let mut failing = Failing::default();
-        while let Err(error) = self.tables.apply_rest(batch).await {
+        loop {
+            let generation = self.tables.generation();
+            let Err(error) = self.tables.apply_rest(batch).await else { break };
             // A checkpoint that moved is one that another projector works on.
             if !error.is_retryable() && !matches!(error, StoreError::CheckpointMoved { .. }) {
                 tracing::error!(%error, sequence = batch.sequence(), "the read tables go no further; lists stay as they are");
-                return Outcome::Refused;
+                return Outcome::Refused(generation);
             }
             failing.tell(&error);
             if !self.pause().await {
@@ -169,10 +171,10 @@ impl Projector {
         Outcome::Written
     }
 
-    /// Waits until the tables were made anew; false if the server stops first.
-    async fn rebuilt(&self) -> bool {
+    /// Waits until the tables of this generation were made anew; false if the server stops first.
+    async fn rebuilt(&self, refused: u64) -> bool {
         self.pending.keep(false);
-        while !self.tables.refresh().await.unwrap_or(false) {
+        while self.tables.refresh().await.unwrap_or(refused) == refused {
             if !self.pause().await {
                 return false;
             }

@@ -7,11 +7,16 @@ use mcpctl_events::{
     log::EventLog,
     replay::{ReplayError, fold_to},
     replica::Replica,
-    snapshot,
+    snapshot::{self, Unusable},
 };
+use mcpctl_projector::Kept;
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Events from one snapshot to the next.
@@ -23,12 +28,14 @@ const MOST: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Snapshots {
     dir: PathBuf,
+    /// Whether what this process holds in memory was made of snapshots that somebody gave up.
+    is_memory_given_up: Arc<AtomicBool>,
 }
 
 impl Snapshots {
     /// The snapshots of a data folder.
     pub fn new(data_dir: &Path) -> Self {
-        Self { dir: data_dir.join("snapshots") }
+        Self { dir: data_dir.join("snapshots"), is_memory_given_up: Arc::default() }
     }
 
     /// Removes what is of no use: drafts of a process that was killed, and snapshots of a longer log that was here before.
@@ -45,11 +52,11 @@ impl Snapshots {
     pub fn load(&self, log: &dyn EventLog, sequence: u64) -> Option<Replica> {
         let taken = self.taken();
         let before = taken.iter().rev().skip_while(|taken| **taken > sequence);
-        before.map(|taken| self.file(*taken)).find_map(|file| {
-            let bytes = fs::read(&file).ok()?;
-            match snapshot::decode(&bytes, log) {
+        before.copied().find_map(|taken| {
+            let file = self.file(taken);
+            match read(&file, taken, log)? {
                 Ok(replica) => Some(replica),
-                Err(snapshot::Unusable::LogUnreadable) => None,
+                Err(Unusable::LogUnreadable) => None,
                 Err(reason) => {
                     tracing::warn!(file = %file.display(), %reason, "removing a snapshot that cannot be used");
                     let _ = fs::remove_file(&file);
@@ -59,8 +66,34 @@ impl Snapshots {
         })
     }
 
+    /// Those that would be used, to be compared with the log.
+    pub fn kept(&self, log: &Arc<dyn EventLog>) -> Vec<Kept> {
+        let kept = |sequence| {
+            let (file, log) = (self.file(sequence), log.clone());
+            let load = move || Some(read(&file, sequence, &*log)?.ok()?.on(&*log));
+            Kept { place: "snapshot at", sequence, load: Box::new(load) }
+        };
+        self.taken().into_iter().map(kept).collect()
+    }
+
+    /// Removes all of them, to be made anew from the log. What is in memory may come from one of them, and is not
+    /// saved any more.
+    pub fn give_up(&self) {
+        self.is_memory_given_up.store(true, Ordering::Relaxed);
+        for taken in self.taken() {
+            let _ = fs::remove_file(self.file(taken));
+        }
+    }
+
+    /// Writes a snapshot of what is in memory, for the next start.
+    pub fn save_memory(&self, replica: &Replica) {
+        if !self.is_memory_given_up.load(Ordering::Relaxed) {
+            self.save(replica);
+        }
+    }
+
     /// Writes a snapshot; a reader sees all of it or nothing.
-    pub fn save(&self, replica: &Replica) {
+    fn save(&self, replica: &Replica) {
         let file = self.file(replica.admission.last_sequence);
         let write = || -> io::Result<()> {
             fs::create_dir_all(&self.dir)?;
@@ -119,6 +152,16 @@ impl Snapshots {
         taken.sort_unstable();
         taken
     }
+}
+
+/// The snapshot in a file, if it is there: one that is of another sequence than its name says is damage.
+fn read(file: &Path, sequence: u64, log: &dyn EventLog) -> Option<Result<Replica, Unusable>> {
+    let read = snapshot::decode(&fs::read(file).ok()?, log);
+    Some(read.and_then(
+        |replica| {
+            if replica.admission.last_sequence == sequence { Ok(replica) } else { Err(Unusable::Damaged) }
+        },
+    ))
 }
 
 /// The snapshot to make next, and the one before it (0: the beginning): in the first gap that is twice too wide, as long

@@ -7,6 +7,7 @@
 mod blocking;
 pub mod checkpoint;
 pub mod follow;
+mod kept;
 pub mod progress;
 pub mod projection;
 pub mod rebuild;
@@ -14,6 +15,7 @@ pub mod store;
 pub mod verify;
 
 pub use checkpoint::Checkpoint;
+pub use kept::Kept;
 pub use progress::Progress;
 pub use projection::Batch;
 pub use store::Tables;

@@ -196,21 +196,27 @@ impl Tables {
         self.inner.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Turns to the generation that a rebuild has made, in this process or another; whether there is one. Happens by
-    /// itself when a read or a write finds that the generation was superseded.
-    pub async fn refresh(&self) -> Result<bool, StoreError> {
-        self.on_thread(Self::refresh_blocking).await
+    /// The generation that is read and written.
+    pub fn generation(&self) -> u64 {
+        self.live().number()
     }
 
-    fn refresh_blocking(&self) -> Result<bool, StoreError> {
+    /// Turns to the generation that a rebuild has made, in this process or another, if there is one; the one that is live
+    /// then. Happens by itself when a read or a write finds that the generation was superseded.
+    pub async fn refresh(&self) -> Result<u64, StoreError> {
+        self.on_thread(|tables| tables.turn_from(&tables.live()).map(|_| tables.generation())).await
+    }
+
+    /// Turns to the generation that took over from this one, unless another thread has done so meanwhile; false if none
+    /// has taken over.
+    fn turn_from(&self, left: &Generation) -> Result<bool, StoreError> {
         let _switching = self.inner.switching.lock().unwrap_or_else(PoisonError::into_inner);
-        if generation::live_number(self.dir())? == Some(self.live().number()) {
-            return Ok(false);
+        if generation::live_number(self.dir())? != Some(self.live().number()) {
+            let generation = Arc::new(Generation::open_live(self.dir())?);
+            tracing::info!(generation = generation.number(), "turned to rebuilt read tables");
+            *self.inner.live.write().unwrap_or_else(PoisonError::into_inner) = generation;
         }
-        let generation = Arc::new(Generation::open_live(self.dir())?);
-        tracing::info!(generation = generation.number(), "turned to rebuilt read tables");
-        *self.inner.live.write().unwrap_or_else(PoisonError::into_inner) = generation;
-        Ok(true)
+        Ok(self.live().number() != left.number())
     }
 
     /// Writes a batch and moves the checkpoint, in one transaction.
@@ -225,9 +231,12 @@ impl Tables {
 
     /// See [`apply`](Self::apply).
     pub fn apply_blocking(&self, batch: &Batch) -> Result<(), StoreError> {
-        match self.live().apply(batch) {
+        let generation = self.live();
+        match generation.apply(batch) {
             // Rebuilt tables may be ahead of the ones before them.
-            Err(StoreError::CheckpointMoved { .. }) if self.refresh_blocking()? => self.apply_from_checkpoint(batch),
+            Err(StoreError::CheckpointMoved { .. }) if self.turn_from(&generation)? => {
+                self.apply_from_checkpoint(batch)
+            }
             result => result,
         }
     }
@@ -259,8 +268,9 @@ impl Tables {
 
     /// See [`checkpoint`](Self::checkpoint).
     pub fn checkpoint_blocking(&self) -> Result<Checkpoint, StoreError> {
-        let (checkpoint, superseded_by) = checkpoint::read(&self.live())?;
-        if superseded_by.is_some() && self.refresh_blocking()? {
+        let generation = self.live();
+        let (checkpoint, superseded_by) = checkpoint::read(&generation)?;
+        if superseded_by.is_some() && self.turn_from(&generation)? {
             return Ok(checkpoint::read(&self.live())?.0);
         }
         Ok(checkpoint)
@@ -299,10 +309,13 @@ impl Tables {
         statement: Statement,
         read: fn(&mut Cells) -> Result<T, String>,
     ) -> Result<At<Vec<T>>, StoreError> {
-        let work = move |tables: &Self| match tables.live().fetch(&statement, read) {
-            Ok((found, false)) => Ok(found),
-            first if !tables.refresh_blocking()? => first.map(|(found, _)| found),
-            _ => tables.live().fetch(&statement, read).map(|(found, _)| found),
+        let work = move |tables: &Self| {
+            let generation = tables.live();
+            match generation.fetch(&statement, read) {
+                Ok((found, false)) => Ok(found),
+                first if !tables.turn_from(&generation)? => first.map(|(found, _)| found),
+                _ => tables.live().fetch(&statement, read).map(|(found, _)| found),
+            }
         };
         self.on_thread(work).await
     }
@@ -355,4 +368,24 @@ fn script(batch: &Batch) -> Script {
     tokens::write(&mut script, &batch.tokens);
     events::write(&mut script, &batch.events);
     script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_that_find_their_generation_superseded_both_go_on_with_the_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let tables = Tables::open_blocking(dir.path()).unwrap();
+        let left = tables.live();
+        let rebuilding = Rebuilding::begin(dir.path()).unwrap();
+        let live = rebuilding.stop_live().unwrap();
+        assert_eq!(rebuilding.switch(live).unwrap(), 2);
+        for who in ["the first", "the second"] {
+            assert!(tables.turn_from(&left).unwrap(), "{who}");
+        }
+        assert_eq!(tables.generation(), 2);
+        assert!(!tables.turn_from(&tables.live()).unwrap());
+    }
 }

@@ -5,6 +5,7 @@ use crate::{
     blocking::{blocking, workers},
     checkpoint::Mismatch,
     follow::SharedLog,
+    kept::{Checks, Kept},
     projection::index,
     store::{StoreError, Verifier},
 };
@@ -72,6 +73,8 @@ pub enum What {
     Missing,
     /// The tables have it, the log does not.
     Surplus,
+    /// It is not the same.
+    Other,
     /// A value differs.
     Value {
         /// The column.
@@ -89,6 +92,7 @@ impl fmt::Display for Difference {
         match what {
             What::Missing => write!(f, "{table} `{key}`: missing"),
             What::Surplus => write!(f, "{table} `{key}`: not in the log"),
+            What::Other => write!(f, "{table} `{key}`: is not what the log says"),
             What::Value { column, found, expected } => {
                 write!(f, "{table} `{key}`: {column} is {found}, the log says {expected}")
             }
@@ -120,17 +124,22 @@ impl From<mcpctl_events::log::ReadError> for VerifyError {
 }
 
 /// Folds the log from its start to the tables' checkpoint and compares every row of every table, and every entry of
-/// the event index; then follows the chain on to the tip. The tables are read in one snapshot: they may go on meanwhile. Heartbeats that only the overlay
-/// knows are not compared.
-pub async fn verify(log: &SharedLog, tables: &Tables, progress: &Progress) -> Result<Report, VerifyError> {
+/// the event index; then follows the chain on to the tip. Folds that are `kept` are compared where they were made. The
+/// tables are read in one transaction: they may go on meanwhile. Heartbeats that only the overlay knows are not compared.
+pub async fn verify(
+    log: &SharedLog,
+    tables: &Tables,
+    kept: Vec<Kept>,
+    progress: &Progress,
+) -> Result<Report, VerifyError> {
     let (log, tables, progress) = (log.clone(), tables.clone(), progress.clone());
-    blocking(move || compare(&*log, &tables, &progress)).await
+    blocking(move || compare(&*log, &tables, Checks::new(kept), &progress)).await
 }
 
-fn compare(log: &dyn EventLog, tables: &Tables, progress: &Progress) -> Result<Report, VerifyError> {
+fn compare(log: &dyn EventLog, tables: &Tables, mut kept: Checks, progress: &Progress) -> Result<Report, VerifyError> {
     let (mut verifier, checkpoint) = Verifier::open(tables)?;
     let mut report = Report::at(checkpoint.sequence);
-    let mut replica = fold_and_compare_index(log, &mut verifier, &checkpoint, &mut report, progress)?;
+    let mut replica = fold_and_compare_index(log, &mut verifier, &checkpoint, &mut kept, &mut report, progress)?;
     checkpoint.check(&replica.admission)?;
     let state = &replica.state;
     verifier.rows(state.llms.iter(), &mut report)?;
@@ -142,8 +151,10 @@ fn compare(log: &dyn EventLog, tables: &Tables, progress: &Progress) -> Result<R
     verifier.tokens(state.tokens.values(), &mut report)?;
     each_record(log, replica.position, workers(), |entry| {
         replica.apply(entry).map_err(ReplayError::from)?;
+        kept.reach(&replica, &mut report);
         reach(progress, &replica)
     })?;
+    kept.end(&mut report);
     (report.log, report.head) = (replica.admission.last_sequence, replica.admission.head);
     Ok(report)
 }
@@ -157,14 +168,17 @@ fn fold_and_compare_index(
     log: &dyn EventLog,
     verifier: &mut Verifier,
     checkpoint: &Checkpoint,
+    kept: &mut Checks,
     report: &mut Report,
     progress: &Progress,
 ) -> Result<Replica, VerifyError> {
     let mut replica = Replica::default().on(log);
+    kept.reach(&replica, report);
     if checkpoint.sequence > 0 {
         each_record(log, replica.position, workers(), |entry| {
             let before = replica.admission.last_sequence;
             replica.apply(entry).map_err(ReplayError::from)?;
+            kept.reach(&replica, report);
             let after = replica.admission.last_sequence;
             if after > before
                 && let Ok(record) = &entry.record

@@ -132,10 +132,10 @@ impl Rest {
                 break;
             }
             if current.as_ref().is_none_or(|(position, _)| *position != event.position) {
-                current = Some((event.position, read(&*self.log, event.position)?));
+                current = Some((event.position, read(&*self.log, event)?));
             }
             let Some(event) = current.as_ref().and_then(|(_, record)| CloudEvent::of(record, event.sequence)) else {
-                return Err(ApiError::internal(format!("event {} is not where the tables say", event.sequence)));
+                return Err(ApiError::event_missing(event.sequence));
             };
             piece.push(if self.begun || taken > 0 { b',' } else { b'[' });
             serde_json::to_writer(&mut piece, &event).map_err(ApiError::internal)?;
@@ -150,12 +150,10 @@ impl Rest {
     }
 }
 
-/// The record at this place of the log.
-pub(super) fn read(log: &dyn EventLog, position: Position) -> Result<Record, ApiError> {
-    let page = log.read(Position(position.0.saturating_sub(1)), 1);
-    let page =
-        page.map_err(|error| ApiError::unavailable("LOG_UNREADABLE", format!("the log cannot be read: {error}"), 5))?;
-    let entry = page.entries.first().filter(|entry| entry.position == position);
-    let entry = entry.ok_or_else(|| ApiError::internal("a record of the read tables is not on the log"))?;
-    Record::decode(&entry.bytes).map_err(ApiError::internal)
+/// The record that holds this event.
+pub(super) fn read(log: &dyn EventLog, event: &EventRef) -> Result<Record, ApiError> {
+    let page = log.read(Position(event.position.0.saturating_sub(1)), 1)?;
+    let entry = page.entries.first().filter(|entry| entry.position == event.position);
+    let record = entry.and_then(|entry| Record::decode(&entry.bytes).ok());
+    record.ok_or_else(|| ApiError::event_missing(event.sequence))
 }

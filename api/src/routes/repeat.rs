@@ -2,7 +2,7 @@
 
 use super::events::read;
 use crate::{app::App, error::ApiError};
-use mcpctl_events::{event::Subject, log::Position, name::Name, record::Record, replica::fold, state::State};
+use mcpctl_events::{event::Subject, name::Name, record::Record, replica::fold, state::State};
 use mcpctl_projector::store::{EventFilter, EventRef};
 use std::{collections::BTreeSet, mem::discriminant, sync::Arc};
 
@@ -24,25 +24,25 @@ pub struct First {
 /// The command whose first event has sequence `first`, which is in the tables.
 pub async fn of(app: &Arc<App>, first: u64, subjects: &[Subject]) -> Result<First, ApiError> {
     let found = find(app, EventFilter { after: first - 1, limit: 1, ..EventFilter::default() }).await?;
-    let position = found.first().map(|event| event.position);
-    let position = position.ok_or_else(|| ApiError::internal(format!("event {first} is not in the tables")))?;
+    let found = found.first().copied();
+    let found = found.ok_or_else(|| ApiError::internal(format!("event {first} is not in the tables")))?;
     let log = app.log.clone();
-    let record = blocking(move || read(&*log, position)).await?;
+    let record = blocking(move || read(&*log, &found)).await?;
     let subjects = match subjects {
         [one] => vec![own_subject(&record, one).unwrap_or(one).clone()],
         many => many.to_vec(),
     };
-    let mut positions = vec![position];
+    let mut events = vec![found];
     for subject in &subjects {
-        positions.extend(life(app, subject, first).await?);
+        events.extend(life(app, subject, first).await?);
     }
-    let mut state = folded(app, &mut positions).await?;
+    let mut state = folded(app, &mut events).await?;
     let projects: BTreeSet<Name> = state.agents.iter().filter_map(|agent| agent.definition.project.clone()).collect();
     if !projects.is_empty() {
         for project in projects {
-            positions.extend(life(app, &Subject::Project(project), first).await?);
+            events.extend(life(app, &Subject::Project(project), first).await?);
         }
-        state = folded(app, &mut positions).await?;
+        state = folded(app, &mut events).await?;
     }
     Ok(First { state, subjects, last_sequence: record.header.first_sequence + record.header.count - 1 })
 }
@@ -53,8 +53,8 @@ fn own_subject<'a>(record: &'a Record, asked: &Subject) -> Option<&'a Subject> {
     subjects.find(|subject| discriminant(*subject) == discriminant(asked))
 }
 
-/// Where the events of a subject are, from the beginning of its present life on.
-async fn life(app: &App, subject: &Subject, until: u64) -> Result<Vec<Position>, ApiError> {
+/// The events of a subject, from the beginning of its present life on.
+async fn life(app: &App, subject: &Subject, until: u64) -> Result<Vec<EventRef>, ApiError> {
     let of_subject =
         || EventFilter { until: Some(until), subject: Some(subject.to_string()), ..EventFilter::default() };
     let mut begin = 1;
@@ -62,12 +62,12 @@ async fn life(app: &App, subject: &Subject, until: u64) -> Result<Vec<Position>,
         let newest = EventFilter { type_glob: Some(glob.to_owned()), newest_first: true, limit: 1, ..of_subject() };
         begin = find(app, newest).await?.first().map_or(begin, |event| begin.max(event.sequence));
     }
-    let (mut positions, mut after) = (Vec::new(), begin - 1);
+    let (mut events, mut after) = (Vec::new(), begin - 1);
     loop {
         let page = find(app, EventFilter { after, limit: PAGE, ..of_subject() }).await?;
-        let Some(last) = page.last() else { return Ok(positions) };
+        let Some(last) = page.last() else { return Ok(events) };
         after = last.sequence;
-        positions.extend(page.iter().map(|event| event.position));
+        events.extend(page);
     }
 }
 
@@ -81,15 +81,15 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)?
 }
 
-/// The fold of the records at these positions.
-async fn folded(app: &App, positions: &mut Vec<Position>) -> Result<State, ApiError> {
-    positions.sort_unstable();
-    positions.dedup();
-    let (log, positions) = (app.log.clone(), positions.clone());
+/// The fold of the records that hold these events.
+async fn folded(app: &App, events: &mut Vec<EventRef>) -> Result<State, ApiError> {
+    events.sort_unstable_by_key(|event| event.position);
+    events.dedup_by_key(|event| event.position);
+    let (log, events) = (app.log.clone(), events.clone());
     let fold = move || {
         let mut state = State::default();
-        for position in positions {
-            fold(&mut state, &read(&*log, position)?);
+        for event in &events {
+            fold(&mut state, &read(&*log, event)?);
         }
         Ok(state)
     };

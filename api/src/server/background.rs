@@ -12,7 +12,6 @@ const TICK: Duration = Duration::from_millis(500);
 /// How often connections to MCP servers are looked at that nobody uses.
 const TOOLS: Duration = Duration::from_secs(30);
 /// How often the end of the log is signed.
-const HEADS: Duration = Duration::from_mins(1);
 /// How often is looked whether a snapshot is missing.
 const SNAPSHOTS: Duration = Duration::from_secs(10);
 
@@ -70,7 +69,7 @@ async fn take_snapshots(app: Arc<App>) {
 
 async fn sign_heads(app: Arc<App>) {
     loop {
-        tokio::time::sleep(HEADS).await;
+        tokio::time::sleep(app.config.args.head_interval.max(Duration::from_millis(10))).await;
         let signing = app.clone();
         let _ = tokio::task::spawn_blocking(move || sign_head(&signing)).await;
     }

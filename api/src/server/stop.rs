@@ -39,7 +39,7 @@ pub(super) async fn stop(parts: Parts, background: Background, accepting: JoinHa
     let saved = app.clone();
     let saving = tokio::task::spawn_blocking(move || {
         sign_head(&saved);
-        saved.past.snapshots.save(&saved.replica());
+        saved.past.snapshots.save_memory(&saved.replica());
     });
     let _ = timeout_at(end, saving).await;
     drop(app);

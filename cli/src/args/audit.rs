@@ -59,7 +59,7 @@ pub struct Verify {
     /// A head that was kept, as `audit head` printed it; may be given several times
     #[arg(long, value_name = "SEQUENCE:HASH")]
     pub against: Vec<Point>,
-    /// A copy of the server's heads.jsonl: every head in it has to be signed, and in the history
+    /// A copy of the server's heads.jsonl, - for stdin: every head in it has to be signed, and in the history
     #[arg(long, value_name = "FILE")]
     pub heads: Option<PathBuf>,
     /// The public key that they have to be signed with, in PEM

@@ -48,6 +48,9 @@ pub async fn run(shell: &Shell, options: &Export) -> anyhow::Result<()> {
             format!("the log ends at sequence {}, and the server has read {wanted} events of it", head.sequence);
         return Err(Stuck::new(problem, "`mcpctl audit verify` says how the log stands").into());
     }
+    if options.until.is_some_and(|until| until > head.sequence) {
+        shell.screen.note("the log ends before --until: this is all of it");
+    }
     shell.screen.note(&format!("{records} records, {} events; head {head}", head.sequence));
     Ok(())
 }

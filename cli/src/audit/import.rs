@@ -12,6 +12,7 @@ use mcpctl_events::log::sqlite::{Draft, DraftError, OpenError};
 use mcpctl_events::log::{Entry, Position};
 use mcpctl_events::record::MAX_RECORD_BYTES;
 use mcpctl_events::replica::{Decoded, Replica, Stopped};
+use std::fmt::Display;
 use std::fs::{DirBuilder, File};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::DirBuilderExt;
@@ -36,7 +37,8 @@ pub fn run(shell: &Shell, options: &Import) -> anyhow::Result<()> {
         let decoded = Decoded::new(&Entry { position: Position(records.line), bytes: bytes.clone() });
         if let Err(stopped) = replica.apply(&decoded) {
             drop(bar);
-            return Err(no_history(&options.file, records.line, &in_words(&stopped)));
+            let problem = changed(&bytes).map_or_else(|| in_words(&stopped), str::to_owned);
+            return Err(no_history(&options.file, records.line, &problem));
         }
         batched += bytes.len();
         batch.push(bytes);
@@ -50,6 +52,9 @@ pub fn run(shell: &Shell, options: &Import) -> anyhow::Result<()> {
     draft.append(&batch).map_err(|error| stuck(&error))?;
     drop(bar);
     let admission = &replica.admission;
+    if records.line == 0 {
+        return Err(Stuck::new(format!("{} is empty", options.file.display()), UNCHANGED).into());
+    }
     if admission.last_sequence == 0 {
         return Err(no_history(&options.file, records.line, "there is no event in it"));
     }
@@ -66,10 +71,24 @@ fn in_words(stopped: &Stopped) -> String {
     }
 }
 
+/// What somebody or some program has done to an export, by a line that is no record.
+fn changed(line: &[u8]) -> Option<&'static str> {
+    if line.starts_with(&[0x1f, 0x8b]) {
+        return Some("it is compressed; `zcat FILE | mcpctl audit import - --log URL` takes it");
+    }
+    if line.starts_with("\u{feff}".as_bytes()) {
+        return Some("a byte order mark was put before it");
+    }
+    line.ends_with(b"\r").then_some("its lines end in CR and LF; an export's end in LF alone")
+}
+
 fn target(url: &str) -> Result<PathBuf, Usage> {
-    let path = url.strip_prefix("sqlite:").filter(|path| !path.is_empty());
+    let path = url.strip_prefix("sqlite:").filter(|path| !path.is_empty()).map(PathBuf::from);
     let path = path.ok_or_else(|| Usage(format!("--log {url}: not supported; it is sqlite:<path of a file>")))?;
-    Ok(path.into())
+    if path.is_dir() {
+        return Err(Usage(format!("--log {url}: is a folder; it is sqlite:<path of a file>, such as {url}/log.db")));
+    }
+    Ok(path)
 }
 
 /// Makes the folder of the log, which is nobody else's business; one that is there stays as it is.
@@ -89,9 +108,10 @@ fn stuck(error: &DraftError) -> anyhow::Error {
     Stuck::new(error.to_string(), next).into()
 }
 
+const UNCHANGED: &str = "nothing was imported; it takes what `mcpctl audit export` wrote, unchanged";
+
 fn no_history(file: &Path, line: u64, problem: &str) -> anyhow::Error {
-    let next = "nothing was imported; it takes what `mcpctl audit export` wrote, unchanged";
-    Stuck::new(format!("{}, line {line}: {problem}", file.display()), next).into()
+    Stuck::new(format!("{}, line {line}: {problem}", file.display()), UNCHANGED).into()
 }
 
 /// The file and its size; stdin has none.
@@ -99,8 +119,18 @@ fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead>, u64)> {
     if file.as_os_str() == "-" {
         return Ok((Box::new(std::io::stdin().lock()), 0));
     }
-    let opened = File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let size = opened.metadata().map_or(0, |metadata| metadata.len());
+    let unreadable = |problem: &dyn Display| {
+        Stuck::new(
+            format!("{} cannot be read: {problem}", file.display()),
+            "name a file that `mcpctl audit export` wrote",
+        )
+    };
+    let opened = File::open(file).map_err(|error| unreadable(&error))?;
+    let metadata = opened.metadata().map_err(|error| unreadable(&error))?;
+    if metadata.is_dir() {
+        return Err(unreadable(&"it is a folder").into());
+    }
+    let size = metadata.len();
     Ok((Box::new(BufReader::with_capacity(256 << 10, opened)), size))
 }
 

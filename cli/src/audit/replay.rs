@@ -2,16 +2,18 @@
 
 use crate::args::audit::Replay;
 use crate::output::document::Document;
-use crate::output::{self, Format, json};
+use crate::output::{self, Format, json, yaml};
 use crate::past::{self, Past};
 use crate::shell::Shell;
 
 /// Prints it.
 pub async fn run(shell: &Shell, options: &Replay) -> anyhow::Result<()> {
-    let format = shell.format(&[Format::Table, Format::Wide, Format::Json], "audit replay")?;
+    let format = shell.format(&[Format::Table, Format::Wide, Format::Json, Format::Yaml], "audit replay")?;
     let past = past::read(&shell.client()?, options.until.as_deref()).await?;
-    if format == Format::Json {
-        return Ok(output::answer(&(json::pretty(&document(&past)?) + "\n"))?);
+    match format {
+        Format::Json => return Ok(output::answer(&(json::pretty(&document(&past)?) + "\n"))?),
+        Format::Yaml => return Ok(output::answer(&yaml::write(&document(&past)?))?),
+        _ => {}
     }
     let wide = format == Format::Wide;
     let mut text = format!("the registry at sequence {}\n", past.sequence);

@@ -19,10 +19,17 @@ const KEY: usize = 32;
 /// Reads the heads, each of which has to be signed with one and the same key.
 pub fn read(file: &Path, key_file: Option<&Path>, screen: Screen) -> anyhow::Result<Vec<Point>> {
     let mut key = key_file.map(public_key).transpose()?;
-    let reader = BufReader::new(File::open(file).with_context(|| format!("{} cannot be read", file.display()))?);
+    let reader: Box<dyn BufRead> = if file.as_os_str() == "-" {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(File::open(file).with_context(|| format!("{} cannot be read", file.display()))?))
+    };
     let mut heads = Vec::new();
     for (line, number) in reader.lines().zip(1..) {
         let line = line.with_context(|| format!("{} cannot be read", file.display()))?;
+        if line.trim().is_empty() {
+            continue;
+        }
         let bad = |problem: &str| {
             let next = "take a fresh copy of the server's heads.jsonl; if that is the same, find out who had access";
             Stuck::new(format!("{}, line {number}: {problem}", file.display()), next)

@@ -12,13 +12,17 @@ use crate::output::progress::Bar;
 use crate::output::{self, Format, clean, lines_of};
 use crate::shell::Shell;
 use mcpctl_events::wire::audit::{Step, Verified};
+use serde::Serialize;
 
 const BROKEN: &str = "keep the files as they are, and restore the log from a backup; or go on with what comes before, \
                       which `mcpctl audit export` writes";
 
+const REBUILD: &str = "`mcpctl audit rebuild` makes it anew from the log; start the server again after that if its \
+                       memory is named above";
+
 /// Verifies, and says what was found. Tables that differ are no reason not to look at the heads.
 pub async fn run(shell: &Shell, options: &Verify) -> anyhow::Result<()> {
-    shell.format(&[Format::Table], "audit verify")?;
+    let format = shell.format(&[Format::Table, Format::Json], "audit verify")?;
     let signed = match &options.heads {
         Some(file) => Some(signed::read(file, options.head_key.as_deref(), shell.screen)?),
         None => None,
@@ -26,29 +30,50 @@ pub async fn run(shell: &Shell, options: &Verify) -> anyhow::Result<()> {
     let Step::Verified(found) = walk(shell, "verify", "verifying", BROKEN).await? else {
         return Err(odd("it says nothing of a verification").into());
     };
-    let tables = report(&found)?;
-    let wanted = options.against.iter().chain(signed.iter().flatten()).copied();
-    in_history(shell, wanted.collect()).await?;
+    let wanted: Vec<_> = options.against.iter().chain(signed.iter().flatten()).copied().collect();
+    if format == Format::Json {
+        let heads = in_history(shell, wanted.clone()).await;
+        let in_history = heads.is_ok().then_some(wanted.iter().map(ToString::to_string).collect());
+        output::answer_json(&serde_json::to_string(&Found { found: &found, in_history })?)?;
+        heads?;
+        return differ(&found).map_or(Ok(()), |differ| Err(differ.into()));
+    }
+    report(&found)?;
+    in_history(shell, wanted).await?;
     let mut said: Vec<_> = options.against.iter().map(|head| format!("ok: {head} is in the history")).collect();
     if let Some(heads) = &signed {
         let last = heads.last().map_or_else(String::new, |last| format!(", the last of them {last}"));
         said.push(format!("ok: the signed heads are in the history: {}{last}", heads.len()));
     }
     output::answer(&lines_of(said))?;
-    tables.map_or(Ok(()), |differ| Err(differ.into()))
+    differ(&found).map_or(Ok(()), |differ| Err(differ.into()))
 }
 
-/// Writes what the server found; the failure that differing tables are.
-fn report(found: &Verified) -> std::io::Result<Option<Stuck>> {
+/// What was found, for programs.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Found<'a> {
+    #[serde(flatten)]
+    found: &'a Verified,
+    /// The heads that were asked for, if all of them are in the history.
+    in_history: Option<Vec<String>>,
+}
+
+/// The failure that differing tables are.
+fn differ(found: &Verified) -> Option<Stuck> {
+    let Verified { tables, count, .. } = found;
+    let problem = format!("what is made from the log differs from it in {count} places at sequence {tables}");
+    (*count > 0).then(|| Stuck::new(problem, REBUILD))
+}
+
+/// Writes what the server found.
+fn report(found: &Verified) -> std::io::Result<()> {
     let Verified { sequence, hash, tables, rows, count, differences } = found;
     output::answer(&format!("ok: {sequence} events in an unbroken chain; head {sequence}:{hash}\n"))?;
     if *count == 0 {
-        output::answer(&format!("ok: {rows} rows of the tables at sequence {tables} are what the log says\n"))?;
-        return Ok(None);
+        return output::answer(&format!("ok: {rows} rows of the tables at sequence {tables} are what the log says\n"));
     }
-    output::answer(&lines_of(differences.iter().map(|difference| format!("differs: {}", clean::line(difference)))))?;
-    let problem = format!("the tables differ from the log in {count} places at sequence {tables}");
-    Ok(Some(Stuck::new(problem, "`mcpctl audit rebuild` makes them anew from the log")))
+    output::answer(&lines_of(differences.iter().map(|difference| format!("differs: {}", clean::line(difference)))))
 }
 
 /// Looks for old heads in the records, which are hashed here: this takes nothing on trust but the heads.

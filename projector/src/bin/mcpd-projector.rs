@@ -125,7 +125,7 @@ async fn run(command: Option<Command>, log: SharedLog, db: &Path) -> anyhow::Res
 }
 
 async fn check(log: &SharedLog, db: &Path) -> anyhow::Result<ExitCode> {
-    let report = verify(log, &Tables::open_existing(db).await?, &Progress::default()).await?;
+    let report = verify(log, &Tables::open_existing(db).await?, Vec::new(), &Progress::default()).await?;
     for difference in &report.differences {
         println!("{difference}");
     }

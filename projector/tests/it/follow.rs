@@ -29,7 +29,7 @@ async fn follows_until_it_is_stopped() {
     }
     stop.cancel();
     following.await.unwrap().unwrap();
-    assert!(verify(&life.shared(), &tables, &Progress::default()).await.unwrap().is_clean());
+    assert!(verify(&life.shared(), &tables, Vec::new(), &Progress::default()).await.unwrap().is_clean());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,7 +55,7 @@ async fn the_second_projector_waits_and_takes_over() {
     until_at(&tables, life.sequence(), Duration::from_secs(15)).await;
     stop.cancel();
     second.await.unwrap().unwrap();
-    assert!(verify(&life.shared(), &tables, &Progress::default()).await.unwrap().is_clean());
+    assert!(verify(&life.shared(), &tables, Vec::new(), &Progress::default()).await.unwrap().is_clean());
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ async fn project_in_batches(life: &Life, tables: &Tables, size: usize) {
 
 /// Compares by the verifier's eyes and by those of the readers.
 async fn assert_equal(life: &Life, tables: &Tables) {
-    let report = verify(&life.shared(), tables, &Progress::default()).await.unwrap();
+    let report = verify(&life.shared(), tables, Vec::new(), &Progress::default()).await.unwrap();
     assert_eq!(report.differences, []);
     assert_eq!(report.sequence, life.sequence());
     let state = &life.replica.state;
@@ -290,7 +290,7 @@ async fn a_truncated_or_swapped_log_is_refused() {
         let error = start(&log, &tables, Replica::default()).await.unwrap_err();
         assert!(error.to_string().contains("checkpoint") && error.to_string().contains("history"), "{error}");
         assert!(matches!(&error, FollowError::Mismatch(found) if *found == expected), "{error}");
-        assert!(verify(&log, &tables, &Progress::default()).await.is_err());
+        assert!(verify(&log, &tables, Vec::new(), &Progress::default()).await.is_err());
     }
 }
 

@@ -53,7 +53,7 @@ async fn readers_and_the_projector_go_on_while_tables_are_rebuilt() {
     assert!(reader.await.unwrap() > 0);
     let checkpoint = tables.checkpoint().await.unwrap();
     assert_eq!((checkpoint.generation, checkpoint.sequence), (2, life.sequence()));
-    assert_eq!(verify(&life.shared(), &tables, &Progress::default()).await.unwrap().differences, []);
+    assert_eq!(verify(&life.shared(), &tables, Vec::new(), &Progress::default()).await.unwrap().differences, []);
     assert!(!dir.files().iter().any(|file| file.starts_with("tables-1.db")), "{:?}", dir.files());
 }
 
@@ -82,7 +82,7 @@ async fn a_rebuild_that_overtakes_a_slow_projector_loses_nothing() {
     assert_eq!(rebuilt.sequence, life.sequence());
     life.register("y", &["y"], &[]).unwrap();
     project(&life.shared(), &tables, projection).await.unwrap();
-    assert_eq!(verify(&life.shared(), &tables, &Progress::default()).await.unwrap().differences, []);
+    assert_eq!(verify(&life.shared(), &tables, Vec::new(), &Progress::default()).await.unwrap().differences, []);
     assert_eq!(tables.checkpoint().await.unwrap().sequence, life.sequence());
 }
 
@@ -94,7 +94,7 @@ async fn what_only_heartbeats_said_is_kept() {
     let heard = life.now.plus(std::time::Duration::from_mins(1));
     tables.note_heartbeats(&[(crate::life::session("s0"), heard)]).await.unwrap();
     rebuild(&life.shared(), dir.path(), &Progress::default()).await.unwrap();
-    assert!(tables.refresh().await.unwrap());
+    assert_eq!(tables.refresh().await.unwrap(), 2);
     let llm = tables.llm("llm0000").await.unwrap().value.unwrap();
     assert_eq!(llm.last_heartbeat_at(), Some(heard));
     assert_ne!(llm.row.last_heartbeat_at, Some(heard), "the row's own value is the lifecycle's");
@@ -127,7 +127,7 @@ async fn older_tables_are_filled_anew_and_newer_ones_are_refused() {
     assert!(matches!(Tables::open_existing(dir.path()).await, Err(StoreError::OlderVersion { .. })));
     let tables = projected(&life, &dir).await;
     assert_eq!(tables.checkpoint().await.unwrap().generation, 2);
-    assert_eq!(verify(&life.shared(), &tables, &Progress::default()).await.unwrap().differences, []);
+    assert_eq!(verify(&life.shared(), &tables, Vec::new(), &Progress::default()).await.unwrap().differences, []);
     drop(tables);
     dir.sql("tables-2.db").execute("UPDATE projection_checkpoint SET projection_version = 99", []).unwrap();
     let error = Tables::open(dir.path()).await.unwrap_err();
@@ -197,7 +197,7 @@ async fn what_is_damaged_is_made_anew() {
             .unwrap_or_else(|error| panic!("damage {number}: {error}"));
         let tables = Tables::open(dir.path()).await.unwrap();
         assert_eq!(
-            verify(&life.shared(), &tables, &Progress::default()).await.unwrap().differences,
+            verify(&life.shared(), &tables, Vec::new(), &Progress::default()).await.unwrap().differences,
             [],
             "damage {number}"
         );

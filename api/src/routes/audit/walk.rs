@@ -16,7 +16,7 @@ use mcpctl_events::wire::{
     error::ErrorBody,
 };
 use mcpctl_projector::{
-    Progress,
+    Kept, Progress,
     rebuild::{Rebuilt, rebuild as rebuild_tables},
     verify::{Report, verify as verify_tables},
 };
@@ -28,22 +28,22 @@ use tokio_util::sync::DropGuard;
 const TELL: Duration = Duration::from_millis(250);
 
 /// Follows the chain of the log from its first record, folds it, and compares the fold with every row of the read
-/// tables. A client that goes away ends it.
+/// tables, with the snapshots, and with what the server holds in memory. A client that goes away ends it.
 #[utoipa::path(post, path = "/api/v1/audit/verify", operation_id = "verify", tag = "audit",
     responses((status = 200, description = "lines of progress, then what was found", content_type = "application/x-ndjson", body = Step),
         (status = "default", body = ErrorBody)))]
 pub async fn verify(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Response, ApiError> {
     caller.must_be_admin("audit", "the log")?;
     Ok(walk(&app, |app, progress| async move {
-        match verify_tables(&app.log, &app.tables, &progress).await {
+        match verify_tables(&app.log, &app.tables, kept(&app), &progress).await {
             Ok(report) => Step::Verified(found(&report)),
             Err(error) => Step::Failed { error: error.to_string() },
         }
     }))
 }
 
-/// Fills new read tables from the log and puts them in the place of the old ones, which are read until then. A client that
-/// goes away before that ends it, and nothing was changed.
+/// Fills new read tables from the log and puts them in the place of the old ones, which are read until then; snapshots
+/// are made anew, too. A client that goes away before that ends it, and nothing was changed.
 #[utoipa::path(post, path = "/api/v1/audit/rebuild", operation_id = "rebuild", tag = "audit",
     responses((status = 200, description = "lines of progress, then what was made", content_type = "application/x-ndjson", body = Step),
         (status = "default", body = ErrorBody)))]
@@ -51,10 +51,22 @@ pub async fn rebuild(State(app): State<Arc<App>>, Extension(caller): Extension<C
     caller.must_be_admin("audit", "the read tables")?;
     Ok(walk(&app, |app, progress| async move {
         match rebuild_tables(&app.log, app.tables.dir(), &progress).await {
-            Ok(Rebuilt { generation, sequence }) => Step::Rebuilt(audit::Rebuilt { generation, sequence }),
+            Ok(Rebuilt { generation, sequence }) => {
+                app.past.give_up();
+                Step::Rebuilt(audit::Rebuilt { generation, sequence })
+            }
             Err(error) => Step::Failed { error: format!("nothing was changed: {error}") },
         }
     }))
+}
+
+/// What else is made from the log here.
+fn kept(app: &App) -> Vec<Kept> {
+    let memory = app.replica().clone();
+    let sequence = memory.admission.last_sequence;
+    let mut kept = app.past.snapshots.kept(&app.log);
+    kept.push(Kept { place: "memory at", sequence, load: Box::new(|| Some(memory)) });
+    kept
 }
 
 fn found(report: &Report) -> audit::Verified {

@@ -157,10 +157,9 @@ fn written(app: &App, events: &[EventRef]) -> Result<Bytes, ApiError> {
     for event in events {
         let record = match current.take() {
             Some((position, record)) if position == event.position => record,
-            _ => read(&*app.log, event.position)?,
+            _ => read(&*app.log, event)?,
         };
-        let told = told(&record, event.sequence)
-            .ok_or_else(|| ApiError::internal(format!("event {} is not where the tables say", event.sequence)))?;
+        let told = told(&record, event.sequence).ok_or_else(|| ApiError::event_missing(event.sequence))?;
         said.extend_from_slice(&told.frame);
         current = Some((event.position, record));
     }

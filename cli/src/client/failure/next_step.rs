@@ -31,6 +31,9 @@ fn after_refusal(refusal: &Refusal) -> Vec<String> {
         let step = "is about the model server itself, its key or what was sent to it, and not about this registry";
         return vec![format!("this {step}; `mcpctl describe llm {name}` says which it is")];
     }
+    if refusal.body.code == "DAMAGED" {
+        return vec!["it does not pass by itself: `mcpctl audit verify` says where the damage is".to_owned()];
+    }
     // Waiting does not end what somebody has switched off.
     let passes = refusal.body.code != "DISABLED";
     let wait = refusal.retry_after.as_ref().filter(|_| passes).map(|s| format!("try again in {s} s"));

@@ -2,7 +2,9 @@
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 use std::{
+    fs::OpenOptions,
     io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -79,8 +81,10 @@ impl OpenError {
     }
 }
 
-/// A connection that appends; makes the table in a new file.
+/// A connection that appends; makes the table in a new file, which nobody but its owner may read.
 pub(super) fn for_appending(path: &Path) -> Result<Connection, OpenError> {
+    // SQLite gives the files beside it the same mode, and says what is wrong if this did not work.
+    let _ = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut connection = connect(path, flags)?;
     let failed = |source| OpenError::sqlite(path, source);

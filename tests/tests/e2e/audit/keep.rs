@@ -1,7 +1,11 @@
 //! What is kept elsewhere: backups, and heads that the server signed.
 
 use super::{SOON, make};
-use mcpctl_tests::{Home, Mcpd, eventually, program::run, samples};
+use mcpctl_tests::{
+    Home, Mcpd, eventually,
+    program::{Program, run},
+    samples,
+};
 use serde_json::{Value, json};
 use std::{fs, path::Path, process::Command};
 
@@ -94,6 +98,56 @@ async fn heads_of_one_file_are_signed_with_one_key() {
     let refused = run("mcpd", &mcpd.home, &flags).await;
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     assert!(stderr(&refused).contains("are signed with another key; keep them and move them away"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn heads_are_signed_while_something_happens_and_survive_a_kill() {
+    let home = Home::default();
+    let (key, public) = keys(&home, "head");
+    let mut mcpd = Mcpd::start_in(home, &["--head-key", &key, "--head-interval", "20ms"], &[]).await;
+    let client = mcpd.client();
+    let heads = mcpd.home.data().join("heads.jsonl");
+    let signed = || {
+        let lines = fs::read_to_string(&heads).unwrap_or_default();
+        let sequence = |line: &str| serde_json::from_str::<Value>(line).ok()?["sequence"].as_u64();
+        lines.lines().filter_map(sequence).collect::<Vec<_>>()
+    };
+    for name in ["one", "two"] {
+        make(&client, name).await;
+        let made = client.sequence().await;
+        eventually("the head is signed", SOON, async || (signed().last() == Some(&made)).then_some(())).await;
+    }
+    let all = signed();
+    assert!(all.is_sorted_by(|one, next| one < next), "{all:?}: each once");
+    mcpd.process.kill();
+    mcpd.start_again().await;
+    let file = heads.display().to_string();
+    let verified = mcpd.mcpctl(&["audit", "verify", "--heads", &file, "--head-key", &public]).await;
+    assert!(verified.status.success(), "{verified:?}");
+}
+
+#[tokio::test]
+async fn who_serves_a_backup_beside_the_server_goes_on_talking_to_the_server() {
+    let mut mcpd = Mcpd::start(&[]).await;
+    make(&mcpd.client(), "one").await;
+    let to = mcpd.home.path().join("backup");
+    assert!(back_up(&mcpd, &to).await.status.success());
+    let file = mcpd.home.mcpctl().join("credentials");
+    let names = |url: &str| fs::read_to_string(&file).expect("credentials").contains(url);
+    let serve = || {
+        let flags = ["--listen", "127.0.0.1:0", "--data-dir", &to.display().to_string()].map(str::to_owned);
+        Program::start("mcpd", &mcpd.home, &flags, &[])
+    };
+    let mut beside = serve();
+    let told = async || beside.log().contains("still names the server at").then_some(());
+    eventually("it says how to talk to this one", SOON, told).await;
+    assert!(beside.log().contains("mcpctl login --server http://127.0.0.1:"), "{}", beside.log());
+    assert!(names(&mcpd.url));
+    assert!(beside.stop().await.success());
+    // Where the old one is gone, the backup is the server.
+    assert!(mcpd.process.stop().await.success());
+    let _restored = serve();
+    eventually("the file names the backup", SOON, async || (!names(&mcpd.url)).then_some(())).await;
 }
 
 #[tokio::test]

@@ -4,7 +4,10 @@ use super::{SOON, make};
 use mcpctl_tests::{Home, Mcpd, eventually, program::run, samples};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use std::{fs, process::Output};
+use std::{
+    fs,
+    process::{Command, Output},
+};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -34,7 +37,7 @@ async fn with_history() -> (Mcpd, String) {
     (mcpd, export)
 }
 
-async fn import(home: &Home, export: &str, name: &str) -> Output {
+async fn import(home: &Home, export: impl AsRef<[u8]>, name: &str) -> Output {
     let file = home.path().join(format!("{name}.jsonl"));
     fs::write(&file, export).expect("the export");
     let log = format!("sqlite:{}", home.path().join(format!("{name}.db")).display());
@@ -81,7 +84,10 @@ async fn an_export_that_was_altered_makes_no_log() {
         ("hole", without(of("llm/two")), format!("after sequence {}", two - 1)),
         ("half", export[..export.len() - 30].to_owned(), "after sequence".to_owned()),
         ("new", export.replace("mcpctl.llm.created.v1", "mcpctl.llm.promoted.v1"), "mcpctl.llm.promoted.v1".to_owned()),
-        ("empty", String::new(), "there is no event in it".to_owned()),
+        ("empty", String::new(), "empty.jsonl is empty".to_owned()),
+        ("blank", "\n".to_owned(), "line 1: this is no record of a log".to_owned()),
+        ("marked", format!("\u{feff}{export}"), "line 1: a byte order mark was put before it".to_owned()),
+        ("crlf", export.replace('\n', "\r\n"), "its lines end in CR and LF".to_owned()),
         ("text", "hello\n".to_owned(), "line 1: this is no record of a log".to_owned()),
     ];
     for (name, export, says) in cases {
@@ -94,6 +100,14 @@ async fn an_export_that_was_altered_makes_no_log() {
         let made = left.iter().map(|file| file.to_string_lossy()).filter(|file| *file != lock);
         assert_eq!(made.filter(|file| file.starts_with(&format!("{name}.db"))).count(), 0, "{left:?}");
     }
+    let zipped = failed(&import(&mcpd.home, [0x1f, 0x8b, 8, 0], "zipped").await);
+    assert!(zipped.contains("it is compressed; `zcat FILE"), "{zipped}");
+    let folder = mcpd.home.path().display().to_string();
+    let said = mcpd.mcpctl(&["audit", "import", &folder, "--log", &format!("sqlite:{folder}/new.db")]).await;
+    assert!(failed(&said).contains("cannot be read: it is a folder"), "{said:?}");
+    let said = mcpd.mcpctl(&["audit", "import", "-", "--log", &format!("sqlite:{folder}")]).await;
+    assert_eq!(said.status.code(), Some(2), "{said:?}");
+    assert!(text(&said.stderr).contains(&format!("such as sqlite:{folder}/log.db")), "{said:?}");
 }
 
 #[tokio::test]
@@ -131,7 +145,7 @@ async fn what_differs_is_named_and_a_rebuild_makes_it_right_while_lists_go_on() 
     assert_eq!(tables.execute("UPDATE llm_rows SET model = 'evil' WHERE name = 'one'", []), Ok(1));
     let said = mcpd.mcpctl(&["audit", "verify"]).await;
     assert!(text(&said.stdout).contains("differs: llm_rows `one`: model is `evil`, the log says `gpt-x`"), "{said:?}");
-    assert!(failed(&said).contains("differ from the log in 1 places"), "{said:?}");
+    assert!(failed(&said).contains("differs from it in 1 places"), "{said:?}");
     let reading = async {
         for _ in 0..200 {
             let rows = client.get("/llms").await.expect(200).json();
@@ -148,6 +162,61 @@ async fn what_differs_is_named_and_a_rebuild_makes_it_right_while_lists_go_on() 
     assert!(printed(&mcpd.mcpctl(&["audit", "verify"]).await).contains("are what the log says"));
     make(&client, "later").await;
     assert!(client.row("/llms", "later").await.is_some());
+}
+
+#[tokio::test]
+async fn a_snapshot_that_was_forged_is_found_and_a_rebuild_makes_it_right() {
+    let (mut mcpd, _) = with_history().await;
+    let client = mcpd.client();
+    let before = client.sequence().await;
+    assert!(mcpd.process.stop().await.success());
+    let snapshots = mcpd.home.data().join("snapshots");
+    let files: Vec<_> = fs::read_dir(&snapshots).expect("snapshots").map(|entry| entry.expect("one").path()).collect();
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    let snapshot = fs::read_to_string(file).expect("a snapshot");
+    let (head, body) = snapshot.split_once('\n').expect("a head");
+    let forged = body.replace("gpt-x", "gpt-y");
+    let mut head: Value = serde_json::from_str(head).expect("JSON");
+    let body = mcpd.home.path().join("body");
+    fs::write(&body, &forged).expect("the body");
+    let hashed = Command::new("sha256sum").arg(&body).output().expect("coreutils");
+    head["sha256"] = json!(text(&hashed.stdout)[..64]);
+    fs::write(file, format!("{head}\n{forged}")).expect("a forgery");
+
+    mcpd.start_again().await;
+    let at = format!("/llms/one?asOf={before}");
+    assert_eq!(client.get(&at).await.expect(200).json()["model"], "gpt-y", "it is believed until it is verified");
+    let said = mcpd.mcpctl(&["audit", "verify"]).await;
+    for place in ["snapshot at", "memory at"] {
+        assert!(text(&said.stdout).contains(&format!("differs: {place} `")), "{said:?}");
+    }
+    assert!(failed(&said).contains("start the server again after that"), "{said:?}");
+    let _ = printed(&mcpd.mcpctl(&["audit", "rebuild"]).await);
+    assert_eq!(client.get(&at).await.expect(200).json()["model"], "gpt-x");
+    assert!(mcpd.process.stop().await.success());
+    mcpd.start_again().await;
+    let _ = printed(&mcpd.mcpctl(&["audit", "verify"]).await);
+}
+
+#[tokio::test]
+async fn programs_get_what_an_audit_says_as_json() {
+    let (mcpd, _) = with_history().await;
+    let audit = async |args: &[&str]| {
+        let said = printed(&mcpd.mcpctl(&[&["audit"], args, &["-o", "json"]].concat()).await);
+        serde_json::from_str::<Value>(&said).expect("JSON")
+    };
+    let head = printed(&mcpd.mcpctl(&["audit", "head"]).await);
+    let verified = audit(&["verify", "--against", head.trim()]).await;
+    assert_eq!((&verified["count"], &verified["differences"]), (&json!(0), &json!([])), "{verified}");
+    assert_eq!(verified["inHistory"], json!([head.trim()]), "{verified}");
+    assert_eq!(format!("{}:{}", verified["sequence"], verified["hash"].as_str().expect("a hash")), head.trim());
+    assert_eq!(audit(&["rebuild"]).await["generation"], 2);
+    let pieces = audit(&["timeline", "llm", "two"]).await;
+    let statuses: Vec<_> = pieces.as_array().expect("pieces").iter().map(|piece| &piece["status"]).collect();
+    assert_eq!(statuses, ["active", "not there"], "{pieces}");
+    assert_eq!(pieces[0]["until"], pieces[1]["from"]);
+    let yaml = printed(&mcpd.mcpctl(&["audit", "replay", "-o", "yaml"]).await);
+    assert!(yaml.contains("llms:\n"), "{yaml}");
 }
 
 #[tokio::test]
@@ -207,6 +276,11 @@ async fn a_log_that_lost_a_record_is_not_exported_as_if_it_ended_there() {
         assert!(said.contains(&format!("after sequence {}: a ", sequence - 1)), "{said}");
         assert!(said.contains(&format!("{} events", sequence - 1)), "{said}");
         assert!(failed(&mcpd.mcpctl(&["audit", "verify"]).await).contains("the log is damaged"));
+        // It does not go away by asking again.
+        for path in ["/events", &format!("/llms?asOf={}", sequence + 1)] {
+            let answer = mcpd.client().get(path).await.expect(500).json();
+            assert_eq!(answer["code"], "DAMAGED", "{path}: {answer}");
+        }
         assert!(mcpd.process.stop().await.success());
     }
 }
