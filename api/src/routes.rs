@@ -28,6 +28,7 @@ pub mod stream;
 pub mod tasks;
 pub mod threads;
 pub mod tools;
+pub mod why;
 pub(crate) mod written;
 
 use crate::{app::App, auth, call::AsItCame, error::ApiError, server::Answer};
@@ -107,6 +108,7 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/llms/{name}", get(llms::show).put(llms::replace).delete(llms::delete))
         .route("/api/v1/llms/{name}/infer", post(infer::infer))
         .route("/api/v1/llms/{name}/history", get(history::of_llm))
+        .route("/api/v1/llms/{name}/why", get(why::of_llm))
         .route("/api/v1/llms/{name}/members", get(members::members))
         .route("/api/v1/llms/{name}/{switch}", post(llms::switch))
         .route("/api/v1/inference-tasks", get(tasks::index).post(tasks::create))
@@ -114,10 +116,12 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/inference-tasks/{id}/stream", get(tasks::follow))
         .route("/api/v1/sessions", get(sessions::index))
         .route("/api/v1/sessions/{id}", get(sessions::show))
+        .route("/api/v1/sessions/{id}/history", get(history::of_session))
         .route("/api/v1/agents", get(agents::index).post(agents::create))
         .route("/api/v1/agents/{name}", get(agents::show).put(agents::replace).delete(agents::delete))
         .route("/api/v1/agents/{name}/chat", post(chat::chat))
         .route("/api/v1/agents/{name}/history", get(history::of_agent))
+        .route("/api/v1/agents/{name}/why", get(why::of_agent))
         .route("/api/v1/agents/{name}/tools", get(tools::index))
         .route("/api/v1/agents/{name}/threads", get(threads::of_agent))
         .route("/api/v1/agents/{name}/{switch}", post(agents::switch))

@@ -145,12 +145,13 @@ Examples:
   mcpctl history agent local-coder
   mcpctl history llm vllm-local -o wide     with all that each event holds")]
     History(One),
-    /// Explain how an agent or Llm stands, since when, by which chain of causes, and what would change it
+    /// Explain whether an agent or Llm can be called, how it stands, since when and why, and what would change it
     #[command(after_help = "\
 Examples:
   mcpctl why agent local-coder
-  mcpctl why llm vllm-local")]
-    Why(One),
+  mcpctl why llm vllm-local                              also the name of a pool
+  mcpctl why agent local-coder --as-of 2026-01-31T03:00:00Z")]
+    Why(Why),
     /// Check, export, rebuild and replay the log that the registry is made of
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -253,6 +254,16 @@ pub struct One {
     pub noun: RowNoun,
     /// Its name
     pub name: String,
+}
+
+/// Flags of `why`.
+#[derive(Args)]
+pub struct Why {
+    #[command(flatten)]
+    pub of: One,
+    /// As it was then: a sequence, or a time such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub as_of: Option<String>,
 }
 
 /// Several agents or Llms.

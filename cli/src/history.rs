@@ -1,5 +1,7 @@
 //! `history`: what happened to one agent or Llm, the newest first; also to one that is gone.
 
+mod meant;
+
 use crate::args::One;
 use crate::client::Client;
 use crate::client::route::Route;
@@ -17,7 +19,7 @@ const PAGE: usize = 1000;
 pub async fn run(shell: &Shell, options: &One) -> anyhow::Result<()> {
     let format = shell.format(&FORMATS, "history")?;
     let client = shell.client()?;
-    let events = read(&client, options, usize::MAX).await?;
+    let events = read(&client, options, usize::MAX, None).await?;
     match format {
         Format::Json => {
             let all = Document::List(events);
@@ -31,13 +33,20 @@ pub async fn run(shell: &Shell, options: &One) -> anyhow::Result<()> {
     }
 }
 
-/// The events of a row, the newest first; at most so many.
-pub async fn read(client: &Client, of: &One, most: usize) -> anyhow::Result<Vec<Document>> {
-    let (mut events, mut before) = (Vec::new(), None);
+/// The events of a row up to a sequence, the newest first; at most so many.
+///
+/// # Errors
+/// Among others: there never was such a row. What may be meant is told.
+pub async fn read(client: &Client, of: &One, most: usize, until: Option<u64>) -> anyhow::Result<Vec<Document>> {
+    let (mut events, mut before) = (Vec::new(), until.map(|until| (until + 1).to_string()));
     loop {
         let asked = PAGE.min(most - events.len());
         let route = Route::api([of.noun.list(), &of.name, "history"]).with("limit", Some(asked)).with("before", before);
-        let Document::List(page) = Document::parse(&client.get(&route).await?.body)? else { return Ok(events) };
+        let answer = match client.get(&route).await {
+            Err(error) => return Err(meant::instead(client, of, error).await),
+            answer => answer?,
+        };
+        let Document::List(page) = Document::parse(&answer.body)? else { return Ok(events) };
         let got = page.len();
         before = page.last().map(|oldest| word(oldest, "sequence"));
         events.extend(page);

@@ -11,7 +11,7 @@ mod token;
 #[cfg(test)]
 mod tests;
 
-pub use sweep::{Retained, SweepPlan, plan_retention, retained};
+pub use sweep::{Retained, SweepPlan, holder, plan_retention, retained};
 
 use crate::{
     command::Command,

@@ -1,4 +1,4 @@
-//! `GET /api/v1/agents/:name/history` and `/llms/:name/history`: the life of a row, also of one that was deleted.
+//! `GET /api/v1/agents/:name/history`, and the same of Llms and sessions: a life, also one that has ended.
 
 use super::{events::written, rows::read as read_parameter};
 use crate::{app::App, error::ApiError, json::Problems};
@@ -7,9 +7,9 @@ use axum::{
     response::Response,
 };
 use mcpctl_events::{
-    definition::{AgentDefinition, Definition, LlmDefinition},
+    definition::{AgentDefinition, LlmDefinition},
     event::Subject,
-    name::Name,
+    name::{Name, SessionId},
     state::Stored,
     wire::error::ErrorBody,
 };
@@ -61,13 +61,36 @@ pub async fn of_llm(
     history::<LlmDefinition>(&app, &name, &query).await
 }
 
+/// Lists what happened to a publisher's session, the newest first.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/history", operation_id = "sessionHistory", tag = "audit",
+    params(("id" = String, Path), HistoryQuery),
+    responses((status = 200, description = "an array of CloudEvents 1.0", body = Vec<Object>),
+        (status = "default", body = ErrorBody)))]
+pub async fn of_session(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(query): Query<HistoryQuery>,
+) -> Result<Response, ApiError> {
+    let subject = SessionId::parse(&id).ok().map(Subject::Session);
+    list(&app, subject, &query, || not_found("Session", &id)).await
+}
+
 async fn history<D: Stored>(app: &Arc<App>, text: &str, query: &HistoryQuery) -> Result<Response, ApiError> {
+    list(app, subject::<D>(app, text), query, || not_found(D::TITLE, text)).await
+}
+
+async fn list(
+    app: &Arc<App>,
+    subject: Option<Subject>,
+    query: &HistoryQuery,
+    not_found: impl Fn() -> ApiError,
+) -> Result<Response, ApiError> {
     let (limit, until) = query.read()?;
-    let subject = subject::<D>(app, text).ok_or_else(|| not_found::<D>(text))?.to_string();
+    let subject = subject.ok_or_else(&not_found)?.to_string();
     let filter = EventFilter { subject: Some(subject), limit, until, newest_first: true, ..EventFilter::default() };
     let found = app.tables.events(&filter).await.map_err(ApiError::internal)?;
     if found.value.is_empty() && query.before.is_none() {
-        return Err(not_found::<D>(text));
+        return Err(not_found());
     }
     written(app, found).await
 }
@@ -93,6 +116,6 @@ fn subject<D: Stored>(app: &App, text: &str) -> Option<Subject> {
     of_id().or_else(|| Name::parse(text).ok()).map(D::subject)
 }
 
-fn not_found<D: Definition>(text: &str) -> ApiError {
-    ApiError::not_found(format!("{} not found, nor ever there: {}", D::TITLE, text.escape_default()))
+fn not_found(title: &str, text: &str) -> ApiError {
+    ApiError::not_found(format!("{title} not found, nor ever there: {}", text.escape_default()))
 }

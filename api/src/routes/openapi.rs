@@ -2,7 +2,7 @@
 
 use super::{
     agents, audit, chat, documents, events, gc, health, heartbeat, heartbeats, history, infer, llms, members, metrics,
-    openai, poll, register, result, sessions, stream, tasks, threads, tools,
+    openai, poll, register, result, sessions, stream, tasks, threads, tools, why,
 };
 use axum::{Json, response::IntoResponse};
 use utoipa::{
@@ -74,6 +74,9 @@ use utoipa::{
         events::index,
         history::of_agent,
         history::of_llm,
+        history::of_session,
+        why::of_agent,
+        why::of_llm,
         heartbeats::index,
         audit::head,
         audit::records,

@@ -1,13 +1,14 @@
 //! `audit timeline`: the life of an agent or Llm as a picture: its status over time as a bar.
 
 use crate::args::audit::Timeline;
-use crate::clock;
+use crate::clock::{self, span};
 use crate::events::word;
 use crate::exit::{Stuck, Usage};
 use crate::history;
 use crate::output::{self, Format, Screen, clean, lines_of};
 use crate::shell::Shell;
 use mcpctl_events::time::LogTime;
+use serde::Serialize;
 
 /// Columns where there is no terminal, and most of them on a wide one.
 const WIDTH: usize = 80;
@@ -64,10 +65,18 @@ struct Life {
     pauses: Vec<(i64, bool)>,
 }
 
+/// A piece of a life, for programs.
+#[derive(Serialize)]
+struct Piece {
+    status: &'static str,
+    from: LogTime,
+    until: LogTime,
+}
+
 /// Draws it.
 pub async fn run(shell: &Shell, options: &Timeline) -> anyhow::Result<()> {
-    shell.format(&[Format::Table], "audit timeline")?;
-    let events = history::read(&shell.client()?, &options.of, usize::MAX).await?;
+    let format = shell.format(&[Format::Table, Format::Json], "audit timeline")?;
+    let events = history::read(&shell.client()?, &options.of, usize::MAX, None).await?;
     let mut life = Life::default();
     for event in events.iter().rev() {
         let at: LogTime = word(event, "time").parse().map_err(|error| super::steps::odd(&format!("{error}")))?;
@@ -92,6 +101,9 @@ pub async fn run(shell: &Shell, options: &Timeline) -> anyhow::Result<()> {
     let until = clock::now().as_millis().max(last + 1);
     if from >= until {
         return Err(Usage("--since lies in the future".to_owned()).into());
+    }
+    if format == Format::Json {
+        return output::answer_json(&serde_json::to_string(&life.pieces_in_words(from, until))?);
     }
     Ok(output::answer(&picture(&name, &life, from, until, width(), shell.screen))?)
 }
@@ -133,22 +145,31 @@ fn picture(name: &str, life: &Life, from: i64, until: i64, width: usize, screen:
 }
 
 impl Life {
-    /// How it stood, piece by piece, within a time.
-    fn pieces(&self, from: i64, until: i64) -> impl Iterator<Item = (Standing, i64)> {
+    /// How it stood, piece by piece, within a time: from when until when.
+    fn pieces(&self, from: i64, until: i64) -> impl Iterator<Item = (Standing, i64, i64)> {
         let ends = self.standings.iter().skip(1).map(|(at, _)| *at).chain([i64::MAX]);
         self.standings.iter().zip(ends).filter_map(move |((at, standing), end)| {
-            let lasted = end.min(until) - (*at).max(from);
-            (lasted > 0).then_some((*standing, lasted))
+            let (at, end) = ((*at).max(from), end.min(until));
+            (at < end).then_some((*standing, at, end))
         })
+    }
+
+    fn pieces_in_words(&self, from: i64, until: i64) -> Vec<Piece> {
+        let piece = |(standing, at, end): (Standing, i64, i64)| Piece {
+            status: standing.word(),
+            from: LogTime::from_millis(at),
+            until: LogTime::from_millis(end),
+        };
+        self.pieces(from, until).map(piece).collect()
     }
 
     fn worst(&self, from: i64, until: i64) -> Standing {
         let until = until.max(from + 1);
-        self.pieces(from, until).map(|(standing, _)| standing).max().unwrap_or(Standing::Gone)
+        self.pieces(from, until).map(|(standing, ..)| standing).max().unwrap_or(Standing::Gone)
     }
 
     fn lasted(&self, standing: Standing, from: i64, until: i64) -> i64 {
-        self.pieces(from, until).filter(|(piece, _)| *piece == standing).map(|(_, lasted)| lasted).sum()
+        self.pieces(from, until).filter(|(piece, ..)| *piece == standing).map(|(_, at, end)| end - at).sum()
     }
 
     fn is_paused(&self, from: i64, until: i64) -> bool {
@@ -182,20 +203,6 @@ fn share(part: i64, of: i64) -> String {
     format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
-/// A duration in its two largest units.
-fn span(milliseconds: i64) -> String {
-    let seconds = milliseconds / 1000;
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes, seconds) {
-        (1.., ..) => format!("{days} d {hours} h"),
-        (_, 1.., ..) => format!("{hours} h {minutes} min"),
-        (_, _, 1.., _) => format!("{minutes} min {} s", seconds % 60),
-        (_, _, _, 10..) => format!("{seconds} s"),
-        (_, _, _, 1..) => format!("{seconds}.{} s", milliseconds / 100 % 10),
-        _ => format!("{milliseconds} ms"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,12 +233,12 @@ mod tests {
              ███████▒▒▒▒▒▒▒▒░██████░░░░░░░░··········\n\
              \u{20}  ▀▀▀▀▀▀▀▀▀\n\
              ╵12:00:00           ╵13:20:00\n\n\
-             █ active         36.8 %   59 min 0 s\n\
-             ▒ hibernating    18.7 %   30 min 0 s\n\
-             ░ inactive       19.3 %   31 min 0 s\n\
-             · not there      25.0 %   40 min 0 s\n\
+             █ active         36.8 %   59 min\n\
+             ▒ hibernating    18.7 %   30 min\n\
+             ░ inactive       19.3 %   31 min\n\
+             · not there      25.0 %   40 min\n\
              ▀ disabled by hand\n\
-             A column is 4 min 0 s, and shows the worst of it.\n"
+             A column is 4 min, and shows the worst of it.\n"
         );
     }
 
@@ -240,11 +247,7 @@ mod tests {
         let life = Life { standings: vec![(BORN, Standing::Active)], pauses: Vec::new() };
         let shown = picture("llm/a", &life, BORN, BORN + 90 * DAY, 80, PLAIN);
         assert!(shown.contains("╵2026-01-31 12:00   ╵2026-02-23 00:00   ╵"), "{shown}");
-        assert!(shown.contains("█ active        100.0 %   90 d 0 h\nA column is 1 d 3 h"), "{shown}");
+        assert!(shown.contains("█ active        100.0 %   90 d\nA column is 1 d 3 h"), "{shown}");
         assert_eq!((share(1, 90 * DAY), share(HOUR - 1, HOUR)), ("0.1 %".to_owned(), "99.9 %".to_owned()));
-        assert_eq!(
-            (span(340), span(2_500), span(42_000)),
-            ("340 ms".to_owned(), "2.5 s".to_owned(), "42 s".to_owned())
-        );
     }
 }

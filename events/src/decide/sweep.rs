@@ -118,7 +118,7 @@ fn is_overdue<D>(row: &Row<D>, cutoff: LogTime) -> bool {
 }
 
 /// Who keeps an overdue Llm: a public agent, or an active one of another session.
-fn holder(state: &State, llm: &Llm) -> Option<String> {
+pub fn holder(state: &State, llm: &Llm) -> Option<String> {
     let reason = |agent: &Arc<Agent>| match (agent.kind, agent.status) {
         (Kind::Public, _) => Some(format!("public agent '{}' is pinned to it", agent.name)),
         (Kind::Virtual, Status::Inactive) => None,

@@ -4,6 +4,7 @@ mod first_release;
 mod keep;
 mod proof;
 mod watch;
+mod why;
 
 use mcpctl_tests::{Client, Mcpd, eventually, samples, sse::Sse, within};
 use reqwest::Method;
