@@ -114,6 +114,11 @@ impl Heads {
     }
 }
 
+/// What is wrong with the key, found before anything is made.
+pub fn check_key(config: &Config) -> anyhow::Result<()> {
+    config.args.head_key.as_deref().map_or(Ok(()), |file| read_key(file).map(drop))
+}
+
 fn read_key(file: &Path) -> anyhow::Result<Ed25519KeyPair> {
     let refused = |reason: String| {
         let way_out = "`openssl genpkey -algorithm ed25519 -out head.pem` makes a key";
@@ -144,9 +149,10 @@ fn last_line(path: &Path) -> anyhow::Result<(Option<SignedHead>, u64)> {
     if line.is_empty() && begin == 0 {
         return Ok((None, 0));
     }
-    let head = serde_json::from_slice(line);
     let way_out = "keep a copy, and take its damaged lines out, or move it away";
-    let head = head.with_context(|| format!("the last line of {} is no signed head: {way_out}", path.display()))?;
+    let Ok(head) = serde_json::from_slice(line) else {
+        bail!("the last line of {} is no signed head: {way_out}", path.display());
+    };
     Ok((Some(head), begin + whole as u64))
 }
 

@@ -14,12 +14,16 @@ use mcpctl_events::{
 use std::{
     sync::{Arc, Mutex, PoisonError},
     thread::available_parallelism,
+    time::Duration,
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 /// Points that are kept: whoever looks back looks more than once.
 const KEPT: usize = 4;
+
+/// What a caller's clock may be ahead of this one.
+const AHEAD: Duration = Duration::from_mins(1);
 
 /// What was asked about lately.
 #[derive(Debug)]
@@ -48,6 +52,9 @@ pub async fn at(app: &Arc<App>, as_of: &str) -> Result<Arc<Replica>, ApiError> {
     let sequence = match (as_of.parse::<u64>(), as_of.parse::<LogTime>()) {
         (Ok(sequence), _) if sequence <= last => sequence,
         (Ok(_), _) => return Err(ApiError::invalid("asOf", format!("is above the last sequence, which is {last}"))),
+        (_, Ok(time)) if time > app.clock.now().plus(AHEAD) => {
+            return Err(ApiError::invalid("asOf", format!("lies in the future: it is {} here", app.clock.now())));
+        }
         (_, Ok(time)) => app.tables.last_event_at(time).await.map_err(ApiError::internal)?,
         _ => return Err(ApiError::invalid("asOf", "is a sequence, or a time such as 2026-01-31T12:00:00Z")),
     };

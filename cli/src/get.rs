@@ -30,6 +30,14 @@ pub async fn run(shell: &Shell, options: Get) -> anyhow::Result<()> {
         return watch::run(shell, &options, format).await;
     }
     let answer = shell.client()?.get(&route(&options)).await?;
+    if let (Some(as_of), Some(at)) = (&options.as_of, answer.sequence)
+        && *as_of != at.to_string()
+    {
+        shell.screen.note(&match as_of.parse::<u64>() {
+            Ok(asked) => format!("as of event {at}, with which the change ends that event {asked} belongs to"),
+            Err(_) => format!("as of event {at}, the last until then"),
+        });
+    }
     if format == Format::Json {
         return crate::output::answer_json(&answer.body);
     }
@@ -133,6 +141,9 @@ pub fn table(noun: Noun, answer: &Answer, wide: bool) -> anyhow::Result<Table> {
 
 fn nothing(options: &Get) -> String {
     let of_an_agent = options.agent.is_some() && options.noun != Noun::Threads;
+    if options.as_of.is_some() {
+        return "there was none then".to_owned();
+    }
     match (options.noun, options.kind.is_some() || options.status.is_some() || of_an_agent) {
         (Noun::Projects, false) => "no projects yet; `POST /api/v1/projects` makes one".to_owned(),
         (Noun::Personalities, false) => "no personalities yet; `POST /api/v1/personalities` makes one".to_owned(),

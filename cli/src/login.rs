@@ -24,7 +24,12 @@ pub async fn run(shell: &Shell) -> anyhow::Result<()> {
         None => ask(&shown)?,
     };
     let token = token.trim().to_owned();
-    if token.is_empty() || token.contains(|c: char| !c.is_ascii_graphic()) {
+    if token.is_empty() {
+        let next = "give it with --token, with MCPCTL_TOKEN or on stdin; on the server's machine, the admin's is in \
+                    ~/.mcpctl/credentials";
+        return Err(Stuck::new("no token was given", next).into());
+    }
+    if token.contains(|c: char| !c.is_ascii_graphic()) {
         return Err(Usage("a token is one word of visible ASCII characters".to_owned()).into());
     }
     let client = Client::new(Target { server, token: token.clone() })?;

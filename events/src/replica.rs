@@ -46,7 +46,7 @@ pub enum Stopped {
     #[error(transparent)]
     Altered(#[from] Fatal),
     /// A record that was admitted cannot be read: a newer version wrote it.
-    #[error("{0}; run a newer version")]
+    #[error("{0}; run the newer version that wrote it; if there is none, it was altered")]
     Unreadable(DecodeError),
     /// A record is lost, in a log in which none can be.
     #[error(

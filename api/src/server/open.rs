@@ -8,7 +8,7 @@ use crate::{
     credentials,
     durable::Durable,
     follower::{Follower, Progress},
-    heads::Heads,
+    heads::{self, Heads},
     heartbeats,
     in_the_end::in_the_end,
     leases::Leases,
@@ -29,7 +29,7 @@ use mcpctl_events::{
     heartbeat::HeartbeatStream,
     log::{
         EventLog,
-        sqlite::{SqliteHeartbeats, SqliteLog},
+        sqlite::{OpenError, SqliteHeartbeats, SqliteLog},
     },
     replica::Replica,
 };
@@ -231,6 +231,7 @@ fn desk(stopped: Option<&str>) -> Desk {
 /// Takes the log for this process alone, before anything else is opened or made.
 pub(super) fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
     let LogTarget::Sqlite(path) = &config.log;
+    heads::check_key(config)?;
     if !path.exists() {
         credentials::check(config)?;
     }
@@ -238,8 +239,14 @@ pub(super) fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
     if let Some(dir) = path.parent() {
         make_dir("--log", dir)?;
     }
-    let log =
-        SqliteLog::open(path).map_err(|error| Refused::new(format!("--log sqlite:{}: {error}", path.display())))?;
+    let refused = |error: OpenError| {
+        let way_out = match error {
+            OpenError::Locked { .. } => "; stop that one, or give this one another --data-dir",
+            _ => "",
+        };
+        Refused::new(format!("--log sqlite:{}: {error}{way_out}", path.display()))
+    };
+    let log = SqliteLog::open(path).map_err(refused)?;
     Ok(Arc::new(log))
 }
 

@@ -9,6 +9,8 @@ use mcpctl_events::record::Header;
 #[derive(Debug, Default)]
 pub struct Chain {
     admission: Admission,
+    /// The last sequence before the last commit.
+    before: u64,
 }
 
 /// The records are no history.
@@ -31,11 +33,20 @@ impl Chain {
     /// Takes the next record.
     pub fn take(&mut self, record: &[u8]) -> Result<(), Broken> {
         let after = self.admission.last_sequence;
-        match self.admission.admit(Header::decode(record).as_ref(), Hash::of(record)) {
+        let verdict = self.admission.admit(Header::decode(record).as_ref(), Hash::of(record));
+        if self.admission.last_sequence > after {
+            self.before = after;
+        }
+        match verdict {
             Verdict::Fatal(fatal) => Err(Broken::Altered(fatal.to_string())),
             Verdict::Rejected(why) => Err(Broken::NoHistory { after, what: in_words(why) }),
             Verdict::Elected | Verdict::Committed | Verdict::Barrier | Verdict::Resigned => Ok(()),
         }
+    }
+
+    /// Up to where nothing that the chain breaks behind is in it: the hash of the last record was named by no next one.
+    pub fn sure(&self) -> u64 {
+        self.before
     }
 
     /// Where it is.

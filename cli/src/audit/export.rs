@@ -1,6 +1,6 @@
 //! `audit export`: the records of the log to stdout, byte for byte; the chain is followed on the way.
 
-use super::chain::Chain;
+use super::chain::{Broken, Chain};
 use super::head;
 use super::records::Lines;
 use crate::args::audit::Export;
@@ -29,9 +29,17 @@ pub async fn run(shell: &Shell, options: &Export) -> anyhow::Result<()> {
             out.flush()?;
             drop(bar);
             let written = chain.head().sequence;
-            let next = format!(
-                "what was written is the history before that, {written} events: `mcpctl audit import` makes a log of it"
-            );
+            let next = match broken {
+                Broken::Altered(_) => format!(
+                    "the record before that, the last of the {written} events that were written, or the one that comes next \
+                     was altered; `mcpctl audit export --until {}` is the history before both, and `audit import` makes a \
+                     log of it",
+                    chain.sure()
+                ),
+                Broken::NoHistory { .. } => format!(
+                    "what was written is the history before that, {written} events: `mcpctl audit import` makes a log of it"
+                ),
+            };
             return Err(Stuck::new(broken.to_string(), next).into());
         }
         out.write_all(&line)?;

@@ -31,7 +31,7 @@ impl FromStr for Point {
     fn from_str(text: &str) -> Result<Self, String> {
         let read = || {
             let (sequence, hash) = text.trim().split_once(':')?;
-            Some(Self { sequence: sequence.parse().ok()?, hash: hash.parse().ok()? })
+            Some(Self { sequence: sequence.parse().ok()?, hash: hash.to_ascii_lowercase().parse().ok()? })
         };
         read().ok_or_else(|| {
             "it is a sequence, a colon and a hash of 64 hex digits, as `audit head` prints them".to_owned()

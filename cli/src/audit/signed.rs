@@ -22,7 +22,11 @@ pub fn read(file: &Path, key_file: Option<&Path>, screen: Screen) -> anyhow::Res
     let reader: Box<dyn BufRead> = if file.as_os_str() == "-" {
         Box::new(std::io::stdin().lock())
     } else {
-        Box::new(BufReader::new(File::open(file).with_context(|| format!("{} cannot be read", file.display()))?))
+        let unreadable = |error| {
+            let next = "name a copy of the heads.jsonl in the data folder of an mcpd with --head-key";
+            Stuck::new(format!("{} cannot be read: {error}", file.display()), next)
+        };
+        Box::new(BufReader::new(File::open(file).map_err(unreadable)?))
     };
     let mut heads = Vec::new();
     for (line, number) in reader.lines().zip(1..) {
@@ -31,7 +35,8 @@ pub fn read(file: &Path, key_file: Option<&Path>, screen: Screen) -> anyhow::Res
             continue;
         }
         let bad = |problem: &str| {
-            let next = "take a fresh copy of the server's heads.jsonl; if that is the same, find out who had access";
+            let next = "take a fresh copy of the heads.jsonl in the server's data folder; if that is the same, find out who \
+                        had access to it";
             Stuck::new(format!("{}, line {number}: {problem}", file.display()), next)
         };
         let head: SignedHead = serde_json::from_str(&line).map_err(|_| bad("is no signed head"))?;

@@ -199,7 +199,7 @@ fn paint(text: &str, code: &str, screen: Screen) -> String {
 
 /// Never 0 % nor 100 % of what is not.
 fn share(part: i64, of: i64) -> String {
-    let tenths = (part * 1000 / of.max(1)).clamp(1, if part < of { 999 } else { 1000 });
+    let tenths = ((part * 1000 + of / 2) / of.max(1)).clamp(1, if part < of { 999 } else { 1000 });
     format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
@@ -233,9 +233,9 @@ mod tests {
              ███████▒▒▒▒▒▒▒▒░██████░░░░░░░░··········\n\
              \u{20}  ▀▀▀▀▀▀▀▀▀\n\
              ╵12:00:00           ╵13:20:00\n\n\
-             █ active         36.8 %   59 min\n\
-             ▒ hibernating    18.7 %   30 min\n\
-             ░ inactive       19.3 %   31 min\n\
+             █ active         36.9 %   59 min\n\
+             ▒ hibernating    18.8 %   30 min\n\
+             ░ inactive       19.4 %   31 min\n\
              · not there      25.0 %   40 min\n\
              ▀ disabled by hand\n\
              A column is 4 min, and shows the worst of it.\n"

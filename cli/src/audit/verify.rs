@@ -62,7 +62,10 @@ struct Found<'a> {
 /// The failure that differing tables are.
 fn differ(found: &Verified) -> Option<Stuck> {
     let Verified { tables, count, .. } = found;
-    let problem = format!("what is made from the log differs from it in {count} places at sequence {tables}");
+    let problem = format!(
+        "what is made from the log differs from it in {count} {} at sequence {tables}",
+        if *count == 1 { "place" } else { "places" }
+    );
     (*count > 0).then(|| Stuck::new(problem, REBUILD))
 }
 
@@ -109,5 +112,5 @@ async fn in_history(shell: &Shell, mut wanted: Vec<Point>) -> anyhow::Result<()>
     Ok(())
 }
 
-const OTHER: &str = "the log is not the one that this head was taken from, or it was altered or cut since; find out who \
-                     had access, and restore it from a backup";
+const OTHER: &str = "if the head was copied without a mistake, the log is not the one that it was taken from, or it was \
+                     altered or cut since: find out who had access, and restore it from a backup";

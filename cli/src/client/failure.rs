@@ -92,9 +92,11 @@ impl Failure {
     /// Every single problem that the server found.
     pub fn details(&self) -> impl Iterator<Item = String> {
         let details: &[Problem] = if let Failure::Refused(refusal) = self { &refusal.body.details } else { &[] };
-        details
-            .iter()
-            .map(|d| if d.pointer.is_empty() { d.reason.clone() } else { format!("{}: {}", d.pointer, d.reason) })
+        let text =
+            |d: &Problem| if d.pointer.is_empty() { d.reason.clone() } else { format!("{}: {}", d.pointer, d.reason) };
+        // The only one is the message already.
+        let is_said = |text: &String| matches!(self, Failure::Refused(refusal) if refusal.body.error == *text);
+        details.iter().map(text).filter(move |text| !is_said(text))
     }
 
     /// What the user can do about it, best first.

@@ -5,6 +5,7 @@ use mcpctl_events::wire::chat::Thread;
 use mcpctl_events::wire::rows::{Agent, Llm};
 use mcpctl_events::wire::sessions::{QueuedCall, Session};
 use mcpctl_events::wire::tasks::InferenceTask;
+use std::borrow::Cow;
 
 /// Agents; `wide` says more of each.
 pub fn agents(rows: &[Agent], wide: bool) -> Table {
@@ -27,7 +28,8 @@ pub fn agents(rows: &[Agent], wide: bool) -> Table {
     for a in rows {
         let project = a.project.as_ref().map_or("", |p| &p.name);
         let description = a.description.as_deref().unwrap_or_default();
-        let cells = [&a.name, &a.kind, &a.status, &a.llm.name, project, description];
+        let status = status(&a.status, a.disabled && !wide);
+        let cells = [&a.name, &a.kind, &*status, &a.llm.name, project, description];
         let version = a.version.to_string();
         let more = [yes_no(a.connected), yes_no(a.disabled), &version, &a.id];
         table.row(cells.into_iter().chain(more.into_iter().filter(|_| wide)));
@@ -59,7 +61,8 @@ pub fn llms(rows: &[Llm], wide: bool) -> Table {
     for l in rows {
         let [pool, tier, url, description] =
             [&l.pool_name, &l.tier, &l.url, &l.description].map(|o| o.as_deref().unwrap_or_default());
-        let cells = [l.name.as_str(), pool, &l.kind, &l.status, &l.type_, &l.model, tier, &l.id];
+        let status = status(&l.status, l.disabled && !wide);
+        let cells = [l.name.as_str(), pool, &l.kind, &status, &l.type_, &l.model, tier, &l.id];
         let version = l.version.to_string();
         let more = [yes_no(l.connected), yes_no(l.disabled), &version, url, description];
         table.row(cells.into_iter().chain(more.into_iter().filter(|_| wide)));
@@ -149,6 +152,11 @@ pub fn threads(rows: &[Thread]) -> Table {
     table
 }
 
+/// A row that is paused by hand does not look as if it could be called, where no other column says so.
+fn status(status: &str, disabled: bool) -> Cow<'_, str> {
+    if disabled { format!("{status},disabled").into() } else { status.into() }
+}
+
 fn yes_no(is: bool) -> &'static str {
     if is { "yes" } else { "no" }
 }
@@ -178,6 +186,14 @@ mod tests {
         );
         assert_eq!(lines[1], "local-coder  virtual   active      vllm-local                -                     -");
         assert!(lines[2].ends_with(&format!("  {}…", "x".repeat(49))), "{}", lines[2]);
+    }
+
+    #[test]
+    fn one_that_is_paused_does_not_look_as_if_it_could_be_called() {
+        let paused = [Agent { disabled: true, ..agent("a", "") }];
+        assert!(agents(&paused, false).render(false, false).contains("  active,disabled  "));
+        let wide = agents(&paused, true).render(true, false);
+        assert!(!wide.contains("active,disabled") && wide.contains("DISABLED"), "{wide}");
     }
 
     #[test]

@@ -40,8 +40,10 @@ pub async fn run(shell: &Shell, options: &Get, format: Format) -> anyhow::Result
             }
             Err(error) if is_final(&error) => return Err(error),
             Err(error) => {
-                shell.screen.note(&format!("{error:#}; looking again as soon as it is there"));
-                shown.begin_anew();
+                if !shown.is_stale {
+                    shell.screen.note(&format!("{error:#}; looking again as soon as it is there"));
+                    shown.begin_anew();
+                }
                 sleep(LOOK).await;
                 // What comes back may be another server, with a shorter log.
                 (news.source, news.seen) = (Source::Unknown, 0);
@@ -161,12 +163,11 @@ impl<'a> Shown<'a> {
         if is_table && self.shell.screen.terminal_out {
             if is_first || !changes.is_empty() || self.is_stale {
                 self.draw(&rows)?;
-                self.is_stale = false;
             }
         } else if !changes.is_empty() {
             output::answer(&self.told(&changes)?)?;
         }
-        self.rows = Some(rows);
+        (self.rows, self.is_stale) = (Some(rows), false);
         Ok(())
     }
 
@@ -189,21 +190,25 @@ impl<'a> Shown<'a> {
         Ok(output::answer(&(up + &lines_of(lines)))?)
     }
 
-    fn told(&mut self, changes: &[(&'static str, &str, Document)]) -> anyhow::Result<String> {
+    fn told(&mut self, changes: &[Change<'_>]) -> anyhow::Result<String> {
         let kind = super::definition::kind(self.options.noun);
         Ok(match self.format {
-            Format::Json => lines_of(changes.iter().map(|(change, _, row)| {
-                let members = [("change", Document::text(*change)), (kind, row.clone())];
-                json::compact(&Document::Map(members.map(|(key, value)| (key.to_owned(), value)).into()))
+            Format::Json => lines_of(changes.iter().map(|change| {
+                let fields = Document::List(change.fields.iter().map(|field| Document::text(*field)).collect());
+                let members = [("change", Document::text(change.what)), (kind, change.row.clone()), ("fields", fields)];
+                let has = |(key, value): &(&str, Document)| *key != "fields" || !value.is_empty();
+                let members = members.into_iter().filter(has).map(|(key, value)| (key.to_owned(), value));
+                json::compact(&Document::Map(members.collect()))
             })),
             Format::Name => {
-                lines_of(changes.iter().map(|(change, key, _)| format!("{change} {kind}/{}", clean::line(key))))
+                lines_of(changes.iter().map(|change| format!("{} {kind}/{}", change.what, clean::line(change.key))))
             }
             _ => {
                 let wide = self.format == Format::Wide;
-                let rows = as_answer(changes.iter().map(|(_, _, row)| row));
+                let rows = as_answer(changes.iter().map(|change| change.row));
                 let mut new = table(self.options.noun, &rows, wide)?;
-                new.lead("CHANGE", changes.iter().map(|(change, ..)| *change));
+                new.lead("CHANGE", changes.iter().map(|change| change.what));
+                new.trail("FIELDS", changes.iter().map(|change| change.fields.join(",")));
                 let log = match self.log.take() {
                     Some(mut log) => {
                         log.take_rows(new);
@@ -217,25 +222,34 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// What became of which row; one that is gone is shown as it was.
-fn changes<'a>(before: Option<&'a Rows>, now: &'a Rows) -> Vec<(&'static str, &'a str, Document)> {
-    let Some(before) = before else {
-        return now.iter().map(|(key, row)| ("present", key.as_str(), row.clone())).collect();
-    };
-    let came = now.iter().filter_map(|(key, row)| match before.get(key) {
-        None => Some(("added", key.as_str(), row.clone())),
-        Some(was) if news_of(was) != news_of(row) => Some(("changed", key.as_str(), row.clone())),
-        Some(_) => None,
-    });
-    let gone = before.iter().filter(|(key, _)| !now.contains_key(*key));
-    came.chain(gone.map(|(key, row)| ("deleted", key.as_str(), row.clone()))).collect()
+/// What became of a row; one that is gone is shown as it was.
+struct Change<'a> {
+    what: &'static str,
+    key: &'a str,
+    row: &'a Document,
+    /// Names of the fields that differ.
+    fields: Vec<&'a str>,
 }
 
-fn news_of(row: &Document) -> Vec<&(String, Document)> {
-    match row {
-        Document::Map(members) => members.iter().filter(|(key, _)| !NO_NEWS.contains(&key.as_str())).collect(),
-        _ => Vec::new(),
-    }
+fn changes<'a>(before: Option<&'a Rows>, now: &'a Rows) -> Vec<Change<'a>> {
+    let of = |what, (key, row): (&'a String, &'a Document)| Change { what, key, row, fields: Vec::new() };
+    let Some(before) = before else { return now.iter().map(|row| of("present", row)).collect() };
+    let came = now.iter().filter_map(|(key, row)| match before.get(key) {
+        None => Some(of("added", (key, row))),
+        Some(was) => {
+            let fields = differing(was, row);
+            (!fields.is_empty()).then(|| Change { fields, ..of("changed", (key, row)) })
+        }
+    });
+    let gone = before.iter().filter(|(key, _)| !now.contains_key(*key));
+    came.chain(gone.map(|row| of("deleted", row))).collect()
+}
+
+fn differing<'a>(was: &'a Document, is: &'a Document) -> Vec<&'a str> {
+    let (Document::Map(old), Document::Map(new)) = (was, is) else { return Vec::new() };
+    let changed = new.iter().filter(|(key, value)| was.get(key) != Some(value));
+    let gone = old.iter().filter(|(key, _)| is.get(key).is_none());
+    changed.chain(gone).map(|(key, _)| key.as_str()).filter(|key| !NO_NEWS.contains(key)).collect()
 }
 
 fn as_answer<'a>(rows: impl Iterator<Item = &'a Document>) -> Answer {
@@ -257,9 +271,12 @@ mod tests {
         let before = rows(r#"[{"name":"a","status":"active","lastHeartbeatAt":"1"},{"name":"b"},{"name":"c"}]"#);
         let now = rows(r#"[{"name":"a","status":"active","lastHeartbeatAt":"2"},{"name":"b","x":1},{"name":"d"}]"#);
         let of = |before: Option<&Rows>| -> Vec<String> {
-            changes(before, &now).iter().map(|(change, key, _)| format!("{change} {key}")).collect()
+            changes(before, &now)
+                .iter()
+                .map(|change| format!("{} {} {}", change.what, change.key, change.fields.join(",")))
+                .collect()
         };
-        assert_eq!(of(Some(&before)), ["changed b", "added d", "deleted c"]);
-        assert_eq!(of(None), ["present a", "present b", "present d"]);
+        assert_eq!(of(Some(&before)), ["changed b x", "added d ", "deleted c "]);
+        assert_eq!(of(None), ["present a ", "present b ", "present d "]);
     }
 }

@@ -50,6 +50,14 @@ impl Table {
         }
     }
 
+    /// Puts a column behind all others; empty cells show as `-`.
+    pub fn trail(&mut self, title: &'static str, cells: impl IntoIterator<Item = String>) {
+        self.columns.push((title, Width::Natural));
+        for (row, cell) in self.rows.iter_mut().zip(cells) {
+            row.push(if cell.is_empty() { "-".to_owned() } else { cell });
+        }
+    }
+
     /// Adds the rows of a table of the same columns.
     pub fn take_rows(&mut self, other: Self) {
         self.rows.extend(other.rows);

@@ -134,7 +134,8 @@ async fn check(log: &SharedLog, db: &Path) -> anyhow::Result<ExitCode> {
         println!("ok: {rows} rows at sequence {sequence} are what the log says");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{differences} differences at sequence {sequence}: run `mcpd-projector rebuild`");
+    let word = if differences == 1 { "difference" } else { "differences" };
+    println!("{differences} {word} at sequence {sequence}: run `mcpd-projector rebuild`");
     Ok(ExitCode::FAILURE)
 }
 

@@ -6,7 +6,7 @@ mod proof;
 mod watch;
 mod why;
 
-use mcpctl_tests::{Client, Mcpd, eventually, samples, sse::Sse, within};
+use mcpctl_tests::{Client, Mcpd, client::sequence_of, eventually, samples, sse::Sse, within};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -254,7 +254,11 @@ async fn lists_and_rows_are_shown_as_they_were() {
     assert_eq!(client.get(&as_of("/prompts/rules?")).await.expect(200).json()["content"], "Be brief.");
     assert_eq!(client.get("/agents?asOf=0").await.expect(200).json(), json!([]));
     client.get("/agents/coder?asOf=1").await.refused(404, "NOT_FOUND", "Agent not found: coder");
-    for (text, says) in [("yesterday-ish", "is a sequence, or a time"), ("99999", "is above the last sequence")] {
+    for (text, says) in [
+        ("yesterday-ish", "is a sequence, or a time"),
+        ("99999", "is above the last sequence"),
+        ("9998-01-01T00:00:00Z", "lies in the future: it is 20"),
+    ] {
         client.get(&format!("/agents?asOf={text}")).await.refused(400, "INVALID", says);
     }
     let session = client.get(&as_of("/sessions/one?")).await.expect(200).json();
@@ -265,6 +269,18 @@ async fn lists_and_rows_are_shown_as_they_were() {
     assert_eq!((&members["poolName"], &members["activeCount"]), (&json!("llm"), &json!(1)), "{members}");
     let table = mcpd.mcpctl(&["get", "agents", "--as-of", &then.to_string()]).await;
     assert!(String::from_utf8_lossy(&table.stdout).contains(" active "), "{table:?}");
+    assert!(table.stderr.is_empty(), "{table:?}");
+    // A register is one change; its last event is the agent's.
+    let of = async |subject: &str| {
+        sequence_of(&client.get(&format!("/events?limit=1&subject={subject}")).await.expect(200).json()[0])
+    };
+    let (llm, agent) = (of("llm/llm").await, of("agent/coder").await);
+    let within = mcpd.mcpctl(&["get", "agents", "--as-of", &llm.to_string()]).await;
+    let said = String::from_utf8_lossy(&within.stderr).into_owned();
+    assert_eq!(said, format!("as of event {agent}, with which the change ends that event {llm} belongs to\n"));
+    let refused = mcpd.mcpctl(&["get", "agents", "--as-of", "yesterday"]).await;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(said.matches("is a sequence, or a time").count(), 1, "once is enough: {said}");
     let refused = mcpd.mcpctl(&["get", "tasks", "--as-of", "1"]).await;
     assert_eq!(refused.status.code(), Some(2));
 }

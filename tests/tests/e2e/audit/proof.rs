@@ -145,7 +145,7 @@ async fn what_differs_is_named_and_a_rebuild_makes_it_right_while_lists_go_on() 
     assert_eq!(tables.execute("UPDATE llm_rows SET model = 'evil' WHERE name = 'one'", []), Ok(1));
     let said = mcpd.mcpctl(&["audit", "verify"]).await;
     assert!(text(&said.stdout).contains("differs: llm_rows `one`: model is `evil`, the log says `gpt-x`"), "{said:?}");
-    assert!(failed(&said).contains("differs from it in 1 places"), "{said:?}");
+    assert!(failed(&said).contains("differs from it in 1 place"), "{said:?}");
     let reading = async {
         for _ in 0..200 {
             let rows = client.get("/llms").await.expect(200).json();
@@ -236,7 +236,13 @@ async fn a_chain_that_was_broken_is_exported_up_to_where_it_is_whole() {
     let broken = format!("hash chain broken at sequence {}", sequence + 1);
     assert!(failed(&mcpd.mcpctl(&["audit", "verify"]).await).contains(&broken));
     let cut = mcpd.mcpctl(&["audit", "export"]).await;
-    assert!(failed(&cut).contains(&broken), "{cut:?}");
+    let said = failed(&cut);
+    assert!(said.contains(&broken), "{said}");
+    // Nothing says which of the two records was altered; what is sure is before both.
+    assert!(
+        said.contains(&format!("`mcpctl audit export --until {}` is the history before both", sequence - 1)),
+        "{said}"
+    );
     let whole = export.lines().take_while(|line| !line.contains(&format!("\"firstSequence\":{}", sequence + 1)));
     assert_eq!(text(&cut.stdout).lines().count(), whole.count());
     let imported = import(&mcpd.home, &text(&cut.stdout), "rest").await;

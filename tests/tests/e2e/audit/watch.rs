@@ -65,6 +65,7 @@ async fn programs_get_a_change_a_line_and_one_row_can_be_watched_alone() {
     let _ = client.post("/llms/one/disable", &json!({})).await.expect(200);
     let second: Value = serde_json::from_str(&next(&mut lines).await).expect("JSON");
     assert_eq!((&second["change"], &second["llm"]["disabled"]), (&json!("changed"), &json!(true)));
+    assert!(second["fields"].as_array().is_some_and(|fields| fields.contains(&json!("disabled"))), "{second}");
     for args in [["get", "agents", "-w", "--as-of", "1"], ["get", "events", "-w", "-o", "name"]] {
         let refused = mcpd.mcpctl(&args).await;
         assert_eq!(refused.status.code(), Some(2), "{args:?}");
