@@ -16,10 +16,12 @@ use mcpctl_events::{
     hash::Hash,
     name::Name,
 };
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::Write,
+    net::IpAddr,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
     time::Duration,
@@ -28,7 +30,7 @@ use uuid::Uuid;
 
 /// Fewest characters of a token that is not made here.
 const MIN_TOKEN: usize = 16;
-/// What a server on this machine has to take a connection.
+/// What a server on this machine has to answer.
 const ANSWER: Duration = Duration::from_millis(500);
 
 /// The user's `credentials` file.
@@ -84,10 +86,11 @@ impl Credentials {
     /// One where a server answers is in use; it may be the one that this is a backup of.
     async fn move_to(&self, url: &str, path: &Path) {
         let other = &self.mcpd_url;
-        if other == url || !is_loopback(other) {
+        let (Some(there), Some(here)) = (loopback(other), Url::parse(url).ok()) else { return };
+        if there.port_or_known_default() == here.port_or_known_default() {
             return;
         }
-        if answers(other).await {
+        if is_mcpd(there).await {
             let file = path.display();
             tracing::info!(
                 "{file} still names the server at {other}, which is running; for this one: mcpctl login --server {url}"
@@ -199,15 +202,20 @@ fn usable(token: &str) -> anyhow::Result<&str> {
     Ok(token)
 }
 
-fn is_loopback(url: &str) -> bool {
-    ["http://127.", "http://localhost:", "http://[::1]:"].iter().any(|local| url.starts_with(local))
+/// An address that only this machine has.
+fn loopback(url: &str) -> Option<Url> {
+    let url = Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
+    let host = url.host_str()?.trim_matches(['[', ']']);
+    (host == "localhost" || host.parse().is_ok_and(|host: IpAddr| host.is_loopback())).then_some(url)
 }
 
-/// Whether something listens at a loopback address.
-async fn answers(url: &str) -> bool {
-    let address = url.trim_start_matches("http://").trim_end_matches('/');
-    let connect = tokio::net::TcpStream::connect(address);
-    tokio::time::timeout(ANSWER, connect).await.is_ok_and(|connected| connected.is_ok())
+/// Whether a server of this kind is there. Another program that got its port is none, and must not get the token.
+async fn is_mcpd(url: Url) -> bool {
+    let ask = async {
+        let client = reqwest::Client::builder().timeout(ANSWER).no_proxy().build().ok()?;
+        client.get(url.join("/healthz").ok()?).send().await.ok()?.text().await.ok()
+    };
+    ask.await.as_deref() == Some("ok\n")
 }
 
 /// 244 random bits from the system, in two version 4 UUIDs.
@@ -217,4 +225,19 @@ fn random() -> String {
 
 fn admin() -> Name {
     Name::parse("admin").unwrap_or_else(|_| unreachable!("`admin` is a name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for url in ["http://127.0.0.1:8420", "http://localhost:8420", "http://[::1]:8420", "http://127.0.0.9/"] {
+            assert!(loopback(url).is_some(), "{url}");
+        }
+        for url in ["http://127.evil.example", "https://127.0.0.1", "http://10.0.0.1:8420", "localhost:8420", ""] {
+            assert!(loopback(url).is_none(), "{url}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use mcpctl_events::{
     state::{Row, Table},
     time::LogTime,
 };
+use mcpctl_projector::Kept;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     thread::available_parallelism,
@@ -69,11 +70,12 @@ pub async fn at(app: &Arc<App>, as_of: &str) -> Result<Arc<Replica>, ApiError> {
     let fold = move || {
         // Ends with the fold and not with the caller, who may be gone long before.
         let _folding = folding;
+        let epoch = app.past.snapshots.epoch();
         let mut replica = base(&app, sequence).on(&*app.log);
         let workers = available_parallelism().map_or(1, Into::into);
         fold_to(&*app.log, &mut replica, workers, sequence)?;
         let replica = Arc::new(replica);
-        app.past.keep(sequence, replica.clone());
+        app.past.keep(sequence, replica.clone(), epoch);
         Ok::<_, ReplayError>(replica)
     };
     Ok(tokio::task::spawn_blocking(fold).await.map_err(ApiError::internal)??)
@@ -102,8 +104,20 @@ fn base(app: &App, sequence: u64) -> Replica {
 impl Past {
     /// Forgets what was made so far: it is folded anew from the log when it is asked for.
     pub fn give_up(&self) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         self.snapshots.give_up();
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        kept.clear();
+    }
+
+    /// What is kept, to be compared with the log.
+    pub fn kept(&self) -> Vec<Kept> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = kept.iter().map(|(_, replica)| {
+            let replica = replica.clone();
+            let sequence = replica.admission.last_sequence;
+            Kept { place: "look back at", sequence, load: Box::new(move || Some(Replica::clone(&replica))) }
+        });
+        each.collect()
     }
 
     /// The registry as of exactly this sequence, if it is kept.
@@ -122,8 +136,12 @@ impl Past {
         before.max_by_key(|replica| replica.admission.last_sequence).cloned()
     }
 
-    fn keep(&self, asked: u64, replica: Arc<Replica>) {
+    /// Keeps one, unless what it was made of was given up meanwhile.
+    fn keep(&self, asked: u64, replica: Arc<Replica>, epoch: u64) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.snapshots.epoch() != epoch {
+            return;
+        }
         if kept.len() >= KEPT {
             kept.remove(0);
         }

@@ -11,12 +11,11 @@ use mcpctl_events::{
 };
 use mcpctl_projector::Kept;
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Events from one snapshot to the next.
@@ -28,14 +27,14 @@ const MOST: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Snapshots {
     dir: PathBuf,
-    /// Whether what this process holds in memory was made of snapshots that somebody gave up.
-    is_memory_given_up: Arc<AtomicBool>,
+    /// How often all of them were given up. What was made from one before that is not to come after it.
+    epoch: Arc<Mutex<u64>>,
 }
 
 impl Snapshots {
     /// The snapshots of a data folder.
     pub fn new(data_dir: &Path) -> Self {
-        Self { dir: data_dir.join("snapshots"), is_memory_given_up: Arc::default() }
+        Self { dir: data_dir.join("snapshots"), epoch: Arc::default() }
     }
 
     /// Removes what is of no use: drafts of a process that was killed, and snapshots of a longer log that was here before.
@@ -76,10 +75,20 @@ impl Snapshots {
         self.taken().into_iter().map(kept).collect()
     }
 
+    /// Goes into what is made from a snapshot, and is to be asked before that is loaded.
+    pub fn epoch(&self) -> u64 {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Removes all of them, to be made anew from the log. What is in memory may come from one of them, and is not
     /// saved any more.
     pub fn give_up(&self) {
-        self.is_memory_given_up.store(true, Ordering::Relaxed);
+        let mut epoch = self.lock();
+        *epoch += 1;
         for taken in self.taken() {
             let _ = fs::remove_file(self.file(taken));
         }
@@ -87,18 +96,20 @@ impl Snapshots {
 
     /// Writes a snapshot of what is in memory, for the next start.
     pub fn save_memory(&self, replica: &Replica) {
-        if !self.is_memory_given_up.load(Ordering::Relaxed) {
-            self.save(replica);
-        }
+        self.save(replica, 0);
     }
 
-    /// Writes a snapshot; a reader sees all of it or nothing.
-    fn save(&self, replica: &Replica) {
+    /// Writes a snapshot, unless what it was made of was given up; a reader sees all of it or nothing.
+    fn save(&self, replica: &Replica, of: u64) {
+        let epoch = self.lock();
+        if *epoch != of {
+            return;
+        }
         let file = self.file(replica.admission.last_sequence);
         let write = || -> io::Result<()> {
             fs::create_dir_all(&self.dir)?;
             let draft = file.with_extension("new");
-            let written = fs::write(&draft, snapshot::encode(replica)?).and_then(|()| fs::rename(&draft, &file));
+            let written = write_private(&draft, &snapshot::encode(replica)?).and_then(|()| fs::rename(&draft, &file));
             if written.is_err() {
                 // Its room is somebody else's.
                 let _ = fs::remove_file(&draft);
@@ -123,6 +134,7 @@ impl Snapshots {
     /// The log could not be read or folded.
     pub fn fill(&self, log: &dyn EventLog, last: u64, stop: impl Fn() -> bool) -> Result<(), ReplayError> {
         let mut replica = Replica::default().on(log);
+        let epoch = self.epoch();
         while let Some((after, wanted)) = missing(&self.taken(), last)
             && !stop()
         {
@@ -131,7 +143,7 @@ impl Snapshots {
             }
             fold_to(log, &mut replica, 1, wanted)?;
             let reached = replica.admission.last_sequence;
-            self.save(&replica);
+            self.save(&replica, epoch);
             // On a full disk, or at a record beyond `last`, it is for another time.
             if reached < wanted || !self.file(reached).exists() {
                 break;
@@ -152,6 +164,12 @@ impl Snapshots {
         taken.sort_unstable();
         taken
     }
+}
+
+/// It holds all that the log does, and is nobody else's business either.
+fn write_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let _ = fs::remove_file(file);
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?.write_all(bytes)
 }
 
 /// The snapshot in a file, if it is there: one that is of another sequence than its name says is damage.

@@ -5,11 +5,12 @@ mod case;
 mod event;
 mod outlook;
 mod paragraph;
+mod part;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
-use crate::args::{RowNoun, Why};
+use crate::args::{One, RowNoun, Why};
 use crate::client::Client;
 use crate::client::failure::Failure;
 use crate::client::route::Route;
@@ -18,7 +19,9 @@ use crate::output::document::Document;
 use crate::output::{self, Format, clean, json};
 use crate::shell::Shell;
 use case::Case;
+use event::Event;
 use mcpctl_events::wire::why::Facts;
+use std::collections::BTreeSet;
 
 /// Events that are read: what came before these explains little, and is counted no more.
 const EVENTS: usize = 5000;
@@ -31,43 +34,18 @@ const WIDEST: usize = 100;
 pub async fn run(shell: &Shell, options: &Why) -> anyhow::Result<()> {
     let format = shell.format(&[Format::Table, Format::Json], "why")?;
     let client = shell.client()?;
-    let one = &options.of;
-    let route = Route::api([one.noun.list(), &one.name, "why"]).with("asOf", options.as_of.as_ref());
+    let route = Route::api([options.of.noun.list(), &options.of.name, "why"]).with("asOf", options.as_of.as_ref());
     let answer = client.get(&route).await?;
     let facts: Facts = answer.read()?;
-    let is_pool = facts.row.is_none() && facts.pool.is_some();
-    let events = if is_pool { Vec::new() } else { history::read(&client, one, EVENTS, Some(facts.sequence)).await? };
-    if facts.row.is_none() && !is_pool && events.is_empty() {
-        // An error, unless it came later.
-        history::read(&client, one, 1, None).await?;
-    }
-    let llm = match (&facts.llm, one.noun) {
-        (Some(llm), RowNoun::Agent) => around(&client, "llms", &llm.name, facts.sequence).await?,
-        _ => Vec::new(),
-    };
-    let publisher = match session(&facts, &events) {
-        Some(session) => around(&client, "sessions", &session, facts.sequence).await?,
-        None => Vec::new(),
-    };
-    let registry = facts.registry.iter().map(|event| Document::parse(event.get())).collect::<Result<Vec<_>, _>>()?;
-    let case = Case {
-        noun: one.noun,
-        name: &one.name,
-        facts: &facts,
-        is_whole: events.len() < EVENTS,
-        events: &events,
-        llm_events: &llm,
-        publisher_events: &publisher,
-        registry_events: &registry,
-    };
+    let read = Read::of(&client, &options.of, &facts).await?;
+    let case = read.case(options.of.noun, &facts);
     let text = clean::line(&paragraph::paragraph(&case)).into_owned();
     if format == Format::Json {
-        let callable = case.facts.row.is_some() || case.facts.pool.is_some();
-        let callable = Document::Token((callable && verdict::is_callable(&case)).to_string());
         let whole = Document::Map(vec![
             ("explanation".to_owned(), Document::text(text)),
-            ("callable".to_owned(), callable),
+            ("callable".to_owned(), Document::Token(verdict::is_callable(&case).to_string())),
             ("facts".to_owned(), Document::parse(&answer.body)?),
+            ("events".to_owned(), Document::List(case.events.iter().take(AROUND).cloned().collect())),
         ]);
         return Ok(output::answer(&(json::pretty(&whole) + "\n"))?);
     }
@@ -79,11 +57,65 @@ pub async fn run(shell: &Shell, options: &Why) -> anyhow::Result<()> {
     Ok(output::answer(&(text + "\n"))?)
 }
 
-/// The publisher that it belongs to, or else belonged to last.
-fn session(facts: &Facts, events: &[Document]) -> Option<String> {
-    let now = facts.row.as_ref().or(facts.llm.as_ref()).and_then(|row| row.publisher.as_ref());
-    let last = || events.iter().map(|event| event::Event(event).data("sessionId")).find(|id| !id.is_empty());
-    now.map(|publisher| publisher.session.clone()).or_else(last)
+/// The histories that an explanation takes.
+struct Read {
+    name: String,
+    own: Vec<Document>,
+    llms: Vec<(String, Vec<Document>)>,
+    publishers: Vec<(String, Vec<Document>)>,
+}
+
+impl Read {
+    async fn of(client: &Client, one: &One, facts: &Facts) -> anyhow::Result<Self> {
+        // An id may mean something else by now.
+        let name = facts.row.as_ref().map_or(&one.name, |row| &row.name).clone();
+        let one = One { noun: one.noun, name: name.clone() };
+        let own = own_history(client, &one, facts).await?;
+        let members = facts.pool.iter().flat_map(case::named_members);
+        let mut llms = Vec::new();
+        for llm in facts.llm.iter().chain(members) {
+            llms.push((llm.name.clone(), around(client, "llms", &llm.name, facts.sequence).await?));
+        }
+        let mut publishers = Vec::new();
+        for session in sessions(facts, &own) {
+            let events = around(client, "sessions", &session, facts.sequence).await?;
+            publishers.push((session, events));
+        }
+        Ok(Self { name, own, llms, publishers })
+    }
+
+    fn case<'a>(&'a self, noun: RowNoun, facts: &'a Facts) -> Case<'a> {
+        Case {
+            noun,
+            name: &self.name,
+            facts,
+            events: &self.own,
+            is_whole: self.own.len() < EVENTS,
+            llms: &self.llms,
+            publishers: &self.publishers,
+        }
+    }
+}
+
+async fn own_history(client: &Client, one: &One, facts: &Facts) -> anyhow::Result<Vec<Document>> {
+    if facts.row.is_none() && facts.pool.is_some() {
+        return Ok(Vec::new());
+    }
+    let events = history::read(client, one, EVENTS, Some(facts.sequence)).await?;
+    if events.is_empty() && facts.row.is_none() {
+        // An error, unless it came later.
+        history::read(client, one, 1, None).await?;
+    }
+    Ok(events)
+}
+
+/// The publishers that matter: of the row and of what it depends on, and the one that the row belonged to last.
+fn sessions(facts: &Facts, events: &[Document]) -> BTreeSet<String> {
+    let members = facts.pool.iter().flat_map(case::named_members);
+    let rows = facts.row.iter().chain(&facts.llm).chain(members);
+    let now = rows.filter_map(|row| row.publisher.as_ref());
+    let last = events.iter().map(|event| Event(event).data("sessionId")).find(|id| !id.is_empty());
+    now.map(|publisher| publisher.session.clone()).chain(last).collect()
 }
 
 /// The newest events of something else up to a point; none if it is gone.

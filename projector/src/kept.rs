@@ -24,39 +24,33 @@ impl fmt::Debug for Kept {
 pub(crate) struct Checks {
     /// The next one is the last.
     rest: Vec<Kept>,
-    /// Loaded, and not yet reached.
-    open: Option<(&'static str, u64, Replica)>,
+    /// Loaded at their sequence. Records without a sequence come behind it, and each was made somewhere among them.
+    open: Vec<(Difference, Replica)>,
 }
 
 impl Checks {
     pub(crate) fn new(mut kept: Vec<Kept>) -> Self {
         kept.sort_by_key(|kept| std::cmp::Reverse(kept.sequence));
-        Self { rest: kept, open: None }
+        Self { rest: kept, open: Vec::new() }
     }
 
     /// Compares what was made where `fresh` is now.
     pub(crate) fn reach(&mut self, fresh: &Replica, report: &mut Report) {
-        loop {
-            // Records that admission rejects have no sequence, and may be in it, too.
-            if self.open.as_ref().is_some_and(|(_, _, kept)| kept.position > fresh.position) {
-                return;
+        while let Some(next) = self.rest.pop_if(|kept| kept.sequence <= fresh.admission.last_sequence) {
+            let difference = other(next.place, next.sequence);
+            self.open.extend((next.load)().map(|kept| (difference, kept)));
+        }
+        for (difference, kept) in self.open.extract_if(.., |(_, kept)| kept.position <= fresh.position) {
+            if kept != *fresh {
+                report.add(difference);
             }
-            if let Some((place, sequence, kept)) = self.open.take()
-                && kept != *fresh
-            {
-                report.add(other(place, sequence));
-            }
-            let Some(next) = self.rest.pop_if(|kept| kept.sequence <= fresh.admission.last_sequence) else { return };
-            self.open = (next.load)().map(|kept| (next.place, next.sequence, kept));
         }
     }
 
     /// What the log did not reach is of no such log.
     pub(crate) fn end(self, report: &mut Report) {
-        let rest = self.rest.into_iter().map(|kept| (kept.place, kept.sequence));
-        for (place, sequence) in self.open.map(|(place, sequence, _)| (place, sequence)).into_iter().chain(rest) {
-            report.add(other(place, sequence));
-        }
+        let open = self.open.into_iter().map(|(difference, _)| difference);
+        open.chain(self.rest.iter().map(|kept| other(kept.place, kept.sequence))).for_each(|other| report.add(other));
     }
 }
 

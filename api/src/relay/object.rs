@@ -2,7 +2,7 @@
 
 use crate::json;
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -55,12 +55,17 @@ struct Raw<'a> {
     #[serde(borrow)]
     chunk: Option<Chunk<'a>>,
     status: Option<u16>,
-    #[serde(borrow)]
+    /// `null` is a body, too.
+    #[serde(borrow, default, deserialize_with = "present")]
     body: Option<&'a RawValue>,
     #[serde(borrow)]
     text: Option<Cow<'a, str>>,
     #[serde(borrow)]
     content_type: Option<Cow<'a, str>>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -101,9 +106,11 @@ fn whole(line: &Bytes, status: u16, raw: &Raw<'_>) -> Result<Object, String> {
         return Err("`status` is the HTTP status of an answer, 200 to 599".to_owned());
     }
     let (body, fallback) = match (raw.body, &raw.text) {
-        (Some(body), _) => (line.slice_ref(body.get().as_bytes()), "application/json"),
-        (None, Some(text)) => (Bytes::copy_from_slice(text.as_bytes()), "text/plain; charset=utf-8"),
-        (None, None) => (Bytes::new(), "application/json"),
+        (Some(body), text) if text.is_none() || body.get() != "null" => {
+            (line.slice_ref(body.get().as_bytes()), "application/json")
+        }
+        (_, Some(text)) => (Bytes::copy_from_slice(text.as_bytes()), "text/plain; charset=utf-8"),
+        (_, None) => (Bytes::new(), "application/json"),
     };
     let content_type = raw.content_type.as_deref().map_or(Cow::Borrowed(fallback), |t| Cow::Owned(t.to_owned()));
     Ok(Object::Whole(Whole { status, content_type, body }))
@@ -137,6 +144,17 @@ mod tests {
 
     fn read(text: &str) -> Result<Object, String> {
         parse(&Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn a_body_that_is_null_is_a_body() {
+        let body = |text: &str| match read(text) {
+            Ok(Object::Whole(whole)) => String::from_utf8(whole.body.into()).unwrap(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(body(r#"{"status":200,"body":null}"#), "null");
+        assert_eq!(body(r#"{"status":200}"#), "");
+        assert_eq!(body(r#"{"status":200,"body":null,"text":"x"}"#), "x", "a field that is not used");
     }
 
     #[test]

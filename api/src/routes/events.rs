@@ -154,6 +154,6 @@ impl Rest {
 pub(super) fn read(log: &dyn EventLog, event: &EventRef) -> Result<Record, ApiError> {
     let page = log.read(Position(event.position.0.saturating_sub(1)), 1)?;
     let entry = page.entries.first().filter(|entry| entry.position == event.position);
-    let record = entry.and_then(|entry| Record::decode(&entry.bytes).ok());
-    record.ok_or_else(|| ApiError::event_missing(event.sequence))
+    let entry = entry.ok_or_else(|| ApiError::event_missing(event.sequence))?;
+    Record::decode(&entry.bytes).map_err(|error| ApiError::damaged(format!("event {}: {error}", event.sequence)))
 }

@@ -110,6 +110,12 @@ impl ListQuery {
 /// The sequence that a list has to show at least.
 pub struct MinSequence(Option<u64>);
 
+impl From<u64> for MinSequence {
+    fn from(sequence: u64) -> Self {
+        Self(Some(sequence))
+    }
+}
+
 impl MinSequence {
     /// Reads the parameter.
     pub fn read(problems: &Problems, text: Option<&str>) -> Self {

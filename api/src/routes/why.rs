@@ -1,7 +1,7 @@
 //! `GET /api/v1/agents/:name/why` and `/llms/:name/why`: how a row stands, with all that its being callable hangs on.
 
-use super::{events::read, past::PastQuery};
-use crate::{app::App, cloudevent::CloudEvent, error::ApiError, past};
+use super::{events::read, past::PastQuery, rows::MinSequence};
+use crate::{app::App, error::ApiError, past};
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -9,7 +9,7 @@ use axum::{
 use mcpctl_events::{
     decide::holder,
     event::{
-        Subject,
+        Body, Subject,
         row::{Kind, Status},
     },
     log::EventLog,
@@ -18,12 +18,11 @@ use mcpctl_events::{
     time::LogTime,
     wire::{
         error::ErrorBody,
-        why::{Facts, Limits, PoolStanding, Publisher, Standing},
+        why::{Facts, Limits, PoolStanding, Publisher, RegistryEvent, Standing},
     },
 };
 use mcpctl_projector::store::{EventFilter, EventRef};
-use serde_json::value::RawValue;
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// Events of the registry that are told.
@@ -59,8 +58,7 @@ pub async fn of_llm(
 ) -> Result<Json<Facts>, ApiError> {
     facts(&app, query.as_of.as_deref(), |moment| {
         let row = past::find(&moment.state.llms, &name);
-        let pool = row.map_or(Some(name.as_str()), |row| row.definition.pool_name.as_ref().map(Name::as_str));
-        let pool = pool.and_then(|pool| moment.pool(pool));
+        let pool = if row.is_none() { moment.pool(&name) } else { None };
         Found { row: row.map(|row| moment.llm(row)), llm: None, pool }
     })
     .await
@@ -78,18 +76,21 @@ async fn facts(
     as_of: Option<&str>,
     find: impl FnOnce(&Moment<'_>) -> Found,
 ) -> Result<Json<Facts>, ApiError> {
-    let look = |state: &Registry, is_past: bool| {
-        let time = if is_past { state.now } else { app.clock.now() };
-        let moment = Moment { app, state, time, is_past };
+    let look = |state: &Registry, past: Option<LogTime>| {
+        let time = past.unwrap_or_else(|| app.clock.now());
+        let moment = Moment::new(app, state, time, past.is_some());
         (find(&moment), time, state.expiry_suspended_until)
     };
     let ((found, time, suspended), sequence, log_id) = if let Some(as_of) = as_of {
         let past = past::at(app, as_of).await?;
-        (look(&past.state, true), past.admission.last_sequence, past.admission.log_id)
+        let time = as_of.parse::<LogTime>().map_or(past.state.now, |asked| asked.min(app.clock.now()));
+        (look(&past.state, Some(time)), past.admission.last_sequence, past.admission.log_id)
     } else {
         let replica = app.replica();
-        (look(&replica.state, false), replica.admission.last_sequence, replica.admission.log_id)
+        (look(&replica.state, None), replica.admission.last_sequence, replica.admission.log_id)
     };
+    // The history that is read next is to hold all that is told here.
+    MinSequence::from(sequence).settle(app).await?;
     Ok(Json(Facts {
         sequence,
         time: time.to_string(),
@@ -114,7 +115,7 @@ fn limits(app: &App) -> Limits {
     }
 }
 
-async fn registry_events(app: &App, log_id: Option<Uuid>, until: u64) -> Result<Vec<Box<RawValue>>, ApiError> {
+async fn registry_events(app: &App, log_id: Option<Uuid>, until: u64) -> Result<Vec<RegistryEvent>, ApiError> {
     let Some(log_id) = log_id else { return Ok(Vec::new()) };
     let subject = Some(Subject::Registry(log_id).to_string());
     let filter = EventFilter {
@@ -126,14 +127,23 @@ async fn registry_events(app: &App, log_id: Option<Uuid>, until: u64) -> Result<
     };
     let found = app.tables.events(&filter).await.map_err(ApiError::internal)?.value;
     let log = app.log.clone();
-    let told = move || found.iter().map(|event| told(&*log, event)).collect();
+    let told = move || found.iter().filter_map(|event| told(&*log, event).transpose()).collect();
     tokio::task::spawn_blocking(told).await.map_err(ApiError::internal)?
 }
 
-fn told(log: &dyn EventLog, event: &EventRef) -> Result<Box<RawValue>, ApiError> {
+/// Without what only an audit may read.
+fn told(log: &dyn EventLog, event: &EventRef) -> Result<Option<RegistryEvent>, ApiError> {
     let record = read(log, event)?;
-    let event = CloudEvent::of(&record, event.sequence).ok_or_else(|| ApiError::event_missing(event.sequence))?;
-    serde_json::value::to_raw_value(&event).map_err(ApiError::internal)
+    let index = usize::try_from(event.sequence - record.header.first_sequence).ok();
+    let (what, reason) = match index.and_then(|index| record.events.get(index)).map(|event| &event.body) {
+        Some(Body::WriterElected(_)) => ("writer_elected", None),
+        Some(Body::ExpirySuspended(suspended)) => ("expiry_suspended", Some(suspended.reason.clone())),
+        Some(Body::ExpiryResumed(_)) => ("expiry_resumed", None),
+        Some(_) => return Ok(None),
+        None => return Err(ApiError::event_missing(event.sequence)),
+    };
+    let time = record.decided_at.to_string();
+    Ok(Some(RegistryEvent { sequence: event.sequence, time, what: what.to_owned(), reason }))
 }
 
 /// The registry at one moment.
@@ -142,9 +152,15 @@ struct Moment<'a> {
     state: &'a Registry,
     time: LogTime,
     is_past: bool,
+    users: HashMap<Uuid, &'a Name>,
 }
 
-impl Moment<'_> {
+impl<'a> Moment<'a> {
+    fn new(app: &'a App, state: &'a Registry, time: LogTime, is_past: bool) -> Self {
+        let users = state.users.iter().map(|(name, id)| (*id, name)).collect();
+        Self { app, state, time, is_past, users }
+    }
+
     fn llm(&self, llm: &Llm) -> Standing {
         Standing { held_by: holder(self.state, llm), ..self.standing(llm) }
     }
@@ -154,7 +170,7 @@ impl Moment<'_> {
     }
 
     fn pool(&self, name: &str) -> Option<PoolStanding> {
-        let members = self.state.pool(name)?.map(|llm| self.llm(llm)).collect();
+        let members = self.state.pool(name)?.map(|llm| self.standing(llm)).collect();
         Some(PoolStanding { name: name.to_owned(), members })
     }
 
@@ -195,7 +211,9 @@ impl Moment<'_> {
     fn expiry(&self, session: &SessionId) -> Option<LogTime> {
         let lease = self.app.leases.get(session).filter(|_| !self.is_past)?;
         let timeout = self.app.config.args.heartbeat_timeout;
-        let ends = self.time.plus(timeout.saturating_sub(lease.silence(self.app.clock.uptime())));
+        let silence = lease.silence(self.app.clock.uptime());
+        // It may be over already, and the sweep still to come.
+        let ends = self.time.plus(timeout.saturating_sub(silence)).minus(silence.saturating_sub(timeout));
         Some(ends.max(self.state.expiry_suspended_until.unwrap_or_default()))
     }
 
@@ -205,6 +223,6 @@ impl Moment<'_> {
     }
 
     fn user(&self, id: Uuid) -> Option<String> {
-        self.state.users.iter().find(|(_, user)| **user == id).map(|(name, _)| name.to_string())
+        self.users.get(&id).map(ToString::to_string)
     }
 }

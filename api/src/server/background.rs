@@ -11,7 +11,6 @@ use tokio::{
 const TICK: Duration = Duration::from_millis(500);
 /// How often connections to MCP servers are looked at that nobody uses.
 const TOOLS: Duration = Duration::from_secs(30);
-/// How often the end of the log is signed.
 /// How often is looked whether a snapshot is missing.
 const SNAPSHOTS: Duration = Duration::from_secs(10);
 

@@ -5,7 +5,7 @@ use crate::args::RowNoun;
 use crate::clock::span;
 use crate::output::document::Document;
 use mcpctl_events::time::LogTime;
-use mcpctl_events::wire::why::Facts;
+use mcpctl_events::wire::why::{Facts, PoolStanding, Publisher, Standing};
 
 /// What was asked about, and what is known of it.
 pub struct Case<'a> {
@@ -19,12 +19,28 @@ pub struct Case<'a> {
     pub events: &'a [Document],
     /// Whether that is all of it.
     pub is_whole: bool,
-    /// The newest events of the Llm that it is pinned to, the newest first.
-    pub llm_events: &'a [Document],
-    /// The newest events of its publisher's session, the newest first; of the last publisher, if none has it now.
-    pub publisher_events: &'a [Document],
-    /// The elections and suspensions of late, the newest first.
-    pub registry_events: &'a [Document],
+    /// The newest events of the Llms that it depends on, by name, the newest first.
+    pub llms: &'a [(String, Vec<Document>)],
+    /// The newest events of the publishers that it and its Llm belong to, or belonged to last, by the id of their
+    /// session; the newest first.
+    pub publishers: &'a [(String, Vec<Document>)],
+}
+
+/// Members of a pool that are told of one by one.
+const MEMBERS: usize = 4;
+
+/// Those members of a pool that are told of: what can't be called comes first.
+pub fn named_members(pool: &PoolStanding) -> impl Iterator<Item = &Standing> {
+    let (up, down): (Vec<_>, Vec<_>) = pool.members.iter().partition(|member| member.is_up());
+    down.into_iter().chain(up).take(MEMBERS)
+}
+
+/// The newest event after which a row stood as it stands.
+pub fn stands_since(events: &[Document]) -> Option<Event<'_>> {
+    let changes = |event: &Event| {
+        matches!(event.what(), "registered" | "restored" | "created") || event.data("from") != event.data("to")
+    };
+    events.iter().map(Event).find(changes)
 }
 
 impl Case<'_> {
@@ -43,27 +59,53 @@ impl Case<'_> {
 
     /// How long ago something was: `36 s`.
     pub fn age(&self, time: &str) -> String {
-        let time = time.parse::<LogTime>().unwrap_or_else(|_| self.time());
-        span((self.time().as_millis() - time.as_millis()).max(0))
+        span(self.milliseconds_since(time).max(0))
     }
 
     /// How long it is until then: `36 s`.
     pub fn until(&self, time: &str) -> String {
-        let time = time.parse::<LogTime>().unwrap_or_else(|_| self.time());
-        span((time.as_millis() - self.time().as_millis()).max(0))
+        span((-self.milliseconds_since(time)).max(0))
     }
 
-    /// The event that ended the publisher's stream before something else happened.
+    /// Negative if it is still to come.
+    pub fn milliseconds_since(&self, time: &str) -> i64 {
+        let time = time.parse::<LogTime>().unwrap_or_else(|_| self.time());
+        self.time().as_millis() - time.as_millis()
+    }
+
+    /// The newest events of a publisher, the newest first, as far as they were read.
+    pub fn publisher_events(&self, session: &str) -> impl Iterator<Item = Event<'_>> {
+        let of = self.publishers.iter().find(|(id, _)| id == session);
+        of.into_iter().flat_map(|(_, events)| events).map(Event)
+    }
+
+    /// The newest event of the publisher that a row belongs to.
+    pub fn newest_of(&self, row: &Standing) -> Option<Event<'_>> {
+        let Publisher { session, .. } = row.publisher.as_ref()?;
+        self.publisher_events(session).next()
+    }
+
+    /// The event that ended the stream of a row's publisher before something happened to the row.
     pub fn stream_end_before(&self, event: Event) -> Option<Event<'_>> {
-        let before = self.publisher_events.iter().map(Event).find(|end| end.sequence() < event.sequence());
+        let session = event.data("sessionId");
+        let before = self.publisher_events(&session).find(|end| end.sequence() < event.sequence());
         before.filter(|end| end.what() == "disconnected")
     }
 
-    /// What it became last, and when: the newest event after which it stood as it stands.
+    /// The newest events of an Llm, the newest first, as far as they were read.
+    pub fn llm_events(&self, name: &str) -> &[Document] {
+        self.llms.iter().find(|(of, _)| of == name).map_or(&[], |(_, events)| events)
+    }
+
+    /// Since when it stands as it stands.
     pub fn stands_since(&self) -> Option<Event<'_>> {
-        let changes = |event: &Event| {
-            matches!(event.what(), "registered" | "restored" | "created") || event.data("from") != event.data("to")
-        };
-        self.events.iter().map(Event).find(changes)
+        stands_since(self.events)
+    }
+
+    /// When a server began to write the log, the first time after a sequence.
+    pub fn election_after(&self, sequence: u64) -> Option<String> {
+        let mut after = self.facts.registry.iter().rev().filter(|event| event.sequence > sequence);
+        let first = after.find(|event| event.what == "writer_elected")?;
+        Some(format!("at {} (event {})", first.time, first.sequence))
     }
 }

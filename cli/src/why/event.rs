@@ -7,6 +7,8 @@ use crate::history::what;
 use crate::output::document::Document;
 use mcpctl_events::time::LogTime;
 
+/// Bytes of two texts that are still shown.
+const SHORT: usize = 120;
 /// Changed fields that are named.
 const FIELDS: usize = 5;
 
@@ -77,7 +79,9 @@ pub fn told(event: Event, older: &[Document], case: &Case) -> String {
         "enabled" => format!("was enabled again {at} {by}"),
         "activated" if cause == "woken" => format!("was woken {at}, {}", took(event)),
         "activated" => format!("became active {at}, {}", came_back(event, older)),
-        "hibernated" if cause == "slept" => format!("went to sleep {at}, because its publisher put it to sleep"),
+        "hibernated" if cause == "slept" => format!(
+            "went to sleep {at}, because its publisher said so: a recipe put it to sleep, or its model server went away"
+        ),
         "hibernated" => format!("came back asleep {at}, {}", came_back(event, older)),
         "wake_failed" => format!("could not be woken {at}, {}: {}", took(event), event.data("reason")),
         "deactivated" if event.data("from") == "inactive" => {
@@ -89,8 +93,9 @@ pub fn told(event: Event, older: &[Document], case: &Case) -> String {
     }
 }
 
-const WITHDRAWN: &str = "because its publisher no longer offers it: it was taken out of the publisher's config.json, or \
-                         its model server does not answer (the publisher's log says which)";
+const WITHDRAWN: &str = "because its publisher no longer offers it: its register did not name it (it was taken out of \
+                         config.json, its model server does not answer or lacks it, or another process registered with \
+                         the same session)";
 
 /// Which publisher it was, where it is not the one that it has now.
 fn session(event: Event, case: &Case) -> String {
@@ -128,8 +133,11 @@ fn changed(before: Event, after: Event) -> String {
     let gone = old.iter().map(|(key, _)| key).filter(|key| in_new(key).is_none());
     let keys: Vec<_> = new.iter().map(|(key, _)| key).filter(|key| in_old(key) != in_new(key)).chain(gone).collect();
     let pin = |of: Option<&Document>| of.map(|pin| word(pin, "name")).filter(|name| !name.is_empty());
-    let name = |key: &str| match (key, pin(in_old(key)), pin(in_new(key))) {
-        ("llm", Some(from), Some(to)) if from != to => format!("llm from '{from}' to '{to}'"),
+    let name = |key: &str| match (key, pin(in_old(key)), pin(in_new(key)), in_old(key), in_new(key)) {
+        ("llm", Some(from), Some(to), ..) if from != to => format!("llm from '{from}' to '{to}'"),
+        (_, _, _, Some(Document::Text(from)), Some(Document::Text(to))) if from.len() + to.len() <= SHORT => {
+            format!("{key} from '{from}' to '{to}'")
+        }
         _ => key.to_owned(),
     };
     let mut names: Vec<_> = keys.iter().take(FIELDS).map(|key| name(key)).collect();

@@ -5,9 +5,10 @@ use super::event::{Event, told};
 use super::{outlook, verdict};
 use crate::args::RowNoun;
 use crate::output::document::Document;
-use mcpctl_events::time::LogTime;
 use mcpctl_events::wire::why::Standing;
 
+/// Milliseconds after which a heartbeat that comes every 30 s is late.
+const HEARTBEAT_IS_MISSING: i64 = 45_000;
 /// Events that are told one by one, the newest.
 const TOLD: usize = 4;
 
@@ -15,14 +16,17 @@ const TOLD: usize = 4;
 pub fn paragraph(case: &Case) -> String {
     let mut sentences = Vec::new();
     if case.facts.past {
-        sentences.push(format!("As of event {}, at {}:", case.facts.sequence, case.facts.time));
+        sentences.push(format!("As the log has it at {} (event {}):", case.facts.time, case.facts.sequence));
     }
     match (&case.facts.row, &case.facts.pool) {
         (Some(row), _) => {
             sentences.push(verdict::verdict(case, row));
             sentences.extend(publisher(case, row));
         }
-        (None, Some(pool)) => sentences.push(verdict::pool(case, pool)),
+        (None, Some(pool)) => {
+            sentences.push(verdict::pool(case, pool));
+            sentences.extend(outlook::of_pool(pool).filter(|_| !case.facts.past));
+        }
         (None, None) if case.events.is_empty() => {
             sentences.push(format!("{} '{}' was not there yet.", case.title(), case.name));
         }
@@ -32,7 +36,11 @@ pub fn paragraph(case: &Case) -> String {
     sentences.extend(llm_cause(case));
     sentences.extend(since_then(case));
     match &case.facts.row {
-        Some(row) => sentences.extend(outlook::outlook(case, row)),
+        Some(row) => {
+            sentences.extend(outlook::outlook(case, row));
+            let pool = case.facts.pool.as_ref().filter(|_| case.noun == RowNoun::Agent && !case.facts.past);
+            sentences.extend(pool.and_then(outlook::of_pool));
+        }
         None if !case.events.is_empty() => sentences.push(outlook::after_deletion(case)),
         None => {}
     }
@@ -44,31 +52,34 @@ fn publisher(case: &Case, row: &Standing) -> Option<String> {
     if row.kind != "virtual" {
         return None;
     }
-    let newest = case.publisher_events.first().map(Event);
     let Some(publisher) = &row.publisher else {
         return Some("No publisher offers it.".to_owned());
     };
     let user = publisher.user.as_deref().unwrap_or("an unknown user");
-    let connection = match newest {
-        Some(event) if row.connected && event.what() == "connected" => format!(", is connected {}", event.since()),
-        _ if row.connected => ", is connected".to_owned(),
-        // Unless it is told as the cause.
-        Some(event) if event.what() == "disconnected" && row.status != "inactive" => {
-            format!(", is not connected: its stream ended {}", event.at())
-        }
-        _ => ", is not connected".to_owned(),
+    let connected = case.newest_of(row).filter(|event| event.what() == "connected");
+    let way = connected.filter(|event| event.data("transport") == "long-poll").map_or("", |_| " by long-poll");
+    let since = connected.map(|event| format!(" {}", event.since())).unwrap_or_default();
+    let connection = match (row.connected, row.status.as_str()) {
+        (true, "inactive") => Some("has its stream open, but is silent".to_owned()),
+        (true, _) => Some(format!("is connected{way}{since}")),
+        (false, "inactive") => Some("is not connected".to_owned()),
+        // It is told as what is in the way.
+        (false, _) => None,
     };
-    let heard = row.last_heartbeat_at.as_deref();
-    let heard = heard.map(|at| format!(", and was last heard {} ago, at {at}", case.age(at))).unwrap_or_default();
-    Some(format!("Its publisher, {} of {user}{connection}{heard}.{}", publisher.session, silence(case, row)))
+    // Of the past, the log knows no heartbeats.
+    let heard = row.last_heartbeat_at.as_deref().filter(|_| !case.facts.past);
+    let heard = heard.map(|at| format!("was last heard {} ago, at {at}", case.age(at)));
+    let said: Vec<_> = connection.into_iter().chain(heard).collect();
+    let said = if said.is_empty() { "is the one that it belongs to".to_owned() } else { said.join(", and ") };
+    Some(format!("Its publisher, {} of {user}, {said}.{}", publisher.session, silence(case, row)))
 }
 
-/// A publisher sends a heartbeat every third of the timeout; one that misses it hangs, or its network does.
+/// A publisher sends a heartbeat every 30 s; one that misses one hangs, or its network does.
 fn silence(case: &Case, row: &Standing) -> &'static str {
     let timeout = i64::try_from(case.facts.limits.heartbeat_timeout_ms).unwrap_or(i64::MAX);
-    let heard: Option<LogTime> = row.last_heartbeat_at.as_ref().and_then(|at| at.parse().ok());
-    let silent = heard.map_or(0, |heard| case.time().as_millis() - heard.as_millis());
-    if row.connected && !case.facts.past && silent > timeout / 2 {
+    let silent = row.last_heartbeat_at.as_deref().map_or(0, |heard| case.milliseconds_since(heard));
+    let is_live = row.connected && row.status != "inactive" && !case.facts.past;
+    if is_live && silent > (timeout / 2).max(HEARTBEAT_IS_MISSING) {
         " Its stream is open but silent for longer than a publisher that is well: the process or its machine hangs, or the \
          network is cut, and calls may fail."
     } else {
@@ -88,8 +99,10 @@ fn chain(case: &Case) -> Vec<String> {
         sentences.push(format!("{opening} {}.", of(index)));
     }
     if life > TOLD {
-        sentences.extend(count(&case.events[TOLD..life]));
-        if ended.is_some() || case.is_whole {
+        let is_begun = ended.is_some() || case.is_whole;
+        // The first is told by itself.
+        sentences.extend(count(&case.events[TOLD..life - usize::from(is_begun)]));
+        if is_begun {
             sentences.push(format!("In the beginning it {}.", of(life - 1)));
         } else {
             sentences.push("What was before that is in `mcpctl history`.".to_owned());
@@ -106,54 +119,76 @@ fn chain(case: &Case) -> Vec<String> {
     sentences
 }
 
-/// How much more happened; the last of these is told by itself.
+/// How much more happened.
 fn count(more: &[Document]) -> Option<String> {
-    let between = more.len().checked_sub(1).filter(|between| *between > 0)?;
-    let oldest = Event(&more[between - 1]).time()?;
-    let gone = more[..between].iter().filter(|event| Event(event).what() == "deactivated").count();
+    let oldest = Event(more.last()?).time()?;
+    let fell = |event: &&Document| Event(event).what() == "deactivated" && Event(event).data("from") != "inactive";
+    let gone = more.iter().filter(fell).count();
     let gone = match gone {
         0 => String::new(),
         1 => ", and was inactive once".to_owned(),
         times => format!(", and was inactive {times} times"),
     };
-    let events = if between == 1 { "event".to_owned() } else { format!("{between} events") };
-    Some(format!("Before that it had {}{events} since {oldest}{gone}.", if between == 1 { "one more " } else { "" }))
+    let events = if more.len() == 1 { "one more event".to_owned() } else { format!("{} events", more.len()) };
+    Some(format!("Before that it had {events} since {oldest}{gone}."))
 }
 
 /// Why an agent's Llm is not up, so that nobody has to ask again.
 fn llm_cause(case: &Case) -> Option<String> {
     let llm = case.facts.llm.as_ref().filter(|llm| case.noun == RowNoun::Agent && llm.status == "inactive")?;
-    let at = case.llm_events.iter().position(|event| Event(event).what() == "deactivated")?;
-    let (event, older) = (&case.llm_events[at], &case.llm_events[at + 1..]);
+    let events = case.llm_events(&llm.name);
+    let at = events.iter().position(|event| Event(event).what() == "deactivated")?;
+    let event = Event(&events[at]);
     // What befell both is told already.
-    let is_told = case.events.iter().take(TOLD).any(|own| Event(own).time() == Event(event).time());
-    (!is_told).then(|| format!("Its Llm '{}' {}.", llm.name, told(Event(event), older, case)))
+    let same = |own: Event| own.time() == event.time() && own.what() == event.what();
+    let is_told = case.events.iter().take(TOLD).any(|own| same(Event(own)));
+    (!is_told).then(|| format!("Its Llm '{}' {}.", llm.name, told(event, &events[at + 1..], case)))
 }
 
 /// What happened around it since its own last event.
 fn since_then(case: &Case) -> Vec<String> {
     let last = case.events.first().map_or(0, |event| Event(event).sequence());
-    let newer = |events: &'_ [Document], what: &str| -> Vec<String> {
-        let newer = events.iter().map(Event).take_while(|event| event.sequence() > last);
-        newer.filter(|event| event.what() == what).map(Event::at).collect()
-    };
     let Some(row) = case.facts.row.as_ref().filter(|row| row.kind == "virtual") else { return Vec::new() };
     let mut sentences = Vec::new();
-    match newer(case.registry_events, "writer_elected").as_slice() {
-        [] => {}
-        [once] => sentences.push(format!("Since then the server was started {once}.")),
-        [newest, ..] => {
-            sentences.push(format!("Since then the server was started several times, the last time {newest}."));
-        }
+    let elections = case.facts.registry.iter().filter(|event| event.what == "writer_elected");
+    let elections: Vec<_> = elections.take_while(|event| event.sequence > last).collect();
+    if let Some(newest) = elections.first() {
+        let often = if elections.len() == 1 { "" } else { " several times, the last time" };
+        sentences
+            .push(format!("Since then the server was started{often} at {} (event {}).", newest.time, newest.sequence));
     }
-    let streams = newer(case.publisher_events, "connected");
-    if row.status != "inactive"
-        && let [newest, _, ..] = streams.as_slice()
-    {
+    if row.status != "inactive" {
+        sentences.extend(streams(case, row, last));
+    }
+    sentences
+}
+
+/// A stream that is lost again and again, or taken over.
+fn streams(case: &Case, row: &Standing, after: u64) -> Vec<String> {
+    let session = row.publisher.as_ref().map(|publisher| publisher.session.as_str()).unwrap_or_default();
+    let events: Vec<_> = case.publisher_events(session).take_while(|event| event.sequence() > after).collect();
+    let opened = |older: &str, cause: &str| -> Vec<Event> {
+        let is = |pair: &&[Event]| {
+            pair[0].what() == "connected"
+                && pair[1].what() == older
+                && (cause.is_empty() || pair[1].data("cause") == cause)
+        };
+        events.windows(2).filter(is).map(|pair| pair[0]).collect()
+    };
+    let mut sentences = Vec::new();
+    if let taken @ [newest, _, ..] = opened("connected", "").as_slice() {
         sentences.push(format!(
-            "Since then its publisher opened {} streams, the newest {newest}: each takes the place of the one before, as \
-             when a process restarts, or when two of them share one session.",
-            streams.len()
+            "Since then {} new streams of its publisher took the place of one that was open, the last {}: two processes \
+             share its session, or its network breaks.",
+            taken.len(),
+            newest.at()
+        ));
+    }
+    if let back @ [newest, _, _, ..] = opened("disconnected", "closed").as_slice() {
+        sentences.push(format!(
+            "Since then its publisher's stream ended and was opened again {} times, the last time {}.",
+            back.len(),
+            newest.at()
         ));
     }
     sentences

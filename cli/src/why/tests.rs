@@ -3,7 +3,7 @@ use super::paragraph::paragraph;
 use super::verdict::is_callable;
 use crate::args::RowNoun;
 use crate::output::document::Document;
-use mcpctl_events::wire::why::{Facts, Limits, PoolStanding, Publisher, Standing};
+use mcpctl_events::wire::why::{Facts, Limits, PoolStanding, Publisher, RegistryEvent, Standing};
 
 /// 2026-01-31, at this second after noon.
 fn at(second: u32) -> String {
@@ -57,16 +57,7 @@ fn facts(row: Option<Standing>) -> Facts {
 }
 
 fn case<'a>(noun: RowNoun, facts: &'a Facts, events: &'a [Document]) -> Case<'a> {
-    Case {
-        noun,
-        name: "a",
-        facts,
-        events,
-        is_whole: true,
-        llm_events: &[],
-        publisher_events: &[],
-        registry_events: &[],
-    }
+    Case { noun, name: "a", facts, events, is_whole: true, llms: &[], publishers: &[] }
 }
 
 #[track_caller]
@@ -86,14 +77,14 @@ const REGISTERED: &str = r#"{"cause":"registered","from":null,"to":"active","kin
 fn one_that_is_well_is_explained_whole() {
     let facts = facts(Some(row("a", "active")));
     let events = [event(5, "registered", REGISTERED)];
-    let connected = [event(6, "connected", "{}")];
-    let case = Case { publisher_events: &connected, ..case(RowNoun::Agent, &facts, &events) };
+    let connected = [("s-1".to_owned(), vec![event(6, "connected", "{}")])];
+    let case = Case { publishers: &connected, ..case(RowNoun::Agent, &facts, &events) };
     assert_eq!(
         paragraph(&case),
-        "Virtual agent 'a' can be called: it is active since 2026-01-31T12:00:05.000Z, for 55 s, and its Llm 'qwen' can be \
+        "Virtual agent 'a' can be called: it is active since 2026-01-31T12:00:05.000Z (event 5), for 55 s, and its Llm 'qwen' can be \
          called. Its publisher, s-1 of ann, is connected since 2026-01-31T12:00:06.000Z (event 6), and was last heard 10 s \
          ago, at 2026-01-31T12:00:50.000Z. It was registered at 2026-01-31T12:00:05.000Z (event 5) by ann. It becomes inactive when its publisher's stream ends and is not back within 250 ms, when its publisher no \
-         longer offers it, or when nothing is heard of that until 2026-01-31T12:02:20.000Z (in 1 min 20 s; the limit is \
+         longer offers it, or when nothing is heard of it until 2026-01-31T12:02:20.000Z (in 1 min 20 s; the limit is \
          1 min 30 s)."
     );
 }
@@ -102,11 +93,11 @@ fn one_that_is_well_is_explained_whole() {
 fn one_that_went_away_says_so_first_and_then_why_and_what_brings_it_back() {
     let facts = facts(Some(row("a", "inactive")));
     let events = [
-        event(20, "deactivated", r#"{"cause":"disconnected","from":"active","to":"inactive","lastHeartbeatAt":"T"}"#),
+        event(20, "deactivated", r#"{"cause":"disconnected","from":"active","to":"inactive","sessionId":"s-1"}"#),
         event(5, "registered", REGISTERED),
     ];
-    let ended = [event(19, "disconnected", "{}"), event(6, "connected", "{}")];
-    let case = Case { publisher_events: &ended, ..case(RowNoun::Agent, &facts, &events) };
+    let ended = [("s-1".to_owned(), vec![event(19, "disconnected", "{}"), event(6, "connected", "{}")])];
+    let case = Case { publishers: &ended, ..case(RowNoun::Agent, &facts, &events) };
     assert!(!is_callable(&case));
     says(
         &case,
@@ -121,6 +112,60 @@ fn one_that_went_away_says_so_first_and_then_why_and_what_brings_it_back() {
             "If that does not happen before 2026-01-31T16:00:20.000Z (in 3 h 59 min), it will have been inactive for 4 h, and the next sweep deletes it; there is one every 1 min.",
         ],
     );
+}
+
+#[test]
+fn the_stream_that_ended_is_that_of_the_publisher_that_it_had() {
+    // By now it belongs to another publisher, whose stream ended, too.
+    let facts = facts(Some(Standing {
+        publisher: Some(Publisher { session: "s-2".to_owned(), user: None }),
+        connected: false,
+        ..row("a", "active")
+    }));
+    let adopted = r#"{"cause":"adopted","from":"inactive","to":"active","sessionId":"s-2"}"#;
+    let fell = r#"{"cause":"disconnected","from":"active","to":"inactive","sessionId":"s-1"}"#;
+    let events = [event(30, "activated", adopted), event(20, "deactivated", fell), event(5, "registered", REGISTERED)];
+    let publishers = [
+        ("s-1".to_owned(), vec![event(19, "disconnected", "{}")]),
+        ("s-2".to_owned(), vec![event(40, "disconnected", "{}"), event(18, "disconnected", "{}")]),
+    ];
+    let case = Case { publishers: &publishers, ..case(RowNoun::Agent, &facts, &events) };
+    says(
+        &case,
+        &[
+            "its publisher is not connected since 2026-01-31T12:00:40.000Z (event 40)",
+            "because another publisher of the same user, s-2, registered it",
+            "because its publisher's stream ended at 2026-01-31T12:00:19.000Z (event 19)",
+            "by ann with publisher s-1",
+        ],
+    );
+}
+
+#[test]
+fn an_agent_goes_with_its_llm_if_that_is_sooner() {
+    let mut facts = facts(Some(row("a", "inactive")));
+    let soon = Some("2026-01-31T12:05:00.000Z".to_owned());
+    facts.llm = Some(Standing { deleted_after: soon, ..row("qwen", "inactive") });
+    let said =
+        ["If that does not happen before 2026-01-31T12:05:00.000Z (in 4 min), its Llm 'qwen' will have been inactive"];
+    says(&case(RowNoun::Agent, &facts, &[]), &said);
+    let llm = facts.llm.as_mut().unwrap();
+    llm.held_by = Some("public agent 'b' is pinned to it".to_owned());
+    says(&case(RowNoun::Agent, &facts, &[]), &["before 2026-01-31T16:00:20.000Z"]);
+    facts.row.as_mut().unwrap().held_by.clone_from(&facts.llm.unwrap().held_by);
+    facts.llm = None;
+    let held =
+        ["It is kept beyond its 4 h, at 2026-01-31T16:00:20.000Z, as long as that is so: public agent 'b' is pinned"];
+    says(&case(RowNoun::Llm, &facts, &[]), &held);
+}
+
+#[test]
+fn one_whose_stream_ended_just_now_has_a_moment() {
+    let mut facts = facts(Some(Standing { connected: false, ..row("a", "active") }));
+    facts.limits.disconnect_grace_ms = 60_000;
+    let ended = [("s-1".to_owned(), vec![event(50, "disconnected", r#"{"cause":"closed"}"#)])];
+    let case = Case { publishers: &ended, ..case(RowNoun::Agent, &facts, &[]) };
+    says(&case, &["It becomes inactive when its publisher's stream is not back within 1 min of that."]);
 }
 
 #[test]
@@ -148,7 +193,7 @@ fn one_that_nobody_offers_any_more_needs_a_register() {
         &[
             "No publisher offers it.",
             "It was given up at 2026-01-31T12:00:30.000Z (event 30) while it was inactive already, because its publisher no \
-             longer offers it: it was taken out of the publisher's config.json, or its model server does not answer",
+             longer offers it: its register did not name it",
             "It comes back when a publisher of ann registers it again; a stream or a heartbeat is not enough",
         ],
     );
@@ -176,7 +221,8 @@ fn all_that_is_in_the_way_is_named() {
         event(25, "disabled", r#"{"from":"inactive","to":"inactive"}"#),
         event(20, "deactivated", r#"{"cause":"node_lost","from":"active","to":"inactive"}"#),
     ];
-    let case = Case { llm_events: &llm, ..case(RowNoun::Agent, &facts, &events) };
+    let llms = [("qwen".to_owned(), llm.into())];
+    let case = Case { llms: &llms, ..case(RowNoun::Agent, &facts, &events) };
     says(
         &case,
         &[
@@ -186,6 +232,8 @@ fn all_that_is_in_the_way_is_named() {
             "It was disabled at 2026-01-31T12:00:30.000Z (event 30) by ann.",
             "Its Llm 'qwen' became inactive at 2026-01-31T12:00:20.000Z (event 20), because the server process",
             "`mcpctl enable agent a` ends the pause",
+            "`mcpctl enable llm qwen` ends the pause of its Llm.",
+            "Its Llm 'qwen' comes back when publisher s-1 opens a stream",
         ],
     );
 }
@@ -199,7 +247,7 @@ fn what_is_asleep_says_what_became_of_the_last_try_to_wake_it() {
     says(
         &case(RowNoun::Llm, &facts, &events),
         &[
-            "Virtual Llm 'a' can be called: it is asleep since 2026-01-31T12:00:05.000Z, for 55 s, and the next call tries \
+            "Virtual Llm 'a' can be called: it is asleep since 2026-01-31T12:00:05.000Z (event 5), for 55 s, and the next call tries \
              to wake it; the last try failed at 2026-01-31T12:00:30.000Z (event 30): exit 1.",
             "It could not be woken at 2026-01-31T12:00:30.000Z (event 30), after 1.2 s: exit 1.",
         ],
@@ -209,7 +257,7 @@ fn what_is_asleep_says_what_became_of_the_last_try_to_wake_it() {
     facts.llm = Some(Standing { connected: false, ..row("qwen", "hibernating") });
     let case = case(RowNoun::Agent, &facts, &[]);
     assert!(!is_callable(&case));
-    says(&case, &["cannot be called: the publisher of its Llm 'qwen' is not connected, though"]);
+    says(&case, &["cannot be called: the publisher of its Llm 'qwen' has not opened its stream yet, though"]);
 }
 
 #[test]
@@ -217,13 +265,10 @@ fn a_pool_says_how_many_can_be_called_and_what_the_others_lack() {
     let members = vec![row("w1", "inactive"), Standing { disabled: true, ..row("w2", "active") }, row("w3", "active")];
     let mut facts = facts(Some(row("a", "active")));
     (facts.llm, facts.pool) = (None, Some(PoolStanding { name: "gp".to_owned(), members }));
-    says(
-        &case(RowNoun::Agent, &facts, &[]),
-        &["can be called: it is active", "1 of 3 members can be called of its pool 'gp'"],
-    );
+    says(&case(RowNoun::Agent, &facts, &[]), &["can be called: it is active", "1 of 3 members of its pool 'gp' ("]);
     let pool = facts.pool.as_mut().unwrap();
     pool.members.pop();
-    let none = "'w1' is inactive since 2026-01-31T12:00:20.000Z, for 40 s; 'w2' is disabled by hand";
+    let none = "'w1' is inactive since 2026-01-31T12:00:20.000Z, for 40 s; 'w2' is disabled by hand)";
     says(&case(RowNoun::Agent, &facts, &[]), &["cannot be called: no member of its pool 'gp' can", none]);
     facts.row = None;
     says(&case(RowNoun::Llm, &facts, &[]), &["'gp' is a pool of Llms, and cannot be called: 0 of 2 members", none]);
@@ -247,7 +292,7 @@ fn edits_name_what_they_changed() {
         &case(RowNoun::Agent, &facts, &events),
         &[
             "Public agent 'a' can be called",
-            "It was edited at 2026-01-31T12:00:40.000Z (event 40) by ann (systemPrompt).",
+            "It was edited at 2026-01-31T12:00:40.000Z (event 40) by ann (systemPrompt from 'x' to 'y').",
             "Before that it became public at 2026-01-31T12:00:30.000Z (event 30) by ann, who took its definition over (llm \
              from 'qwen' to 'big').",
             "A public agent stays until somebody changes, disables or deletes it",
@@ -300,7 +345,10 @@ fn one_that_is_gone_says_what_a_new_register_would_do() {
     let with_llm = [event(50, "deleted", r#"{"cause":"llm_deleted"}"#), event(5, "registered", REGISTERED)];
     says(
         &case(RowNoun::Agent, &facts, &with_llm),
-        &["together with its Llm 'qwen', by ann", "Whoever registers or creates the name begins anew."],
+        &[
+            "together with its Llm 'qwen', by ann",
+            "Whoever registers or creates the name begins anew; a publisher that still has it",
+        ],
     );
 }
 
@@ -309,27 +357,36 @@ fn what_happened_around_it_is_told() {
     let mut facts = facts(Some(Standing { connected: false, ..row("a", "active") }));
     facts.expiry_suspended_until = Some(at(100));
     let events = [event(5, "registered", REGISTERED)];
-    let registry = [
-        event(40, "expiry_suspended", r#"{"reason":"mass_silence"}"#),
-        event(30, "writer_elected", "{}"),
-        event(1, "writer_elected", "{}"),
+    let of_registry = |sequence: u32, what: &str, reason: Option<&str>| RegistryEvent {
+        sequence: sequence.into(),
+        time: at(sequence),
+        what: what.to_owned(),
+        reason: reason.map(str::to_owned),
+    };
+    facts.registry = vec![
+        of_registry(40, "expiry_suspended", Some("mass_silence")),
+        of_registry(30, "writer_elected", None),
+        of_registry(1, "writer_elected", None),
     ];
-    let case = Case { registry_events: &registry, ..case(RowNoun::Agent, &facts, &events) };
     says(
-        &case,
+        &case(RowNoun::Agent, &facts, &events),
         &[
-            "cannot be called: its publisher is not connected, though it counts as active still",
+            "cannot be called: its publisher has not opened its stream yet, though it counts as active still",
             "Since then the server was started at 2026-01-31T12:00:30.000Z (event 30).",
             "Nobody is given up for silence until 2026-01-31T12:01:40.000Z (in 40 s): that was suspended at \
              2026-01-31T12:00:40.000Z (event 40), because most publishers fell silent at once",
-            "It becomes inactive when nothing is heard of that until",
+            "It becomes inactive when nothing is heard of it until",
         ],
     );
     facts.row = Some(row("a", "active"));
     facts.time = at(120);
-    let streams = [event(60, "connected", "{}"), event(59, "connected", "{}"), event(6, "connected", "{}")];
-    let case = Case { publisher_events: &streams, ..self::case(RowNoun::Agent, &facts, &events) };
-    says(&case, &["Its stream is open but silent for longer", "Since then its publisher opened 3 streams, the newest"]);
+    let streams = [60, 59, 6].map(|sequence| event(sequence, "connected", "{}"));
+    let streams = [("s-1".to_owned(), streams.into())];
+    let case = Case { publishers: &streams, ..self::case(RowNoun::Agent, &facts, &events) };
+    says(
+        &case,
+        &["Its stream is open but silent for longer", "Since then 2 new streams of its publisher took the place"],
+    );
 }
 
 #[test]
@@ -337,6 +394,9 @@ fn the_past_is_told_as_of_then_without_what_is_to_come() {
     let mut facts = facts(Some(row("a", "inactive")));
     facts.past = true;
     let said = paragraph(&case(RowNoun::Agent, &facts, &[]));
-    assert!(said.starts_with("As of event 99, at 2026-01-31T12:01:00.000Z: Virtual agent 'a' cannot"), "{said}");
+    assert!(
+        said.starts_with("As the log has it at 2026-01-31T12:01:00.000Z (event 99): Virtual agent 'a' cannot"),
+        "{said}"
+    );
     assert!(!said.contains("comes back") && !said.contains("deletes it"), "{said}");
 }

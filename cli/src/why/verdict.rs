@@ -1,13 +1,10 @@
 //! Whether it can be called, and what is in the way: what a reader looks for first.
 
-use super::case::Case;
+use super::case::{Case, named_members};
 use super::event::Event;
+use super::part::Part;
 use crate::args::RowNoun;
-use crate::output::document::Document;
 use mcpctl_events::wire::why::{PoolStanding, Standing};
-
-/// Members of a pool that are named.
-const NAMED: usize = 4;
 
 /// The first sentence; `row` is the row itself.
 pub fn verdict(case: &Case, row: &Standing) -> String {
@@ -16,28 +13,22 @@ pub fn verdict(case: &Case, row: &Standing) -> String {
     if !problems.is_empty() {
         return format!("{subject} cannot be called: {}.", list(&problems));
     }
-    let mut states = vec![state(case, row)];
+    let mut states = vec![Part::own(case, row).state()];
     if case.noun == RowNoun::Agent {
-        states.extend(case.facts.llm.as_ref().map(|llm| match llm.status.as_str() {
-            "hibernating" => format!("its Llm '{}' is asleep, and the next call tries to wake that", llm.name),
-            _ => format!("its Llm '{}' can be called", llm.name),
+        states.extend(case.facts.llm.as_ref().map(|llm| llm_that_is_up(case, llm)));
+        states.extend(case.facts.pool.as_ref().map(|pool| {
+            let members = members(case, pool);
+            format!("{} of its pool '{}' ({members})", up(pool), pool.name)
         }));
-        states.extend(case.facts.pool.as_ref().map(|pool| format!("{} of its {}", of_pool(pool), quoted(pool))));
     }
     format!("{subject} can be called: {}.", list(&states))
 }
 
 /// The first sentence on a pool.
 pub fn pool(case: &Case, pool: &PoolStanding) -> String {
-    let up = pool.members.iter().filter(|member| member.is_up()).count();
-    let can = if up == 0 { "cannot" } else { "can" };
-    let members: Vec<_> = pool.members.iter().map(|member| member_state(case, member)).collect();
-    format!(
-        "'{}' is a pool of Llms, and {can} be called: {}. {}.",
-        pool.name,
-        of_pool(pool),
-        shortened(members, " `mcpctl get llms` shows them all")
-    )
+    let can = if pool.members.iter().any(Standing::is_up) { "can" } else { "cannot" };
+    let members = members(case, pool);
+    format!("'{}' is a pool of Llms, and {can} be called: {} ({members}).", pool.name, up(pool))
 }
 
 /// Whether nothing is in the way of a call.
@@ -51,97 +42,62 @@ pub fn is_callable(case: &Case) -> bool {
 
 /// All that is in the way.
 fn problems(case: &Case, row: &Standing) -> Vec<String> {
-    let mut problems = own_problems(case, row, case.events, ["it", "its publisher"]);
-    if case.noun == RowNoun::Llm {
-        return problems;
-    }
+    let own = Part::own(case, row);
+    let Some(pin) = row.pin.as_deref().filter(|_| case.noun == RowNoun::Agent) else { return own.problems() };
     match (&case.facts.llm, &case.facts.pool) {
-        (Some(llm), _) if llm.status == "inactive" && llm.inactive_since == row.inactive_since && !llm.disabled => {
-            problems.push(format!("so is its Llm '{}'", llm.name));
-        }
-        (Some(llm), _) => {
-            let its = format!("its Llm '{}'", llm.name);
-            let whose = format!("the publisher of {its}");
-            problems.extend(own_problems(case, llm, case.llm_events, [&its, &whose]));
-        }
-        (None, Some(pool)) if pool.members.iter().any(Standing::is_up) => {}
+        (Some(llm), _) => with_llm(&own, &Part::llm(case, llm)),
+        (None, Some(pool)) if pool.members.iter().any(Standing::is_up) => own.problems(),
         (None, Some(pool)) => {
-            let members = pool.members.iter().map(|member| member_state(case, member)).collect();
-            let all = shortened(members, &format!(" `mcpctl why llm {}` tells of all", pool.name));
-            problems.push(format!("no member of its {} can ({all})", quoted(pool)));
+            let none = format!("no member of its pool '{}' can ({})", pool.name, members(case, pool));
+            own.problems().into_iter().chain([none]).collect()
         }
         (None, None) => {
-            let name = row.pin.as_deref().unwrap_or_default();
-            problems.push(format!("its Llm or pool '{name}' is not there any more"));
+            let gone = format!("its Llm or pool '{pin}' is not there any more");
+            own.problems().into_iter().chain([gone]).collect()
         }
     }
-    problems
 }
 
-fn own_problems(case: &Case, row: &Standing, events: &[Document], [it, publisher]: [&str; 2]) -> Vec<String> {
-    let mut problems = Vec::new();
-    if row.disabled {
-        let pause = events.iter().map(Event).find(|event| matches!(event.what(), "disabled" | "enabled"));
-        let pause = pause.map(|event| format!(" {} {}", event.since(), event.by())).unwrap_or_default();
-        problems.push(format!("{it} is disabled by hand{pause}"));
+/// What befell an agent and its Llm together is told once.
+fn with_llm(own: &Part, llm: &Part) -> Vec<String> {
+    let (row, pinned) = (own.row, llm.row);
+    let fell_together = row.status == "inactive" && pinned.inactive_since == row.inactive_since && !pinned.disabled;
+    if fell_together && pinned.status == "inactive" {
+        return own.problems().into_iter().chain([format!("so is {}", llm.it)]).collect();
     }
-    if row.status == "inactive" {
-        let since = row.inactive_since.as_deref().unwrap_or_default();
-        problems.push(format!("{it} is inactive since {since}, for {}", case.age(since)));
-    } else if !row.connected {
-        let end = case.publisher_events.first().map(Event).filter(|event| event.what() == "disconnected");
-        let end = end.map(|event| format!(" {}", event.since())).unwrap_or_default();
-        problems.push(format!("{publisher} is not connected{end}, though {it} counts as {} still", row.status));
+    if own.is_away() && llm.is_away() && row.publisher == pinned.publisher {
+        let mut problems = own.pauses();
+        problems.extend(llm.pauses());
+        problems.push(own.away(&format!("it and {} count as active still", llm.it)));
+        return problems;
     }
-    problems
+    own.problems().into_iter().chain(llm.problems()).collect()
 }
 
-fn state(case: &Case, row: &Standing) -> String {
-    let since = case.stands_since().map(|event| {
-        let time = event.time().map(|time| time.to_string()).unwrap_or_default();
-        format!(" since {time}, for {}", case.age(&time))
-    });
-    let since = since.unwrap_or_default();
-    match row.status.as_str() {
-        "hibernating" => format!("it is asleep{since}, and the next call tries to wake it{}", failed_wake(case)),
-        status => format!("it is {status}{since}"),
+fn llm_that_is_up(case: &Case, llm: &Standing) -> String {
+    let part = Part::llm(case, llm);
+    let since = part.stands_since().filter(|event| case.stands_since().and_then(Event::time) != event.time());
+    let since = since.map(|event| format!(" {}", event.since())).unwrap_or_default();
+    match (llm.kind.as_str(), llm.status.as_str()) {
+        ("public", _) => format!("{} is public: nobody watches its URL, a call finds out whether it answers", part.it),
+        (_, "hibernating") => part.state(),
+        _ => format!("{} can be called{since}", part.it),
     }
 }
 
-/// What became of the last try to wake it.
-fn failed_wake(case: &Case) -> String {
-    let last = case.events.first().map(Event).filter(|event| event.what() == "wake_failed");
-    last.map(|event| format!("; the last try failed {}: {}", event.at(), event.data("reason"))).unwrap_or_default()
+/// How the members stand, those that can't be called first; of many only some.
+fn members(case: &Case, pool: &PoolStanding) -> String {
+    let mut said: Vec<_> = named_members(pool).map(|member| Part::member(case, member).one_word()).collect();
+    let more = pool.members.len() - said.len();
+    if more > 0 {
+        said.push(format!("and {more} more, of which `mcpctl get llms` tells"));
+    }
+    said.join("; ")
 }
 
-fn of_pool(pool: &PoolStanding) -> String {
+fn up(pool: &PoolStanding) -> String {
     let up = pool.members.iter().filter(|member| member.is_up()).count();
-    format!("{up} of {} members can be called", pool.members.len())
-}
-
-fn quoted(pool: &PoolStanding) -> String {
-    format!("pool '{}'", pool.name)
-}
-
-fn member_state(case: &Case, member: &Standing) -> String {
-    let name = &member.name;
-    match member.status.as_str() {
-        _ if member.disabled => format!("'{name}' is disabled by hand"),
-        "inactive" => {
-            let since = member.inactive_since.as_deref().unwrap_or_default();
-            format!("'{name}' is inactive since {since}, for {}", case.age(since))
-        }
-        _ if !member.connected => format!("the publisher of '{name}' is not connected"),
-        "hibernating" => format!("'{name}' is asleep"),
-        status => format!("'{name}' is {status}"),
-    }
-}
-
-fn shortened(mut members: Vec<String>, rest: &str) -> String {
-    let more = members.len().saturating_sub(NAMED);
-    members.truncate(NAMED);
-    let said = members.join("; ");
-    if more > 0 { format!("{said}; and {more} more:{rest}") } else { said }
+    format!("{up} of {} members", pool.members.len())
 }
 
 fn noun(case: &Case) -> &'static str {

@@ -16,7 +16,7 @@ fn every_refusal_says_what_to_do_next() {
         ("409 Conflict", &["delete", "llm", "qwen"], "`mcpctl describe llm qwen`"),
         ("418 I'm a teapot", &["get", "agents"], "check what was asked for"),
         ("500 Internal Server Error", &["gc"], "`mcpctl status`"),
-        ("504 Gateway Timeout", &["chat", "coder", "-m", "hi"], "`mcpctl describe agent coder`"),
+        ("504 Gateway Timeout", &["chat", "coder", "-m", "hi"], "`mcpctl why agent coder`"),
     ] {
         let err = failed(&Server::always(move || Reply::refused(status, "no")), words);
         assert!(err.starts_with("error: no\nnext: ") && err.contains(next), "{status}: {err}");
@@ -27,7 +27,7 @@ fn every_refusal_says_what_to_do_next() {
 fn a_reply_that_breaks_off_says_what_to_do_next() {
     let error = r#"{"type":"error","error":"the publisher went away","code":"X"}"#;
     let err = failed(&Server::always(move || Reply::stream(&[error])), &["chat", "coder", "-m", "hi"]);
-    let next = "next: try again; `mcpctl describe agent coder` says what is the matter\n";
+    let next = "next: try again; `mcpctl why agent coder` says what is the matter\n";
     assert_eq!(err, format!("error: the publisher went away\n{next}"));
 }
 

@@ -16,7 +16,7 @@ mod tip;
 pub use copy::{CopyError, copy};
 pub use draft::{Draft, DraftError};
 pub use heartbeats::{OpenHeartbeatsError, SqliteHeartbeats};
-pub use open::OpenError;
+pub use open::{OpenError, make_private_file};
 
 use self::{append::Appender, file::FileId, lock::ExclusiveLock, read::Readers, tip::Tip};
 use super::{AppendError, EventLog, Page, Position, ReadError};

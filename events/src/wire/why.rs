@@ -1,7 +1,6 @@
 //! How an agent, an Llm or a pool stands at one moment, with all that its being callable hangs on.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 /// What an explanation is made of, besides the history.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -10,7 +9,7 @@ use serde_json::value::RawValue;
 pub struct Facts {
     /// The last sequence that is looked at.
     pub sequence: u64,
-    /// Now by the server's clock; where an earlier point was asked for, the time of the last event before it.
+    /// Now by the server's clock; where an earlier point was asked for, that time, or the time of that event.
     pub time: String,
     /// Whether an earlier point was asked for.
     pub past: bool,
@@ -18,15 +17,28 @@ pub struct Facts {
     pub row: Option<Standing>,
     /// The Llm that an agent is pinned to; none where that is gone, or a pool.
     pub llm: Option<Standing>,
-    /// The pool that an agent is pinned to, or that an Llm is a member of, or that has the name that was asked for.
+    /// The pool that an agent is pinned to, or that has the name of an Llm that was asked for and is not there.
     pub pool: Option<PoolStanding>,
     /// When sessions that went silent are expired again, while they are not.
     pub expiry_suspended_until: Option<String>,
     /// What the server was told to wait for.
     pub limits: Limits,
-    /// The newest events of the registry itself, as CloudEvents, the newest first: elections, suspensions.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
-    pub registry: Vec<Box<RawValue>>,
+    /// What befell the whole registry of late, the newest first.
+    pub registry: Vec<RegistryEvent>,
+}
+
+/// An election of a writer, or a suspension of expiry or its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RegistryEvent {
+    /// Its sequence.
+    pub sequence: u64,
+    /// When it was decided.
+    pub time: String,
+    /// `writer_elected`, `expiry_suspended` or `expiry_resumed`.
+    pub what: String,
+    /// Suspension: `mass_silence` or `clock_step`.
+    pub reason: Option<String>,
 }
 
 /// How a row stands.

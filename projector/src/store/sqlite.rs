@@ -6,6 +6,7 @@ use super::{
     StoreError,
     statement::{Statement, Value},
 };
+use mcpctl_events::log::sqlite::make_private_file;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, functions::FunctionFlags, types::ValueRef};
 use std::{
     path::{Path, PathBuf},
@@ -47,6 +48,9 @@ pub(crate) fn connect(file: &Path, durability: Durability, access: Access) -> Re
     // A connection that only reads may still have to recover the write-ahead log, so it is opened to write.
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, access == Access::Create);
+    if access == Access::Create {
+        make_private_file(file);
+    }
     let open = || {
         let conn = Connection::open_with_flags(file, flags)?;
         conn.busy_timeout(BUSY_TIMEOUT)?;

@@ -3,7 +3,7 @@
 use crate::life::{Dir, Life};
 use mcpctl_events::replica::Replica;
 use mcpctl_projector::{
-    Progress, Tables,
+    Kept, Progress, Tables,
     follow::{project, start},
     verify::verify,
 };
@@ -50,4 +50,55 @@ async fn heartbeats_are_no_difference() {
     let later = life.now.plus(std::time::Duration::from_secs(5));
     tables.note_heartbeats(&[(crate::life::session("s1"), later)]).await.unwrap();
     assert!(verify(&life.shared(), &tables, Vec::new(), &Progress::default()).await.unwrap().is_clean());
+}
+
+/// The folds after each entry of the log.
+fn folds(life: &Life) -> Vec<Replica> {
+    let mut replica = Replica::default().on(&*life.shared());
+    let apply = |entry: &mcpctl_events::replica::Decoded| {
+        let _ = replica.apply(entry).unwrap();
+        replica.clone()
+    };
+    life.entries(0).iter().map(apply).collect()
+}
+
+fn kept(replica: Replica) -> Kept {
+    let sequence = replica.admission.last_sequence;
+    Kept { place: "kept at", sequence, load: Box::new(move || Some(replica)) }
+}
+
+#[tokio::test]
+async fn a_fold_that_is_kept_is_compared_where_it_was_made() {
+    let (mut life, dir) = (Life::new(), Dir::new());
+    life.register("s1", &["qwen"], &[("coder", "qwen")]).unwrap();
+    // Has no sequence, and is in what is folded behind it.
+    life.litter();
+    life.litter();
+    life.register("s2", &["gpu"], &[]).unwrap();
+    let tables = Tables::open(dir.path()).await.unwrap();
+    let projection = start(&life.shared(), &tables, Replica::default()).await.unwrap();
+    project(&life.shared(), &tables, projection).await.unwrap();
+    let found = async |all: Vec<Kept>| {
+        let report = verify(&life.shared(), &tables, all, &Progress::default()).await.unwrap();
+        report.differences.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let folds = folds(&life);
+    let empty = Replica::default().on(&*life.shared());
+    assert_eq!(found(folds.iter().cloned().chain([empty]).map(kept).collect()).await, [""; 0]);
+    assert_eq!(found(folds.iter().rev().cloned().map(kept).collect()).await, [""; 0], "in any order");
+    let forge = |mut replica: Replica| {
+        replica.state.now = life.now.plus(std::time::Duration::from_secs(1));
+        replica
+    };
+    for (at, fold) in folds.iter().enumerate() {
+        let mut all = folds.clone();
+        all[at] = forge(fold.clone());
+        let sequence = fold.admission.last_sequence;
+        let expected = format!("kept at `{sequence}`: is not what the log says");
+        assert_eq!(found(all.into_iter().map(kept).collect()).await, [expected], "the one after entry {at}");
+    }
+    let beyond = Kept { place: "kept at", sequence: 99, load: Box::new(|| None) };
+    assert_eq!(found(vec![beyond]).await, ["kept at `99`: is not what the log says"]);
+    let gone = Kept { place: "kept at", sequence: 1, load: Box::new(|| None) };
+    assert_eq!(found(vec![gone]).await, [""; 0], "nobody would use it");
 }

@@ -35,7 +35,11 @@ const TELL: Duration = Duration::from_millis(250);
 pub async fn verify(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Response, ApiError> {
     caller.must_be_admin("audit", "the log")?;
     Ok(walk(&app, |app, progress| async move {
-        match verify_tables(&app.log, &app.tables, kept(&app), &progress).await {
+        let looking = app.clone();
+        let Ok(kept) = tokio::task::spawn_blocking(move || kept(&looking)).await else {
+            return Step::Failed { error: "the server stops".to_owned() };
+        };
+        match verify_tables(&app.log, &app.tables, kept, &progress).await {
             Ok(report) => Step::Verified(found(&report)),
             Err(error) => Step::Failed { error: error.to_string() },
         }
@@ -52,7 +56,8 @@ pub async fn rebuild(State(app): State<Arc<App>>, Extension(caller): Extension<C
     Ok(walk(&app, |app, progress| async move {
         match rebuild_tables(&app.log, app.tables.dir(), &progress).await {
             Ok(Rebuilt { generation, sequence }) => {
-                app.past.give_up();
+                let made_anew = app.clone();
+                let _ = tokio::task::spawn_blocking(move || made_anew.past.give_up()).await;
                 Step::Rebuilt(audit::Rebuilt { generation, sequence })
             }
             Err(error) => Step::Failed { error: format!("nothing was changed: {error}") },
@@ -60,11 +65,12 @@ pub async fn rebuild(State(app): State<Arc<App>>, Extension(caller): Extension<C
     }))
 }
 
-/// What else is made from the log here.
+/// What else is made from the log here. Blocks.
 fn kept(app: &App) -> Vec<Kept> {
     let memory = app.replica().clone();
     let sequence = memory.admission.last_sequence;
     let mut kept = app.past.snapshots.kept(&app.log);
+    kept.extend(app.past.kept());
     kept.push(Kept { place: "memory at", sequence, load: Box::new(|| Some(memory)) });
     kept
 }

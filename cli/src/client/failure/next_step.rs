@@ -19,9 +19,9 @@ pub fn after(failure: &Failure) -> Vec<String> {
 }
 
 fn after_stream(subject: Option<&Subject>) -> String {
-    subject.and_then(describe).map_or_else(
+    subject.and_then(explain).map_or_else(
         || "try again; `mcpctl status` says how the server is".to_owned(),
-        |describe| format!("try again; {describe} says what is the matter"),
+        |explain| format!("try again; {explain} says what is the matter"),
     )
 }
 
@@ -54,7 +54,7 @@ fn about_subject(refusal: &Refusal) -> Option<String> {
         (StatusCode::NOT_FOUND, "inference-tasks") => Some("`mcpctl get tasks` lists what there is".to_owned()),
         (StatusCode::CONFLICT, _) => describe(subject).map(|describe| format!("{describe} says how it is now")),
         (StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT, _) => {
-            describe(subject).map(|describe| format!("{describe} says what is the matter"))
+            explain(subject).map(|explain| format!("{explain} says what is the matter"))
         }
         _ => None,
     }
@@ -77,12 +77,19 @@ fn by_status(status: StatusCode) -> &'static str {
 }
 
 fn describe(subject: &Subject) -> Option<String> {
-    let word = match subject.list.as_str() {
-        "agents" => "agent",
-        "llms" => "llm",
-        _ => return None,
-    };
-    Some(format!("`mcpctl describe {word} {}`", subject.name))
+    Some(format!("`mcpctl describe {} {}`", row(subject)?, subject.name))
+}
+
+fn explain(subject: &Subject) -> Option<String> {
+    Some(format!("`mcpctl why {} {}`", row(subject)?, subject.name))
+}
+
+fn row(subject: &Subject) -> Option<&'static str> {
+    match subject.list.as_str() {
+        "agents" => Some("agent"),
+        "llms" => Some("llm"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -120,8 +127,8 @@ mod tests {
             (409, Some("llms"), "mcpctl describe llm x"),
             (409, Some("threads"), "mcpctl get"),
             (400, Some("agents"), "--help"),
-            (503, Some("agents"), "mcpctl describe agent x"),
-            (504, Some("llms"), "mcpctl describe llm x"),
+            (503, Some("agents"), "mcpctl why agent x"),
+            (504, Some("llms"), "mcpctl why llm x"),
             (504, None, "mcpctl status"),
             (308, None, "--server"),
         ] {
@@ -141,6 +148,6 @@ mod tests {
         let failed = |subject| after(&Failure::Stream { error: "gone".into(), subject });
         assert_eq!(failed(None), ["try again; `mcpctl status` says how the server is"]);
         let agent = Subject { list: "agents".into(), name: "x".into() };
-        assert_eq!(failed(Some(agent)), ["try again; `mcpctl describe agent x` says what is the matter"]);
+        assert_eq!(failed(Some(agent)), ["try again; `mcpctl why agent x` says what is the matter"]);
     }
 }

@@ -1,5 +1,6 @@
 //! A copy of a SQLite file as it is at one moment, while others write to it.
 
+use super::make_private_file;
 use rusqlite::{Connection, OpenFlags, backup::Backup};
 use std::{
     fs::File,
@@ -26,6 +27,7 @@ pub struct CopyError {
 pub fn copy(from: &Path, to: &Path) -> Result<(), CopyError> {
     let sql = || -> rusqlite::Result<()> {
         let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        make_private_file(to);
         let mut target = Connection::open(to)?;
         Backup::new(&source, &mut target)?.run_to_completion(i32::MAX, PAUSE, None)
     };

@@ -2,6 +2,7 @@
 //!
 //! `synchronous=NORMAL`: a crash of the machine may lose the last seconds, and a commit waits for no disk.
 
+use super::make_private_file;
 use crate::{
     heartbeat::{HeartbeatEntry, HeartbeatStream, Heartbeats},
     log::{AppendError, ReadError},
@@ -77,6 +78,7 @@ impl SqliteHeartbeats {
 
 /// `None` if the file is no heartbeat stream.
 fn connect(path: &Path) -> rusqlite::Result<Option<Connection>> {
+    make_private_file(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let is_new: bool = connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?;

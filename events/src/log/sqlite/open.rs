@@ -81,10 +81,15 @@ impl OpenError {
     }
 }
 
+/// Makes a database file, if there is none, that nobody but its owner may read. SQLite gives the files beside it the same
+/// mode, and says itself what is wrong if this did not work.
+pub fn make_private_file(path: &Path) {
+    let _ = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+}
+
 /// A connection that appends; makes the table in a new file, which nobody but its owner may read.
 pub(super) fn for_appending(path: &Path) -> Result<Connection, OpenError> {
-    // SQLite gives the files beside it the same mode, and says what is wrong if this did not work.
-    let _ = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    make_private_file(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut connection = connect(path, flags)?;
     let failed = |source| OpenError::sqlite(path, source);

@@ -64,17 +64,25 @@ async fn a_life_is_explained_while_it_goes_on_and_as_of_then() {
         ],
     );
     let past = why(&mcpd, &["agent", "coder", "--as-of", &before]).await;
-    says(&past, &[&format!("As of event {before}, at "), "Virtual agent 'coder' can be called", "is connected since"]);
-    assert!(!past.contains("inactive"), "{past}");
     says(
-        &why(&mcpd, &["agent", "coder", "--as-of", "1"]).await,
-        &["As of event 1, at ", "Agent 'coder' was not there yet."],
+        &past,
+        &[
+            "As the log has it at ",
+            &format!("(event {before}): "),
+            "Virtual agent 'coder' can be called",
+            "is connected since",
+        ],
     );
+    assert!(!past.contains("inactive"), "{past}");
+    says(&why(&mcpd, &["agent", "coder", "--as-of", "1"]).await, &["(event 1): Agent 'coder' was not there yet."]);
 
     // What brings it back, as it says.
     let _ = publisher.heartbeat().await.expect(200);
     let said = comes_to_say(&mcpd, &agent, "because a heartbeat of its publisher was heard again").await;
-    says(&said, &["cannot be called: its publisher is not connected", "though it counts as active still"]);
+    says(
+        &said,
+        &["cannot be called: its publisher is not connected", "though it and its Llm 'qwen' count as active still"],
+    );
     publisher.connect("").await;
     let _ = comes_to_say(&mcpd, &agent, "can be called: it is active").await;
 
@@ -115,7 +123,7 @@ async fn a_server_that_was_killed_tells_who_has_not_come_back() {
         &[
             "cannot be called: its publisher is not connected",
             "Since then the server was started at",
-            "It becomes inactive when nothing is heard of that until",
+            "It becomes inactive when nothing is heard of it until",
             "until then its publisher only has to come back.",
         ],
     );
@@ -133,27 +141,27 @@ async fn pools_public_rows_and_names_that_nothing_has_are_explained() {
         .expect(201);
     publisher.connect("").await;
     let _ = client.post("/llms/w2/disable", &json!({})).await.expect(200);
-    let said = comes_to_say(&mcpd, &["agent", "team"], "1 of 2 members can be called of its pool 'crew'").await;
+    let said = comes_to_say(&mcpd, &["agent", "team"], "1 of 2 members of its pool 'crew'").await;
     says(&said, &["Virtual agent 'team' can be called"]);
     says(
         &why(&mcpd, &["llm", "crew"]).await,
-        &["'crew' is a pool of Llms, and can be called: 1 of 2 members can be called.", "'w2' is disabled by hand"],
+        &["'crew' is a pool of Llms, and can be called: 1 of 2 members (", "'w2' is disabled by hand"],
     );
     let _ = client.post("/llms/w1/disable", &json!({})).await.expect(200);
     let _ = comes_to_say(&mcpd, &["agent", "team"], "cannot be called: no member of its pool 'crew' can").await;
 
     // An Llm that a public agent needs is kept, and that is said in place of when it goes.
-    let bot = json!({"name": "bot", "llm": "w1"});
+    let bot = json!({"name": "bot", "llm": "w1", "description": "x"});
     let _ = client.post("/agents", &bot).await.expect(201);
     publisher.hang_up();
-    let kept = "because public agent 'bot' is pinned to it.";
-    says(&comes_to_say(&mcpd, &["llm", "w1"], kept).await, &["It is not deleted after its 10 ms"]);
+    let kept = "as long as that is so: public agent 'bot' is pinned to it.";
+    says(&comes_to_say(&mcpd, &["llm", "w1"], kept).await, &["It is kept beyond its 10 ms"]);
     let _ = client.post("/gc", &json!({})).await.expect(200);
     says(&why(&mcpd, &["llm", "w1"]).await, &["cannot be called", kept]);
     says(&why(&mcpd, &["llm", "w2"]).await, &["Llm 'w2' is not there any more.", "because it had been inactive for"]);
     let _ = client.put("/agents/bot", &json!({"llm": "w1", "description": "new"})).await.expect(200);
     let said = comes_to_say(&mcpd, &["agent", "bot"], "It was edited at").await;
-    says(&said, &["Public agent 'bot' cannot be called", "by admin (description)"]);
+    says(&said, &["Public agent 'bot' cannot be called", "by admin (description from 'x' to 'new')"]);
 
     for (args, next) in [
         (["why", "agent", "bott"], "did you mean 'bot'?"),
