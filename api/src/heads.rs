@@ -15,8 +15,9 @@ use mcpctl_events::{
 use mcpctl_projector::{Tables, store::EventFilter};
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -44,6 +45,31 @@ struct Signed {
     last: u64,
 }
 
+impl Signed {
+    /// Goes on with what is at the path now: the file may have been moved away, or cut short in its place.
+    fn stay_with(&mut self, path: &Path) -> anyhow::Result<()> {
+        let mine = self.file.metadata()?;
+        let is_same = |there: &Metadata| (there.dev(), there.ino()) == (mine.dev(), mine.ino());
+        if fs::metadata(path).is_ok_and(|there| is_same(&there) && there.len() >= self.length) {
+            return Ok(());
+        }
+        tracing::warn!(file = %path.display(), "the signed heads were moved away or cut short: going on with what is there");
+        (_, self.length) = last_line(path)?;
+        self.file = append(path, self.length)?;
+        Ok(())
+    }
+}
+
+fn append(path: &Path, length: u64) -> anyhow::Result<File> {
+    let open = || {
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        // A line that a crash cut off.
+        file.set_len(length)?;
+        Ok::<_, io::Error>(file)
+    };
+    open().with_context(|| format!("{} cannot be written", path.display()))
+}
+
 impl Heads {
     /// Reads the key, if there is one, and checks that the last head that was signed is in the history still. `replica` is
     /// the fold of the whole log, and the tables hold that.
@@ -69,22 +95,20 @@ impl Heads {
                 format!("the heads in {} are signed with another key; keep them and move them away", path.display());
             return Err(Refused::new(format!("--head-key {}: {reason}", key_file.display())).into());
         }
-        let open = || {
-            let file = OpenOptions::new().append(true).create(true).open(&path)?;
-            // A line that a crash cut off.
-            file.set_len(length)?;
-            Ok::<_, io::Error>(file)
-        };
-        let signed = open().with_context(|| format!("{} cannot be written", path.display()))?;
+        let file = append(&path, length)?;
         tracing::info!(public_key, file = %path.display(), "heads of the log are signed");
         let last = last.map_or(0, |head| head.sequence);
-        let file = Mutex::new(Signed { file: signed, length, last });
+        let file = Mutex::new(Signed { file, length, last });
         Ok(Some(Self { key, path, file }))
     }
 
     /// Signs where the log ends and keeps that, if it went on since the last time. Blocks.
     pub fn sign(&self, known: &Admission, time: LogTime) {
         let mut signed = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = signed.stay_with(&self.path) {
+            tracing::error!(file = %self.path.display(), error = format!("{error:#}"), "the head of the log could not be kept");
+            return;
+        }
         let Some(log_id) = known.log_id.filter(|_| known.last_sequence > signed.last) else { return };
         let mut head = SignedHead {
             log_id,

@@ -106,6 +106,8 @@ impl Failing {
 /// What became of a batch.
 enum Outcome {
     Written,
+    /// The tables lack what comes before it.
+    Behind,
     /// It can never be written to the tables of this generation.
     Refused(u64),
     Stopping,
@@ -139,6 +141,7 @@ impl Projector {
                         self.projected.send_replace(batch.sequence());
                         true
                     }
+                    Outcome::Behind => self.catch_up().await,
                     Outcome::Refused(by) => self.rebuilt(by).await && self.catch_up().await,
                     Outcome::Stopping => false,
                 },
@@ -157,6 +160,12 @@ impl Projector {
         loop {
             let generation = self.tables.generation();
             let Err(error) = self.tables.apply_rest(batch).await else { break };
+            // Tables that were made anew beside old ones that did not know may lack what went to those.
+            if let StoreError::CheckpointMoved { expected } = error
+                && self.tables.checkpoint().await.is_ok_and(|found| found.sequence < expected)
+            {
+                return Outcome::Behind;
+            }
             // A checkpoint that moved is one that another projector works on.
             if !error.is_retryable() && !matches!(error, StoreError::CheckpointMoved { .. }) {
                 tracing::error!(%error, sequence = batch.sequence(), "the read tables go no further; lists stay as they are");

@@ -133,8 +133,11 @@ fn reachable(local: SocketAddr) -> SocketAddr {
 /// has users is served without a writer too, to be read.
 async fn first_steps(app: &Arc<App>, url: &str) -> anyhow::Result<Option<String>> {
     let has_users = app.look(|state| !state.users.is_empty());
-    if has_users && app.progress.borrow().stopped.is_some() {
-        let reason = app.progress.borrow().stopped.clone().unwrap_or_default();
+    let stopped = app.progress.borrow().stopped.clone();
+    if let Some(reason) = stopped {
+        if !has_users {
+            bail!("{reason}; nothing can be read before that, and nobody could log in");
+        }
         tracing::error!(reason, "serving what was read so far; nothing is written to this log");
         return Ok(None);
     }

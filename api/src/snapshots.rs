@@ -107,7 +107,11 @@ impl Snapshots {
         }
         let file = self.file(replica.admission.last_sequence);
         let write = || -> io::Result<()> {
-            fs::create_dir_all(&self.dir)?;
+            // Not where the data folder was moved away.
+            match fs::create_dir(&self.dir) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
             let draft = file.with_extension("new");
             let written = write_private(&draft, &snapshot::encode(replica)?).and_then(|()| fs::rename(&draft, &file));
             if written.is_err() {
@@ -174,6 +178,10 @@ fn write_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// The snapshot in a file, if it is there: one that is of another sequence than its name says is damage.
 fn read(file: &Path, sequence: u64, log: &dyn EventLog) -> Option<Result<Replica, Unusable>> {
+    // Neither waits for a pipe nor reads a device to its end.
+    if !fs::symlink_metadata(file).ok()?.is_file() {
+        return Some(Err(Unusable::Damaged));
+    }
     let read = snapshot::decode(&fs::read(file).ok()?, log);
     Some(read.and_then(
         |replica| {

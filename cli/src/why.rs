@@ -27,6 +27,8 @@ use std::collections::BTreeSet;
 const EVENTS: usize = 5000;
 /// The same of the Llm, and of the publisher.
 const AROUND: usize = 50;
+/// Events whose publishers are looked at.
+const LATELY: usize = 6;
 /// Columns of a paragraph at most: longer lines are hard to read.
 const WIDEST: usize = 100;
 
@@ -114,8 +116,8 @@ fn sessions(facts: &Facts, events: &[Document]) -> BTreeSet<String> {
     let members = facts.pool.iter().flat_map(case::named_members);
     let rows = facts.row.iter().chain(&facts.llm).chain(members);
     let now = rows.filter_map(|row| row.publisher.as_ref());
-    let last = events.iter().map(|event| Event(event).data("sessionId")).find(|id| !id.is_empty());
-    now.map(|publisher| publisher.session.clone()).chain(last).collect()
+    let told = events.iter().take(LATELY).map(|event| Event(event).data("sessionId")).filter(|id| !id.is_empty());
+    now.map(|publisher| publisher.session.clone()).chain(told).collect()
 }
 
 /// The newest events of something else up to a point; none if it is gone.

@@ -46,8 +46,10 @@ fn fill(log: &dyn EventLog, dir: &Path, progress: &Progress) -> Result<Rebuilt, 
     if let Some(live) = &live {
         fold_up_to(log, &mut projection, live.checkpoint.sequence)?;
         let admission = &projection.replica().admission;
-        // What only the live tables still know of this log would be gone with them, and nobody would be told.
-        if admission.last_sequence < live.checkpoint.sequence && admission.log_id == live.checkpoint.log_id {
+        // What only the live tables still know of this log would be gone with them, and nobody would be told. Of which
+        // log an empty one is, it does not say.
+        let may_be_theirs = admission.log_id.is_none() || admission.log_id == live.checkpoint.log_id;
+        if admission.last_sequence < live.checkpoint.sequence && may_be_theirs {
             live.checkpoint.check(admission)?;
         }
         write(rebuilding.tables(), &mut projection)?;

@@ -110,7 +110,7 @@ pub enum VerifyError {
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
     /// The tables cannot be read.
-    #[error(transparent)]
+    #[error("the read tables cannot be compared: {0}")]
     Store(#[from] StoreError),
     /// Whoever wanted it no longer does.
     #[error("it was told to stop")]

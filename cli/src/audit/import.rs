@@ -100,6 +100,7 @@ fn make_folder(target: &Path) -> anyhow::Result<()> {
 
 fn stuck(error: &DraftError) -> anyhow::Error {
     let next = match error {
+        DraftError::NoFile(_) => "name a file that is not there yet; nothing was changed",
         DraftError::HasHistory(_) => "name a place where there is no log; nothing was changed",
         DraftError::Leftover(_) => "move it away, or put its log back beside it; nothing was changed",
         DraftError::Open(OpenError::Locked { .. }) => "wait until that ends, or stop it; nothing was changed",

@@ -8,6 +8,10 @@ use crate::output::progress::Bar;
 use crate::shell::Shell;
 use mcpctl_events::wire::audit::Step;
 
+/// What is said of tables, where the log is no matter.
+const TABLES: &str = "the read tables ";
+const REBUILD: &str = "`mcpctl audit rebuild` makes them anew from the log";
+
 /// Has the server walk, shows how far it is, and returns the last line.
 pub async fn walk(shell: &Shell, what: &'static str, doing: &'static str, next: &str) -> anyhow::Result<Step> {
     let client = shell.client()?;
@@ -22,6 +26,7 @@ pub async fn walk(shell: &Shell, what: &'static str, doing: &'static str, next: 
             }
             Step::Failed { error } => {
                 drop(bar);
+                let next = if error.starts_with(TABLES) { REBUILD } else { next };
                 return Err(Stuck::new(error, next).into());
             }
             last => return Ok(last),

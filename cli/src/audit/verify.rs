@@ -17,8 +17,8 @@ use serde::Serialize;
 const BROKEN: &str = "keep the files as they are, and restore the log from a backup; or go on with what comes before, \
                       which `mcpctl audit export` writes";
 
-const REBUILD: &str = "`mcpctl audit rebuild` makes it anew from the log; start the server again after that if its \
-                       memory is named above";
+const REBUILD: &str = "`mcpctl audit rebuild` makes it anew from the log; if memory is named above, start the server \
+                       again after that, and verify once more: what was written meanwhile came from there";
 
 /// Verifies, and says what was found. Tables that differ are no reason not to look at the heads.
 pub async fn run(shell: &Shell, options: &Verify) -> anyhow::Result<()> {

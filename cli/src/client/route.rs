@@ -3,6 +3,9 @@
 use crate::exit::Usage;
 use reqwest::Url;
 
+/// Bytes of an address; more are taken by no server.
+const LONGEST: usize = 60_000;
+
 /// A path below the server's base address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -68,6 +71,9 @@ impl Route {
             .extend(&self.segments);
         if !self.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&self.query);
+        }
+        if url.as_str().len() > LONGEST {
+            return Err(Usage(format!("a name or value of {} characters is too long", url.as_str().len())));
         }
         Ok(url)
     }

@@ -5,7 +5,7 @@ use crate::args::RowNoun;
 use crate::clock::span;
 use crate::output::document::Document;
 use mcpctl_events::time::LogTime;
-use mcpctl_events::wire::why::{Facts, PoolStanding, Publisher, Standing};
+use mcpctl_events::wire::why::{Facts, PoolStanding, Publisher, RegistryEvent, Standing};
 
 /// What was asked about, and what is known of it.
 pub struct Case<'a> {
@@ -100,6 +100,23 @@ impl Case<'_> {
     /// Since when it stands as it stands.
     pub fn stands_since(&self) -> Option<Event<'_>> {
         stands_since(self.events)
+    }
+
+    /// What lengthened the wait between a time and an event: a server that was started counts anew, and a suspension
+    /// counts not at all.
+    pub fn meanwhile(&self, since: &str, before: u64) -> String {
+        let within = |event: &&RegistryEvent| {
+            event.sequence < before && self.milliseconds_since(&event.time) < self.milliseconds_since(since)
+        };
+        let said = self.facts.registry.iter().filter(within).filter_map(|event| {
+            let what = match event.what.as_str() {
+                "writer_elected" => "the server was started, which counts anew from then,",
+                "expiry_suspended" => "giving up was suspended",
+                _ => return None,
+            };
+            Some(format!("; meanwhile {what} at {} (event {})", event.time, event.sequence))
+        });
+        said.collect()
     }
 
     /// When a server began to write the log, the first time after a sequence.

@@ -178,7 +178,8 @@ fn went_away(event: Event, case: &Case) -> String {
             let silence = event.after(&heard).unwrap_or_default();
             let limit = event.after(&event.data("cutoff")).unwrap_or_default();
             format!(
-                "because no heartbeat or other sign of its publisher came for {silence}, and {limit} is the limit{last_heard}"
+                "because no heartbeat or other sign of its publisher came for {silence}, and {limit} is the limit{last_heard}{}",
+                case.meanwhile(&heard, event.sequence())
             )
         }
         "withdrawn" => WITHDRAWN.to_owned(),

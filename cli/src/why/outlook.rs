@@ -19,13 +19,18 @@ pub fn outlook(case: &Case, row: &Standing) -> Vec<String> {
     match (row.kind.as_str(), row.status.as_str()) {
         ("public", _) => sentences.push(public(case, row)),
         (_, "inactive") => {
-            sentences.push(comes_back("It", row));
+            sentences.push(comes_back(the(case), row));
             sentences.extend(deletion(case, row));
         }
-        _ => sentences.extend(goes_away(case, row)),
+        _ => sentences.extend(goes_away(case, the(case), row)),
     }
     if case.noun == RowNoun::Agent {
-        sentences.extend(case.facts.llm.as_ref().map(|llm| of_llm(row, llm)).unwrap_or_default());
+        sentences.extend(case.facts.llm.as_ref().map(|llm| of_llm(case, row, llm)).unwrap_or_default());
+        let is_gone = case.facts.llm.is_none() && case.facts.pool.is_none();
+        let gone = row.pin.as_deref().filter(|_| is_gone);
+        sentences.extend(
+            gone.map(|pin| format!("It can be called again once an Llm is in a pool '{pin}', or has that name.")),
+        );
     }
     sentences
 }
@@ -40,7 +45,7 @@ pub fn of_pool(pool: &PoolStanding) -> Option<String> {
 }
 
 /// What would bring an agent's Llm back, where that differs.
-fn of_llm(row: &Standing, llm: &Standing) -> Vec<String> {
+fn of_llm(case: &Case, row: &Standing, llm: &Standing) -> Vec<String> {
     let its = format!("Its Llm '{}'", llm.name);
     let mut sentences = Vec::new();
     if llm.disabled {
@@ -49,7 +54,17 @@ fn of_llm(row: &Standing, llm: &Standing) -> Vec<String> {
     if llm.status == "inactive" && (row.status != "inactive" || row.publisher != llm.publisher) {
         sentences.push(comes_back(&its, llm));
     }
+    if llm.status != "inactive" && !llm.connected && row.publisher != llm.publisher {
+        sentences.extend(goes_away(case, &its, llm));
+    }
     sentences
+}
+
+fn the(case: &Case) -> &'static str {
+    match case.noun {
+        RowNoun::Agent => "The agent",
+        RowNoun::Llm => "The Llm",
+    }
 }
 
 /// What a name means that nothing has any more.
@@ -66,7 +81,9 @@ pub fn after_deletion(case: &Case) -> String {
         RowNoun::Agent => "its id and its threads",
         RowNoun::Llm => "its id",
     };
-    format!("If a publisher of the same user registers the name within 90 days of that, it comes back with {kept}.")
+    format!(
+        "If a publisher of the same user registers the name within 90 days of its deletion, it comes back with {kept}."
+    )
 }
 
 fn public(case: &Case, row: &Standing) -> String {
@@ -115,7 +132,7 @@ fn deletion(case: &Case, row: &Standing) -> Option<String> {
     let after = row.deleted_after.as_deref()?;
     let kept = span_of(case.facts.limits.inactive_retention_ms);
     if let Some(holder) = &row.held_by {
-        return Some(format!("It is kept beyond its {kept}, at {after}, as long as that is so: {holder}."));
+        return Some(format!("The sweep keeps it though its {kept} end at {after}, as long as this is so: {holder}."));
     }
     let sweeps = format!("there is one every {}", span_of(case.facts.limits.gc_interval_ms));
     // An Llm takes along what is pinned to it.
@@ -145,7 +162,7 @@ fn deletion(case: &Case, row: &Standing) -> Option<String> {
     })
 }
 
-fn goes_away(case: &Case, row: &Standing) -> Vec<String> {
+fn goes_away(case: &Case, it: &str, row: &Standing) -> Vec<String> {
     let limits = &case.facts.limits;
     let (grace, timeout) = (span_of(limits.disconnect_grace_ms), span_of(limits.heartbeat_timeout_ms));
     let mut sentences: Vec<_> = suspension(case).into_iter().collect();
@@ -162,16 +179,16 @@ fn goes_away(case: &Case, row: &Standing) -> Vec<String> {
     let newest = case.newest_of(row);
     let polls = newest.is_some_and(|event| event.what() == "connected" && event.data("transport") == "long-poll");
     sentences.push(if row.connected && polls {
-        format!("It becomes inactive when its publisher stops polling, when it no longer offers it, or {silent}.")
+        format!("{it} becomes inactive when its publisher stops polling for some seconds, when it no longer offers it, or {silent}.")
     } else if row.connected {
         format!(
-            "It becomes inactive when its publisher's stream ends and is not back within {grace}, when its publisher no \
+            "{it} becomes inactive when its publisher's stream ends and is not back within {grace}, when its publisher no \
              longer offers it, or {silent}."
         )
     } else if is_in_grace(case, row) {
-        format!("It becomes inactive when its publisher's stream is not back within {grace} of that.")
+        format!("{it} becomes inactive when its publisher's stream is not back within {grace} of that.")
     } else {
-        format!("It becomes inactive {silent}; until then its publisher only has to come back.")
+        format!("{it} becomes inactive {silent}; until then its publisher only has to come back.")
     });
     sentences
 }

@@ -7,8 +7,6 @@ use crate::args::RowNoun;
 use crate::output::document::Document;
 use mcpctl_events::wire::why::Standing;
 
-/// Milliseconds after which a heartbeat that comes every 30 s is late.
-const HEARTBEAT_IS_MISSING: i64 = 45_000;
 /// Events that are told one by one, the newest.
 const TOLD: usize = 4;
 
@@ -21,7 +19,7 @@ pub fn paragraph(case: &Case) -> String {
     match (&case.facts.row, &case.facts.pool) {
         (Some(row), _) => {
             sentences.push(verdict::verdict(case, row));
-            sentences.extend(publisher(case, row));
+            sentences.extend(publishers(case, row));
         }
         (None, Some(pool)) => {
             sentences.push(verdict::pool(case, pool));
@@ -47,13 +45,20 @@ pub fn paragraph(case: &Case) -> String {
     sentences.join(" ")
 }
 
+/// Who offers a row, and who offers its Llm, if that is somebody else.
+fn publishers(case: &Case, row: &Standing) -> Vec<String> {
+    let llm = case.facts.llm.as_ref().filter(|llm| case.noun == RowNoun::Agent && llm.publisher != row.publisher);
+    let of_llm = llm.and_then(|llm| publisher(case, llm, &format!("The publisher of its Llm '{}'", llm.name)));
+    publisher(case, row, "Its publisher").into_iter().chain(of_llm).collect()
+}
+
 /// Who offers a virtual row, and when that was last heard.
-fn publisher(case: &Case, row: &Standing) -> Option<String> {
+fn publisher(case: &Case, row: &Standing, whose: &str) -> Option<String> {
     if row.kind != "virtual" {
         return None;
     }
     let Some(publisher) = &row.publisher else {
-        return Some("No publisher offers it.".to_owned());
+        return Some(format!("No publisher offers {}.", if whose == "Its publisher" { "it" } else { "its Llm" }));
     };
     let user = publisher.user.as_deref().unwrap_or("an unknown user");
     let connected = case.newest_of(row).filter(|event| event.what() == "connected");
@@ -70,21 +75,8 @@ fn publisher(case: &Case, row: &Standing) -> Option<String> {
     let heard = row.last_heartbeat_at.as_deref().filter(|_| !case.facts.past);
     let heard = heard.map(|at| format!("was last heard {} ago, at {at}", case.age(at)));
     let said: Vec<_> = connection.into_iter().chain(heard).collect();
-    let said = if said.is_empty() { "is the one that it belongs to".to_owned() } else { said.join(", and ") };
-    Some(format!("Its publisher, {} of {user}, {said}.{}", publisher.session, silence(case, row)))
-}
-
-/// A publisher sends a heartbeat every 30 s; one that misses one hangs, or its network does.
-fn silence(case: &Case, row: &Standing) -> &'static str {
-    let timeout = i64::try_from(case.facts.limits.heartbeat_timeout_ms).unwrap_or(i64::MAX);
-    let silent = row.last_heartbeat_at.as_deref().map_or(0, |heard| case.milliseconds_since(heard));
-    let is_live = row.connected && row.status != "inactive" && !case.facts.past;
-    if is_live && silent > (timeout / 2).max(HEARTBEAT_IS_MISSING) {
-        " Its stream is open but silent for longer than a publisher that is well: the process or its machine hangs, or the \
-         network is cut, and calls may fail."
-    } else {
-        ""
-    }
+    let said = if said.is_empty() { String::new() } else { format!(", which {}", said.join(", and ")) };
+    Some(format!("{whose} is {} of {user}{said}.", publisher.session))
 }
 
 /// What happened, the newest first: a few events one by one, how many more there are, and how it began.

@@ -1,9 +1,12 @@
 //! One row of those that a call depends on, in a phrase: the row itself, its Llm, a member of its pool.
 
 use super::case::Case;
-use super::event::Event;
+use super::event::{Event, told};
 use crate::output::document::Document;
 use mcpctl_events::wire::why::Standing;
+
+/// Milliseconds after which a heartbeat that comes every 30 s is late.
+const HEARTBEAT_IS_MISSING: i64 = 45_000;
 
 /// A row, with its history.
 pub struct Part<'a> {
@@ -85,6 +88,20 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// That its publisher is silent for longer than one that is well, which sends a heartbeat every 30 s.
+    pub fn silence(&self) -> Option<String> {
+        let limit = i64::try_from(self.case.facts.limits.heartbeat_timeout_ms).unwrap_or(i64::MAX);
+        let heard = self.row.last_heartbeat_at.as_deref().filter(|_| self.row.kind == "virtual" && self.row.is_up())?;
+        let is_silent = self.case.milliseconds_since(heard) > limit.min(HEARTBEAT_IS_MISSING);
+        (is_silent && !self.case.facts.past).then(|| {
+            format!(
+                "yet {} is silent for {} and may hang, or the network is cut: calls may fail",
+                self.publisher,
+                self.case.age(heard)
+            )
+        })
+    }
+
     /// How it stands, where nothing is in the way.
     pub fn state(&self) -> String {
         let since = self.stands_since().map(|event| {
@@ -100,10 +117,22 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// All of it in one phrase.
-    pub fn one_word(&self) -> String {
+    /// All of it in one phrase, with the cause.
+    pub fn in_short(&self) -> String {
+        let fell = self.events.iter().position(|event| Event(event).what() == "deactivated");
+        let fell = fell.filter(|_| self.row.status == "inactive");
+        if let Some(at) = fell {
+            let told = told(Event(&self.events[at]), &self.events[at + 1..], self.case);
+            return self.pauses().into_iter().chain([format!("{} {told}", self.it)]).collect::<Vec<_>>().join(" and ");
+        }
         let problems = self.problems();
-        if problems.is_empty() { self.state() } else { problems.join(" and ") }
+        if !problems.is_empty() {
+            return problems.join(" and ");
+        }
+        if self.row.kind == "public" {
+            return format!("{} is public, and nobody watches its URL", self.it);
+        }
+        [self.state()].into_iter().chain(self.silence()).collect::<Vec<_>>().join(", ")
     }
 
     /// What became of the last try to wake it.

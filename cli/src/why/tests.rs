@@ -82,8 +82,8 @@ fn one_that_is_well_is_explained_whole() {
     assert_eq!(
         paragraph(&case),
         "Virtual agent 'a' can be called: it is active since 2026-01-31T12:00:05.000Z (event 5), for 55 s, and its Llm 'qwen' can be \
-         called. Its publisher, s-1 of ann, is connected since 2026-01-31T12:00:06.000Z (event 6), and was last heard 10 s \
-         ago, at 2026-01-31T12:00:50.000Z. It was registered at 2026-01-31T12:00:05.000Z (event 5) by ann. It becomes inactive when its publisher's stream ends and is not back within 250 ms, when its publisher no \
+         called. Its publisher is s-1 of ann, which is connected since 2026-01-31T12:00:06.000Z (event 6), and was last heard 10 s \
+         ago, at 2026-01-31T12:00:50.000Z. It was registered at 2026-01-31T12:00:05.000Z (event 5) by ann. The agent becomes inactive when its publisher's stream ends and is not back within 250 ms, when its publisher no \
          longer offers it, or when nothing is heard of it until 2026-01-31T12:02:20.000Z (in 1 min 20 s; the limit is \
          1 min 30 s)."
     );
@@ -103,11 +103,11 @@ fn one_that_went_away_says_so_first_and_then_why_and_what_brings_it_back() {
         &case,
         &[
             "Virtual agent 'a' cannot be called: it is inactive since 2026-01-31T12:00:20.000Z, for 40 s.",
-            "Its publisher, s-1 of ann, is not connected, and was last heard 10 s ago",
+            "Its publisher is s-1 of ann, which is not connected, and was last heard 10 s ago",
             "It became inactive at 2026-01-31T12:00:20.000Z (event 20), because its publisher's stream ended at \
              2026-01-31T12:00:19.000Z (event 19) and no new one came in time",
             "Before that it was registered",
-            "It comes back when publisher s-1 opens a stream, sends a heartbeat or registers it, or when another \
+            "The agent comes back when publisher s-1 opens a stream, sends a heartbeat or registers it, or when another \
              publisher of ann registers it.",
             "If that does not happen before 2026-01-31T16:00:20.000Z (in 3 h 59 min), it will have been inactive for 4 h, and the next sweep deletes it; there is one every 1 min.",
         ],
@@ -154,8 +154,9 @@ fn an_agent_goes_with_its_llm_if_that_is_sooner() {
     says(&case(RowNoun::Agent, &facts, &[]), &["before 2026-01-31T16:00:20.000Z"]);
     facts.row.as_mut().unwrap().held_by.clone_from(&facts.llm.unwrap().held_by);
     facts.llm = None;
-    let held =
-        ["It is kept beyond its 4 h, at 2026-01-31T16:00:20.000Z, as long as that is so: public agent 'b' is pinned"];
+    let held = [
+        "The sweep keeps it though its 4 h end at 2026-01-31T16:00:20.000Z, as long as this is so: public agent 'b' is pinned",
+    ];
     says(&case(RowNoun::Llm, &facts, &[]), &held);
 }
 
@@ -165,7 +166,7 @@ fn one_whose_stream_ended_just_now_has_a_moment() {
     facts.limits.disconnect_grace_ms = 60_000;
     let ended = [("s-1".to_owned(), vec![event(50, "disconnected", r#"{"cause":"closed"}"#)])];
     let case = Case { publishers: &ended, ..case(RowNoun::Agent, &facts, &[]) };
-    says(&case, &["It becomes inactive when its publisher's stream is not back within 1 min of that."]);
+    says(&case, &["The agent becomes inactive when its publisher's stream is not back within 1 min of that."]);
 }
 
 #[test]
@@ -194,7 +195,7 @@ fn one_that_nobody_offers_any_more_needs_a_register() {
             "No publisher offers it.",
             "It was given up at 2026-01-31T12:00:30.000Z (event 30) while it was inactive already, because its publisher no \
              longer offers it: its register did not name it",
-            "It comes back when a publisher of ann registers it again; a stream or a heartbeat is not enough",
+            "The agent comes back when a publisher of ann registers it again; a stream or a heartbeat is not enough",
         ],
     );
     facts.row = Some(row("a", "active"));
@@ -338,7 +339,7 @@ fn one_that_is_gone_says_what_a_new_register_would_do() {
         &[
             "Agent 'a' is not there any more. It was deleted at 2026-01-31T12:00:50.000Z (event 50), because it had been \
              inactive for 30 s, since 2026-01-31T12:00:20.000Z, and is kept for 26 s. Before that it was registered",
-            "If a publisher of the same user registers the name within 90 days of that, it comes back with its id and its \
+            "If a publisher of the same user registers the name within 90 days of its deletion, it comes back with its id and its \
              threads.",
         ],
     );
@@ -375,7 +376,7 @@ fn what_happened_around_it_is_told() {
             "Since then the server was started at 2026-01-31T12:00:30.000Z (event 30).",
             "Nobody is given up for silence until 2026-01-31T12:01:40.000Z (in 40 s): that was suspended at \
              2026-01-31T12:00:40.000Z (event 40), because most publishers fell silent at once",
-            "It becomes inactive when nothing is heard of it until",
+            "The agent becomes inactive when nothing is heard of it until",
         ],
     );
     facts.row = Some(row("a", "active"));
@@ -385,7 +386,10 @@ fn what_happened_around_it_is_told() {
     let case = Case { publishers: &streams, ..self::case(RowNoun::Agent, &facts, &events) };
     says(
         &case,
-        &["Its stream is open but silent for longer", "Since then 2 new streams of its publisher took the place"],
+        &[
+            "yet its publisher is silent for 1 min 10 s and may hang",
+            "Since then 2 new streams of its publisher took the place",
+        ],
     );
 }
 

@@ -13,7 +13,8 @@ pub fn verdict(case: &Case, row: &Standing) -> String {
     if !problems.is_empty() {
         return format!("{subject} cannot be called: {}.", list(&problems));
     }
-    let mut states = vec![Part::own(case, row).state()];
+    let own = Part::own(case, row);
+    let mut states = vec![own.state()];
     if case.noun == RowNoun::Agent {
         states.extend(case.facts.llm.as_ref().map(|llm| llm_that_is_up(case, llm)));
         states.extend(case.facts.pool.as_ref().map(|pool| {
@@ -21,6 +22,9 @@ pub fn verdict(case: &Case, row: &Standing) -> String {
             format!("{} of its pool '{}' ({members})", up(pool), pool.name)
         }));
     }
+    // Of both, where both have the same publisher.
+    let llm = case.facts.llm.as_ref().filter(|llm| case.noun == RowNoun::Agent && llm.publisher != row.publisher);
+    states.extend(own.silence().into_iter().chain(llm.and_then(|llm| Part::llm(case, llm).silence())));
     format!("{subject} can be called: {}.", list(&states))
 }
 
@@ -87,7 +91,7 @@ fn llm_that_is_up(case: &Case, llm: &Standing) -> String {
 
 /// How the members stand, those that can't be called first; of many only some.
 fn members(case: &Case, pool: &PoolStanding) -> String {
-    let mut said: Vec<_> = named_members(pool).map(|member| Part::member(case, member).one_word()).collect();
+    let mut said: Vec<_> = named_members(pool).map(|member| Part::member(case, member).in_short()).collect();
     let more = pool.members.len() - said.len();
     if more > 0 {
         said.push(format!("and {more} more, of which `mcpctl get llms` tells"));

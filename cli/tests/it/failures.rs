@@ -27,7 +27,7 @@ fn every_refusal_says_what_to_do_next() {
 fn a_reply_that_breaks_off_says_what_to_do_next() {
     let error = r#"{"type":"error","error":"the publisher went away","code":"X"}"#;
     let err = failed(&Server::always(move || Reply::stream(&[error])), &["chat", "coder", "-m", "hi"]);
-    let next = "next: try again; `mcpctl why agent coder` says what is the matter\n";
+    let next = "next: try again; `mcpctl why agent coder` says how it stands, and why\n";
     assert_eq!(err, format!("error: the publisher went away\n{next}"));
 }
 

@@ -1,10 +1,10 @@
 //! New tables in the place of old ones.
 
 use crate::life::{Dir, Life};
-use mcpctl_events::{replica::Replica, time::LogTime};
+use mcpctl_events::{log::memory::MemoryLog, replica::Replica, time::LogTime};
 use mcpctl_projector::{
     Progress, Tables,
-    follow::{project, start},
+    follow::{SharedLog, project, start},
     rebuild::rebuild,
     store::{LlmFilter, StoreError},
     verify::verify,
@@ -202,4 +202,15 @@ async fn what_is_damaged_is_made_anew() {
             "damage {number}"
         );
     }
+}
+
+#[tokio::test]
+async fn an_empty_log_makes_nothing_of_tables_that_know_more() {
+    let (mut life, dir) = (Life::new(), Dir::new());
+    many(&mut life, 3);
+    let tables = projected(&life, &dir).await;
+    let empty: SharedLog = Arc::new(MemoryLog::default());
+    assert!(rebuild(&empty, dir.path(), &Progress::default()).await.is_err());
+    assert!(tables.llm("llm0000").await.unwrap().value.is_some());
+    assert_eq!(tables.generation(), 1);
 }

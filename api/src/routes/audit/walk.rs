@@ -56,6 +56,10 @@ pub async fn rebuild(State(app): State<Arc<App>>, Extension(caller): Extension<C
     Ok(walk(&app, |app, progress| async move {
         match rebuild_tables(&app.log, app.tables.dir(), &progress).await {
             Ok(Rebuilt { generation, sequence }) => {
+                // By itself it turns only where the old ones name the new ones, and those may be gone.
+                if let Err(error) = app.tables.refresh().await {
+                    return Step::Failed { error: format!("new tables were made, and cannot be opened: {error}") };
+                }
                 let made_anew = app.clone();
                 let _ = tokio::task::spawn_blocking(move || made_anew.past.give_up()).await;
                 Step::Rebuilt(audit::Rebuilt { generation, sequence })

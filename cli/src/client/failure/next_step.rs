@@ -21,7 +21,7 @@ pub fn after(failure: &Failure) -> Vec<String> {
 fn after_stream(subject: Option<&Subject>) -> String {
     subject.and_then(explain).map_or_else(
         || "try again; `mcpctl status` says how the server is".to_owned(),
-        |explain| format!("try again; {explain} says what is the matter"),
+        |explain| format!("try again; {explain} says how it stands, and why"),
     )
 }
 
@@ -54,7 +54,7 @@ fn about_subject(refusal: &Refusal) -> Option<String> {
         (StatusCode::NOT_FOUND, "inference-tasks") => Some("`mcpctl get tasks` lists what there is".to_owned()),
         (StatusCode::CONFLICT, _) => describe(subject).map(|describe| format!("{describe} says how it is now")),
         (StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT, _) => {
-            explain(subject).map(|explain| format!("{explain} says what is the matter"))
+            explain(subject).map(|explain| format!("{explain} says how it stands, and why"))
         }
         _ => None,
     }
@@ -148,6 +148,6 @@ mod tests {
         let failed = |subject| after(&Failure::Stream { error: "gone".into(), subject });
         assert_eq!(failed(None), ["try again; `mcpctl status` says how the server is"]);
         let agent = Subject { list: "agents".into(), name: "x".into() };
-        assert_eq!(failed(Some(agent)), ["try again; `mcpctl why agent x` says what is the matter"]);
+        assert_eq!(failed(Some(agent)), ["try again; `mcpctl why agent x` says how it stands, and why"]);
     }
 }

@@ -17,6 +17,9 @@ pub enum DraftError {
     /// It would have been mixed with what is left of another log.
     #[error("{} is there without its log, and may hold records of it", .0.display())]
     Leftover(PathBuf),
+    /// A log is a file.
+    #[error("{} is there, and is no file", .0.display())]
+    NoFile(PathBuf),
     /// A log cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -55,6 +58,7 @@ impl Draft {
     /// Begins an empty log that is to stand at `target`, where there is none yet, or an empty one. Its folder must be
     /// there.
     pub fn begin(target: &Path) -> Result<Self, DraftError> {
+        check_file(target)?;
         let target = resolve(target);
         check_empty(&target)?;
         // From here on no other draft and no server begins there.
@@ -102,6 +106,16 @@ impl Drop for Files {
         // The next import removes what stays behind.
         let _ = remove(&self.path, &[DATABASE, &[".lock"]].concat());
     }
+}
+
+/// A device, a pipe or a link to nowhere is put in the place of nothing.
+fn check_file(target: &Path) -> Result<(), DraftError> {
+    let is_file = match (fs::symlink_metadata(target), fs::metadata(target)) {
+        (Ok(_), Ok(metadata)) => metadata.is_file(),
+        (Ok(_), Err(_)) => false,
+        (Err(_), _) => true,
+    };
+    if is_file { Ok(()) } else { Err(DraftError::NoFile(target.to_owned())) }
 }
 
 /// A log that is there has to be empty, and one that is not must not have left its write-ahead log behind: SQLite would

@@ -127,6 +127,34 @@ async fn heads_are_signed_while_something_happens_and_survive_a_kill() {
 }
 
 #[tokio::test]
+async fn signed_heads_that_are_cut_or_moved_away_under_the_server_go_on_as_whole_lines() {
+    let home = Home::default();
+    let (key, public) = keys(&home, "head");
+    let mcpd = Mcpd::start_in(home, &["--head-key", &key, "--head-interval", "20ms"], &[]).await;
+    let client = mcpd.client();
+    let heads = mcpd.home.data().join("heads.jsonl");
+    let sequences = || {
+        let text = fs::read_to_string(&heads).unwrap_or_default();
+        let sequence = |line: &str| serde_json::from_str::<Value>(line).ok()?["sequence"].as_u64();
+        text.lines().map(sequence).collect::<Option<Vec<_>>>()
+    };
+    let moved = mcpd.home.path().join("moved");
+    let attacks: [&dyn Fn(); 3] = [&|| {}, &|| fs::write(&heads, "").expect("it is cut"), &|| {
+        fs::rename(&heads, &moved).expect("it is moved away");
+    }];
+    for (number, attack) in attacks.into_iter().enumerate() {
+        attack();
+        make(&client, &format!("llm-{number}")).await;
+        let made = client.sequence().await;
+        let signed = async || (sequences()?.last() == Some(&made)).then_some(());
+        eventually("the head is signed where the file belongs", SOON, signed).await;
+        let file = heads.display().to_string();
+        let verified = mcpd.mcpctl(&["audit", "verify", "--heads", &file, "--head-key", &public]).await;
+        assert!(verified.status.success(), "{verified:?}");
+    }
+}
+
+#[tokio::test]
 async fn who_serves_a_backup_beside_the_server_goes_on_talking_to_the_server() {
     let mut mcpd = Mcpd::start(&[]).await;
     make(&mcpd.client(), "one").await;

@@ -73,6 +73,7 @@ async fn an_export_makes_the_same_log_again_and_a_server_goes_on_with_it() {
 #[tokio::test]
 async fn an_export_that_was_altered_makes_no_log() {
     let (mcpd, export) = with_history().await;
+    let whole = export.clone();
     let lines: Vec<_> = export.lines().collect();
     let of = |word: &str| lines.iter().position(|line| line.contains(word)).expect("a line");
     let without = |at: usize| [&lines[..at], &lines[at + 1..]].concat().join("\n");
@@ -105,6 +106,18 @@ async fn an_export_that_was_altered_makes_no_log() {
     let folder = mcpd.home.path().display().to_string();
     let said = mcpd.mcpctl(&["audit", "import", &folder, "--log", &format!("sqlite:{folder}/new.db")]).await;
     assert!(failed(&said).contains("cannot be read: it is a folder"), "{said:?}");
+    // What is there and no file is not put away for a log.
+    let (socket, nowhere) = (mcpd.home.path().join("socket"), mcpd.home.path().join("nowhere"));
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+    std::os::unix::fs::symlink("not/there", &nowhere).expect("a link");
+    let good = mcpd.home.path().join("good.jsonl");
+    fs::write(&good, &whole).expect("an export");
+    for target in [&socket, &nowhere] {
+        let log = format!("sqlite:{}", target.display());
+        let said = failed(&mcpd.mcpctl(&["audit", "import", &good.display().to_string(), "--log", &log]).await);
+        assert!(said.contains("is there, and is no file\nnext: name a file that is not there yet"), "{said}");
+        assert!(!fs::symlink_metadata(target).expect("it is there").is_file());
+    }
     let said = mcpd.mcpctl(&["audit", "import", "-", "--log", &format!("sqlite:{folder}")]).await;
     assert_eq!(said.status.code(), Some(2), "{said:?}");
     assert!(text(&said.stderr).contains(&format!("such as sqlite:{folder}/log.db")), "{said:?}");
@@ -162,6 +175,24 @@ async fn what_differs_is_named_and_a_rebuild_makes_it_right_while_lists_go_on() 
     assert!(printed(&mcpd.mcpctl(&["audit", "verify"]).await).contains("are what the log says"));
     make(&client, "later").await;
     assert!(client.row("/llms", "later").await.is_some());
+}
+
+#[tokio::test]
+async fn tables_that_were_lost_under_the_server_are_made_anew_and_followed() {
+    let (mcpd, _) = with_history().await;
+    let client = mcpd.client();
+    fs::remove_file(mcpd.home.data().join("tables.generation")).expect("it is lost");
+    for name in ["tables-1.db", "tables-1.db-wal", "tables-1.db-shm"] {
+        let _ = fs::remove_file(mcpd.home.data().join(name));
+    }
+    make(&client, "between").await;
+    let rebuilt = mcpd.mcpctl(&["audit", "rebuild"]).await;
+    assert!(printed(&rebuilt).contains("read tables made anew"), "{rebuilt:?}");
+    make(&client, "after").await;
+    for name in ["one", "between", "after"] {
+        assert!(client.row("/llms", name).await.is_some(), "{name}");
+    }
+    let _ = printed(&mcpd.mcpctl(&["audit", "verify"]).await);
 }
 
 #[tokio::test]

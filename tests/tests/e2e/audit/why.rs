@@ -45,9 +45,9 @@ async fn a_life_is_explained_while_it_goes_on_and_as_of_then() {
         &[
             "Virtual agent 'coder' can be called: it is active since",
             "its Llm 'qwen' can be called",
-            "Its publisher, s-1 of admin, is connected since",
+            "Its publisher is s-1 of admin, which is connected since",
             "It was registered at",
-            "It becomes inactive when its publisher's stream ends and is not back within 250 ms",
+            "The agent becomes inactive when its publisher's stream ends and is not back within 250 ms",
         ],
     );
     let before = client.sequence().await.to_string();
@@ -56,10 +56,10 @@ async fn a_life_is_explained_while_it_goes_on_and_as_of_then() {
     says(
         &said,
         &[
-            "Its publisher, s-1 of admin, is not connected, and was last heard",
+            "Its publisher is s-1 of admin, which is not connected, and was last heard",
             "and so is its Llm 'qwen'",
             "because its publisher's stream ended at",
-            "It comes back when publisher s-1 opens a stream, sends a heartbeat or registers it",
+            "The agent comes back when publisher s-1 opens a stream, sends a heartbeat or registers it",
             "it will have been inactive for 1 h, and the next sweep deletes it",
         ],
     );
@@ -123,7 +123,7 @@ async fn a_server_that_was_killed_tells_who_has_not_come_back() {
         &[
             "cannot be called: its publisher is not connected",
             "Since then the server was started at",
-            "It becomes inactive when nothing is heard of it until",
+            "The agent becomes inactive when nothing is heard of it until",
             "until then its publisher only has to come back.",
         ],
     );
@@ -154,8 +154,8 @@ async fn pools_public_rows_and_names_that_nothing_has_are_explained() {
     let bot = json!({"name": "bot", "llm": "w1", "description": "x"});
     let _ = client.post("/agents", &bot).await.expect(201);
     publisher.hang_up();
-    let kept = "as long as that is so: public agent 'bot' is pinned to it.";
-    says(&comes_to_say(&mcpd, &["llm", "w1"], kept).await, &["It is kept beyond its 10 ms"]);
+    let kept = "as long as this is so: public agent 'bot' is pinned to it.";
+    says(&comes_to_say(&mcpd, &["llm", "w1"], kept).await, &["The sweep keeps it though its 10 ms end at"]);
     let _ = client.post("/gc", &json!({})).await.expect(200);
     says(&why(&mcpd, &["llm", "w1"]).await, &["cannot be called", kept]);
     says(&why(&mcpd, &["llm", "w2"]).await, &["Llm 'w2' is not there any more.", "because it had been inactive for"]);
