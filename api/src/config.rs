@@ -1,6 +1,6 @@
 //! Flags and environment of the server. Reading them binds nothing and opens nothing.
 
-mod duration;
+pub mod duration;
 mod target;
 
 pub use target::{DbTarget, LogTarget};

@@ -164,6 +164,7 @@ pub async fn first_start(
         role: Role::Admin,
         sha256: Hash::of(token.as_bytes()),
         expires_at: None,
+        replaces: true,
     };
     writer.write(Command::IssueToken(issue), system("setup"), None).await.context("cannot make user admin")?;
     Ok(Some(token))
@@ -219,7 +220,7 @@ async fn is_mcpd(url: Url) -> bool {
 }
 
 /// 244 random bits from the system, in two version 4 UUIDs.
-fn random() -> String {
+pub fn random() -> String {
     format!("mcp_{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
 }
 

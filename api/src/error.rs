@@ -169,6 +169,7 @@ fn refusal(rejection: &Rejection) -> (StatusCode, &'static str) {
         Rejection::DocumentNotFound { .. } => (StatusCode::NOT_FOUND, "NOT_FOUND"),
         Rejection::PersonalityOfAnother { .. } => (StatusCode::CONFLICT, "PERSONALITY_OF_ANOTHER"),
         Rejection::ProjectNotFound(_) => (StatusCode::NOT_FOUND, "PROJECT_NOT_FOUND"),
+        Rejection::LastAdmin(_) => (StatusCode::CONFLICT, "LAST_ADMIN"),
         Rejection::NameTaken { .. } => (StatusCode::CONFLICT, "NAME_TAKEN"),
         Rejection::VersionConflict { .. } => (StatusCode::CONFLICT, "VERSION_CONFLICT"),
         Rejection::DefinedByPublisher { .. } => (StatusCode::CONFLICT, "DEFINED_BY_PUBLISHER"),

@@ -4,7 +4,8 @@
 //! [inline projector](projecting) then writes it into the read tables that lists ask. Calls go through the [relay], or
 //! to a public model's own URL, and never touch the log.
 
-pub mod app;
+pub mod access;
+mod app;
 mod auth;
 pub mod backup;
 mod call;

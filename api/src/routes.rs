@@ -27,11 +27,12 @@ pub mod sessions;
 pub mod stream;
 pub mod tasks;
 pub mod threads;
+pub mod tokens;
 pub mod tools;
 pub mod why;
 pub(crate) mod written;
 
-use crate::{app::App, auth, call::AsItCame, error::ApiError, server::Answer};
+use crate::{access, app::App, auth, call::AsItCame, error::ApiError, server::Answer};
 use axum::{
     Router,
     extract::Request,
@@ -84,9 +85,14 @@ impl Routes {
     async fn route(&mut self, mut request: Request) -> Response {
         if !OPEN.contains(&request.uri().path()) {
             match auth::caller(&self.app, request.headers()) {
-                Ok(caller) => request.extensions_mut().insert(caller),
+                Ok(caller) => {
+                    if let Err(error) = access::check(&caller, request.method(), request.uri().path()) {
+                        return error.into_response();
+                    }
+                    request.extensions_mut().insert(caller);
+                }
                 Err(error) => return ([(WWW_AUTHENTICATE, "Bearer")], error).into_response(),
-            };
+            }
         }
         // Refused in a query, as everywhere.
         if request.uri().query().is_some_and(|query| query.contains("%00")) {
@@ -117,6 +123,8 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/sessions", get(sessions::index))
         .route("/api/v1/sessions/{id}", get(sessions::show))
         .route("/api/v1/sessions/{id}/history", get(history::of_session))
+        .route("/api/v1/tokens", get(tokens::index).post(tokens::create))
+        .route("/api/v1/tokens/{name}", axum::routing::delete(tokens::revoke))
         .route("/api/v1/agents", get(agents::index).post(agents::create))
         .route("/api/v1/agents/{name}", get(agents::show).put(agents::replace).delete(agents::delete))
         .route("/api/v1/agents/{name}/chat", post(chat::chat))

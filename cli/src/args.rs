@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod noun;
+pub mod token;
 
 pub use noun::{Deletable, Kind, Noun, RowNoun, ShellName, Status, word};
 
@@ -162,6 +163,9 @@ Examples:
   mcpctl diff 2026-01-31T12:00:00Z          from then until now
   mcpctl diff 100 200 -o json")]
     Diff(Diff),
+    /// Say who may come in, and what they may do
+    #[command(subcommand)]
+    Token(token::Token),
     /// Keep a server's address and a token for later commands
     #[command(after_help = "\
 Examples:

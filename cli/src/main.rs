@@ -26,6 +26,7 @@ mod past;
 mod pause;
 mod shell;
 mod status;
+mod token;
 mod why;
 
 use args::{Cli, Command};
@@ -68,6 +69,7 @@ async fn talk(shell: &Shell, command: Command) -> anyhow::Result<()> {
         Command::Why(options) => why::run(shell, &options).await,
         Command::Audit(command) => audit::run(shell, &command).await,
         Command::Diff(options) => diff::run(shell, &options).await,
+        Command::Token(command) => token::run(shell, &command).await,
         Command::Login => login::run(shell).await,
         Command::Delete(options) => delete::run(shell, &options).await,
         Command::Disable(options) => pause::run(shell, &options, pause::Change::Disable).await,

@@ -85,6 +85,8 @@ pub enum Command {
     DeletePrompt(Name),
     /// A token is made.
     IssueToken(IssueToken),
+    /// A token stops working.
+    RevokeToken(Name),
 }
 
 /// The user behind a command.
@@ -351,7 +353,7 @@ pub struct Switch {
     pub disabled: bool,
 }
 
-/// Makes a token, and its user if that is new. A token of the same name stops working.
+/// Makes a token, and its user if that is new.
 #[derive(Debug, Clone)]
 pub struct IssueToken {
     /// Its id.
@@ -368,4 +370,6 @@ pub struct IssueToken {
     pub sha256: Hash,
     /// When it stops working.
     pub expires_at: Option<LogTime>,
+    /// Whether a token of the same name stops working; else it is in the way.
+    pub replaces: bool,
 }

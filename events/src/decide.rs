@@ -71,6 +71,7 @@ pub fn decide(state: &State, command: &Command, context: Context) -> Result<Vec<
         Command::EmptyProject(name) => Ok(document::empty_project(state, name)),
         Command::DeletePersonality(name) => document::delete::<PersonalityDefinition>(state, name),
         Command::DeletePrompt(name) => document::delete::<PromptDefinition>(state, name),
-        Command::IssueToken(issue) => Ok(token::issue(state, issue)),
+        Command::IssueToken(issue) => token::issue(state, issue),
+        Command::RevokeToken(name) => token::revoke(state, name),
     }
 }

@@ -63,6 +63,9 @@ pub enum Rejection {
         /// Whose it is.
         agent: Name,
     },
+    /// Nobody could let anybody in without it.
+    #[error("Token '{0}' is the last one with role admin; make another one first")]
+    LastAdmin(Name),
     /// The name is taken.
     #[error("{title} '{name}' already exists")]
     NameTaken {

@@ -14,6 +14,7 @@ pub mod secrets;
 pub mod sessions;
 pub mod sse;
 pub mod tasks;
+pub mod tokens;
 pub mod why;
 
 /// The request header that names a publisher's session on stream, long-poll and result routes.

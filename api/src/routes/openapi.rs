@@ -2,7 +2,7 @@
 
 use super::{
     agents, audit, chat, documents, events, gc, health, heartbeat, heartbeats, history, infer, llms, members, metrics,
-    openai, poll, register, result, sessions, stream, tasks, threads, tools, why,
+    openai, poll, register, result, sessions, stream, tasks, threads, tokens, tools, why,
 };
 use axum::{Json, response::IntoResponse};
 use utoipa::{
@@ -66,6 +66,9 @@ use utoipa::{
         tasks::show,
         tasks::cancel,
         tasks::follow,
+        tokens::create,
+        tokens::index,
+        tokens::revoke,
         tools::index,
         threads::of_agent,
         threads::show,

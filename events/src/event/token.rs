@@ -20,6 +20,22 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// All of them, the least first.
+    pub const ALL: [Self; 5] = [Self::Viewer, Self::Chatter, Self::Publisher, Self::Editor, Self::Admin];
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Chatter => "chatter",
+            Self::Publisher => "publisher",
+            Self::Editor => "editor",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// A token was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -91,6 +91,7 @@ fn full_life() -> Life {
             role: Role::Publisher,
             sha256: Hash::of(token_name.as_bytes()),
             expires_at: None,
+            replaces: true,
         }))
         .unwrap();
     }

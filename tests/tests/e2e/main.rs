@@ -1,6 +1,7 @@
 //! End-to-end tests of the real programs, one module a topic.
 #![allow(clippy::disallowed_methods, reason = "what a test starts ends with its runtime")]
 
+mod access;
 mod audit;
 mod calls;
 mod chat;

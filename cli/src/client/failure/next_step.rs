@@ -51,6 +51,7 @@ fn about_subject(refusal: &Refusal) -> Option<String> {
         }
         (StatusCode::NOT_FOUND, "threads") => Some("`mcpctl get threads --agent NAME` lists what there is".to_owned()),
         (StatusCode::NOT_FOUND, list @ ("agents" | "llms")) => Some(format!("`mcpctl get {list}` lists what there is")),
+        (StatusCode::NOT_FOUND, "tokens") => Some("`mcpctl token list` lists what there is".to_owned()),
         (StatusCode::NOT_FOUND, "inference-tasks") => Some("`mcpctl get tasks` lists what there is".to_owned()),
         (StatusCode::CONFLICT, _) => describe(subject).map(|describe| format!("{describe} says how it is now")),
         (StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT, _) => {

@@ -216,7 +216,13 @@ pub(super) fn issue(token: &str, user: &str, secret: &str) -> Command {
         role: Role::Publisher,
         sha256: Hash::of(secret.as_bytes()),
         expires_at: None,
+        replaces: true,
     })
+}
+
+pub(super) fn issue_new(token: &str, role: Role) -> Command {
+    let Command::IssueToken(issue) = issue(token, token, token) else { unreachable!("it is one") };
+    Command::IssueToken(IssueToken { role, replaces: false, ..issue })
 }
 
 /// Kinds of documents, each with its own commands.

@@ -128,6 +128,7 @@ fn by_hand() -> impl Strategy<Value = Command> {
         (any_of(LLMS), any::<bool>()).prop_map(|(llm, disabled)| Command::SwitchLlm(switch(llm, disabled))),
         (any_of(AGENTS), any::<bool>()).prop_map(|(agent, disabled)| Command::SwitchAgent(switch(agent, disabled))),
         (any_of(TEXTS), any_of(TEXTS), any_of(TEXTS)).prop_map(|(token, user, secret)| issue(token, user, secret)),
+        any_of(TEXTS).prop_map(|token| Command::RevokeToken(name(token))),
     ]
 }
 

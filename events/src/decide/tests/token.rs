@@ -1,7 +1,10 @@
 //! Tokens.
 
-use super::{ask::issue, given::Given};
-use crate::hash::Hash;
+use super::{
+    ask::{issue, issue_new, name},
+    given::Given,
+};
+use crate::{command::Command, event::token::Role, hash::Hash};
 
 #[test]
 fn a_token_is_made_once() {
@@ -26,4 +29,40 @@ fn a_user_keeps_its_id_through_all_tokens() {
         let id = |token: &str| it.state.token(token).unwrap().user_id;
         assert_eq!(id("laptop"), id("desktop"));
     });
+}
+
+#[test]
+fn a_new_token_takes_no_name_that_another_has() {
+    Given::new()
+        .given(issue_new("ci", Role::Viewer))
+        .when(issue_new("ci", Role::Admin))
+        .refused("Token 'ci' already exists");
+}
+
+#[test]
+fn a_token_is_revoked_once_and_its_name_is_free_then() {
+    let revoke = |token: &str| Command::RevokeToken(name(token));
+    Given::new()
+        .when(revoke("ci"))
+        .refused("Token not found: ci")
+        .given(issue_new("ci", Role::Viewer))
+        .when(revoke("ci"))
+        .then(&["token/ci revoked"])
+        .and(|it| assert!(it.state.tokens.is_empty()))
+        .when(issue_new("ci", Role::Viewer))
+        .then(&["token/ci issued"]);
+}
+
+#[test]
+fn the_last_admin_stays() {
+    let revoke = |token: &str| Command::RevokeToken(name(token));
+    let last = "Token 'root' is the last one with role admin; make another one first";
+    Given::new()
+        .given(issue_new("root", Role::Admin))
+        .given(issue_new("guest", Role::Editor))
+        .when(revoke("root"))
+        .refused(last)
+        .given(issue_new("spare", Role::Admin))
+        .when(revoke("root"))
+        .then(&["token/root revoked"]);
 }

@@ -1,0 +1,84 @@
+//! `token`: who may come in, and what they may do.
+
+use crate::args::token::{Create, Role, Token};
+use crate::client::route::Route;
+use crate::output::document::Document;
+use crate::output::table::{Table, Width};
+use crate::output::{self, Format, clean, yaml};
+use crate::shell::Shell;
+use mcpctl_events::wire::tokens::{NewToken, Token as Row};
+use serde::Serialize;
+
+const FORMATS: [Format; 3] = [Format::Table, Format::Json, Format::Yaml];
+
+/// What makes a token.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wanted<'a> {
+    name: &'a str,
+    role: Role,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<&'a str>,
+}
+
+/// Makes, lists or revokes.
+pub async fn run(shell: &Shell, command: &Token) -> anyhow::Result<()> {
+    match command {
+        Token::Create(options) => create(shell, options).await,
+        Token::List => list(shell).await,
+        Token::Revoke { name } => revoke(shell, name).await,
+    }
+}
+
+async fn create(shell: &Shell, options: &Create) -> anyhow::Result<()> {
+    let format = shell.format(&FORMATS, "token create")?;
+    let client = shell.client()?;
+    let wanted = Wanted {
+        name: &options.name,
+        role: options.role,
+        user: options.user.as_deref(),
+        expires_in: options.expires.as_deref(),
+    };
+    let answer = client.rest(client.call(&Route::api(["tokens"]), &wanted).await?).await?;
+    match format {
+        Format::Json => output::answer_json(&answer.body),
+        Format::Yaml => Ok(output::answer(&yaml::write(&Document::parse(&answer.body)?))?),
+        _ => {
+            let made: NewToken = answer.read()?;
+            let until = made.expires_at.map(|end| format!(" until {end}")).unwrap_or_default();
+            shell.screen.note(&format!(
+                "token '{}' of user '{}' with role {}{until}; it is shown this once, and `mcpctl login` takes it:",
+                clean::line(&made.name),
+                clean::line(&made.user),
+                made.role
+            ));
+            Ok(output::answer(&format!("{}\n", clean::line(&made.token)))?)
+        }
+    }
+}
+
+async fn list(shell: &Shell) -> anyhow::Result<()> {
+    let format = shell.format(&FORMATS, "token list")?;
+    let answer = shell.client()?.get(&Route::api(["tokens"])).await?;
+    match format {
+        Format::Json => output::answer_json(&answer.body),
+        Format::Yaml => Ok(output::answer(&yaml::write(&Document::parse(&answer.body)?))?),
+        _ => {
+            let columns = ["NAME", "USER", "ROLE", "EXPIRES", "CREATED"].map(|title| (title, Width::Natural));
+            let mut table = Table::new(&columns);
+            for row in answer.read::<Vec<Row>>()? {
+                let expires = row.expires_at.unwrap_or_default();
+                table.row([&row.name, &row.user, &row.role, &expires, &row.created_at].map(String::as_str));
+            }
+            Ok(output::answer(&table.render(false, shell.screen.colour_out))?)
+        }
+    }
+}
+
+async fn revoke(shell: &Shell, name: &str) -> anyhow::Result<()> {
+    shell.format(&[Format::Table], "token revoke")?;
+    shell.client()?.delete(&Route::api(["tokens", name])).await?;
+    Ok(output::answer(&format!("token/{} revoked\n", clean::line(name)))?)
+}
