@@ -1,6 +1,6 @@
 //! `token`: who may come in, and what they may do.
 
-use crate::args::token::{Create, Role, Token};
+use crate::args::token::{Create, Token};
 use crate::client::route::Route;
 use crate::output::document::Document;
 use crate::output::table::{Table, Width};
@@ -16,7 +16,7 @@ const FORMATS: [Format; 3] = [Format::Table, Format::Json, Format::Yaml];
 #[serde(rename_all = "camelCase")]
 struct Wanted<'a> {
     name: &'a str,
-    role: Role,
+    role: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ async fn create(shell: &Shell, options: &Create) -> anyhow::Result<()> {
     let client = shell.client()?;
     let wanted = Wanted {
         name: &options.name,
-        role: options.role,
+        role: &options.role,
         user: options.user.as_deref(),
         expires_in: options.expires.as_deref(),
     };

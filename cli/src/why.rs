@@ -111,7 +111,7 @@ async fn own_history(client: &Client, one: &One, facts: &Facts) -> anyhow::Resul
     Ok(events)
 }
 
-/// The publishers that matter: of the row and of what it depends on, and the one that the row belonged to last.
+/// The publishers that matter: of the row, of what it depends on, and of the events that are told.
 fn sessions(facts: &Facts, events: &[Document]) -> BTreeSet<String> {
     let members = facts.pool.iter().flat_map(case::named_members);
     let rows = facts.row.iter().chain(&facts.llm).chain(members);

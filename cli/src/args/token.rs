@@ -1,7 +1,8 @@
 //! The flags of `token`.
 
-use clap::{Args, Subcommand, ValueEnum};
-use serde::Serialize;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use mcpctl_events::event::token::Role;
 
 /// What to do with tokens.
 #[derive(Subcommand)]
@@ -31,29 +32,13 @@ pub struct Create {
     /// Its name
     #[arg(long, value_name = "NAME")]
     pub name: String,
-    /// What it may do; each role includes the ones before it
-    #[arg(long, value_enum)]
-    pub role: Role,
+    /// What it may do, each with the ones before it: look, chat, publish, edit public rows, all else
+    #[arg(long, value_parser = PossibleValuesParser::new(Role::ALL.map(Role::as_str)))]
+    pub role: String,
     /// The user that it stands for [default: the token's name]
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
     /// When it stops working, such as 12h or 90d [default: never]
     #[arg(long, value_name = "DURATION")]
     pub expires: Option<String>,
-}
-
-/// What a token may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Look
-    Viewer,
-    /// And chat
-    Chatter,
-    /// And publish models
-    Publisher,
-    /// And make, change, pause and delete public rows
-    Editor,
-    /// And tokens, the sweep, the audit, keys
-    Admin,
 }
