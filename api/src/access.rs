@@ -1,86 +1,152 @@
-//! What a request takes: the verb, the resource, and the least role that has it.
+//! What a request takes: the verb, the resource, and whether the caller's role or a grant of theirs allows it.
 
-use crate::{auth::Caller, error::ApiError};
+use crate::{app::App, auth::Caller, error::ApiError};
 use axum::http::{Method, StatusCode};
-use mcpctl_events::event::token::Role;
+use mcpctl_events::{
+    access::{Grant, Kind, Verb},
+    command::{Hand, Reach},
+    definition::document::{PersonalityDefinition, ProjectDefinition, PromptDefinition},
+    event::token::Role,
+    state::{State, StoredDocument},
+};
+use uuid::Uuid;
 
-/// What somebody wants to do.
+/// What a request does, as far as its method and path say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    /// Look.
-    View,
-    /// Call a model.
-    Run,
-    /// Offer models, and answer for them.
-    Publish,
-    /// Make a public row.
-    Create,
-    /// Change or pause one.
-    Edit,
-    /// Take one away.
-    Delete,
+enum Need<'a> {
+    /// Nothing that not every token may, or what its own route asks for.
+    Nothing,
+    /// A verb on a resource of this kind; without a name, its route asks once more when it has read it.
+    Of(Verb, Kind, Option<&'a str>),
+    /// A verb on an Llm or an agent, which its route names.
+    OfRows(Verb),
 }
 
-impl Verb {
-    /// The word in messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::View => "view",
-            Self::Run => "run",
-            Self::Publish => "publish",
-            Self::Create => "create",
-            Self::Edit => "edit",
-            Self::Delete => "delete",
-        }
-    }
-
-    /// The least role that may; each includes the ones before it.
-    fn role(self) -> Role {
-        match self {
-            Self::View => Role::Viewer,
-            Self::Run => Role::Chatter,
-            Self::Publish => Role::Publisher,
-            Self::Create | Self::Edit | Self::Delete => Role::Editor,
-        }
-    }
-}
-
-/// Refuses a request that the caller's role does not allow. What only admins may is told by its own route.
+/// Refuses a request that neither the caller's role nor a grant allows. What only admins may is told by its own route.
 ///
 /// # Errors
-/// 403, which names the verb, the resource and the role that has it.
-pub fn check(caller: &Caller, method: &Method, path: &str) -> Result<(), ApiError> {
-    let (verb, resource) = needed(method, path);
-    let least = verb.role();
-    if caller.role >= least {
-        return Ok(());
+/// 403, which names the verb, the resource, and what would allow it.
+pub fn check(app: &App, caller: &Caller, method: &Method, path: &str) -> Result<(), ApiError> {
+    match needed(method, path) {
+        Need::Nothing => Ok(()),
+        Need::OfRows(verb) => allow(app, caller, verb, Kind::Llm, None)
+            .or_else(|refused| allow(app, caller, verb, Kind::Agent, None).map_err(|_| refused)),
+        // Whoever publishes a row may take it away; the writer looks whose it is.
+        Need::Of(Verb::Delete, kind @ (Kind::Llm | Kind::Agent), name) => allow(app, caller, Verb::Delete, kind, name)
+            .or_else(|refused| allow(app, caller, Verb::Publish, kind, name).map_err(|_| refused)),
+        Need::Of(verb, kind, name) => allow(app, caller, verb, kind, name),
     }
-    let (user, verb, mine, least) = (&caller.user.name, verb.as_str(), caller.role.as_str(), least.as_str());
-    let message = format!("'{user}' may not {verb} {resource}: that takes role {least}, and this token has {mine}");
-    Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", message))
 }
 
-/// Which verb a request is on which kind of resource.
-fn needed(method: &Method, path: &str) -> (Verb, String) {
+/// Refuses what neither the caller's role nor a grant of theirs allows. `name` may be an id; without one, a grant for
+/// any name will do.
+pub fn allow(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: Option<&str>) -> Result<(), ApiError> {
+    match reason(app, caller, verb, kind, name) {
+        Some(_) => Ok(()),
+        None => Err(denied(caller, verb, kind, name)),
+    }
+}
+
+/// How far the caller's hand reaches when they delete or replace the row of this name.
+pub fn hand(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: &str) -> Hand {
+    let reach = match reason(app, caller, verb, kind, Some(name)) {
+        _ if caller.role == Role::Admin => Reach::All,
+        Some(Reason::Role) => Reach::Public,
+        // An admin has named it.
+        Some(Reason::Grant(_)) => Reach::All,
+        None => Reach::Own,
+    };
+    Hand { user: caller.user.id, reach }
+}
+
+/// Why something is allowed.
+pub enum Reason {
+    /// By the role of the caller's token.
+    Role,
+    /// By something that the user was granted.
+    Grant(Grant),
+}
+
+/// Why the caller may do it; `None` if they may not.
+pub fn reason(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: Option<&str>) -> Option<Reason> {
+    if caller.role >= verb.role() {
+        return Some(Reason::Role);
+    }
+    app.look(|state| {
+        let grants = state.grants.get(&caller.user.name)?;
+        let name = name.map(|name| called(state, kind, name));
+        grants.keys().find(|grant| grant.allows(verb, kind, name)).cloned().map(Reason::Grant)
+    })
+}
+
+/// 403, which names what is missing.
+pub fn denied(caller: &Caller, verb: Verb, kind: Kind, name: Option<&str>) -> ApiError {
+    let (user, mine, least) = (&caller.user.name, caller.role.as_str(), verb.role().as_str());
+    let (verb, kind) = (verb.as_str(), kind.as_str());
+    let resource = name.map_or_else(|| format!("{kind}s"), |name| format!("{kind}/{}", name.escape_default()));
+    let pattern = name.map_or("*".to_owned(), |name| name.escape_default().to_string());
+    let message = format!(
+        "'{user}' may not {verb} {resource}: that takes role {least}, or a grant of `{verb} {kind}/{pattern}`, and this \
+         token has role {mine}"
+    );
+    ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", message)
+}
+
+/// The name of what a path names, maybe by its id; a name wins.
+fn called<'a>(state: &'a State, kind: Kind, text: &'a str) -> &'a str {
+    fn document<'a, D: StoredDocument + 'a>(state: &'a State, text: &str, id: Uuid) -> Option<&'a str> {
+        let documents = D::documents(state);
+        documents.get(text).or_else(|| documents.by_id(id)).map(|found| found.name.as_str())
+    }
+    let Ok(id) = Uuid::parse_str(text) else { return text };
+    let found = match kind {
+        Kind::Llm => state.llms.get(text).or_else(|| state.llms.by_id(id)).map(|row| row.name.as_str()),
+        Kind::Agent => state.agents.get(text).or_else(|| state.agents.by_id(id)).map(|row| row.name.as_str()),
+        Kind::Project => document::<ProjectDefinition>(state, text, id),
+        Kind::Personality => document::<PersonalityDefinition>(state, text, id),
+        Kind::Prompt => document::<PromptDefinition>(state, text, id),
+    };
+    found.unwrap_or(text)
+}
+
+/// The kind that a list of the API is of.
+fn kind_of(list: &str) -> Option<Kind> {
+    Some(match list {
+        "llms" => Kind::Llm,
+        "agents" => Kind::Agent,
+        "projects" => Kind::Project,
+        "personalities" => Kind::Personality,
+        "prompts" => Kind::Prompt,
+        _ => return None,
+    })
+}
+
+fn needed<'a>(method: &Method, path: &'a str) -> Need<'a> {
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     let Some(rest) = path.strip_prefix("/api/v1/") else {
         // OpenAI's API: the list of models is looked at, all else calls one.
-        return (if reads { Verb::View } else { Verb::Run }, "models".to_owned());
+        return if reads { Need::Nothing } else { Need::OfRows(Verb::Run) };
     };
-    let segments: Vec<&str> = rest.split('/').collect();
-    let verb = match segments.as_slice() {
-        ["llms", route, ..] if route.starts_with("_provider-") => Verb::Publish,
-        ["agents", _, "tools"] => Verb::Run,
-        _ if reads => Verb::View,
-        ["llms", _, "infer"] | ["agents", _, "chat"] | ["inference-tasks" | "threads", ..] => Verb::Run,
-        [_, _, "disable" | "enable"] => Verb::Edit,
-        // The routes of an admin.
-        ["gc" | "tokens" | "audit", ..] => Verb::View,
-        _ if *method == Method::PUT => Verb::Edit,
-        _ if *method == Method::DELETE => Verb::Delete,
-        _ => Verb::Create,
-    };
-    (verb, segments.first().copied().unwrap_or_default().to_owned())
+    let mut segments = rest.split('/');
+    let (list, name, action) = (segments.next().unwrap_or_default(), segments.next(), segments.next());
+    // Names have no letters that are escaped in a path. What has is no name, and only a grant for all of them fits.
+    let name = name.map(|name| if name.contains('%') { "" } else { name });
+    match (list, name, action) {
+        ("llms", Some(route), _) if route.starts_with("_provider-") => Need::OfRows(Verb::Publish),
+        ("agents", Some(_), Some("tools")) => Need::Of(Verb::Run, Kind::Agent, name),
+        _ if reads => Need::Nothing,
+        ("llms", _, Some("infer")) => Need::Of(Verb::Run, Kind::Llm, name),
+        ("agents", _, Some("chat")) => Need::Of(Verb::Run, Kind::Agent, name),
+        // Own ones are anybody's to end.
+        ("inference-tasks", None, _) => Need::OfRows(Verb::Run),
+        _ => match (kind_of(list), action) {
+            (Some(kind), Some("disable" | "enable")) => Need::Of(Verb::Edit, kind, name),
+            (Some(kind), None) if *method == Method::PUT => Need::Of(Verb::Edit, kind, name),
+            (Some(kind), None) if *method == Method::DELETE => Need::Of(Verb::Delete, kind, name),
+            (Some(kind), None) => Need::Of(Verb::Create, kind, None),
+            _ => Need::Nothing,
+        },
+    }
 }
 
 #[cfg(test)]
@@ -89,28 +155,30 @@ mod tests {
 
     #[test]
     fn each_route_takes_the_verb_of_what_it_does() {
+        let (run, publish) = (Need::OfRows(Verb::Run), Need::OfRows(Verb::Publish));
+        let of = |verb, kind, name| Need::Of(verb, kind, name);
         for (method, path, expected) in [
-            (Method::GET, "/api/v1/llms", (Verb::View, "llms")),
-            (Method::GET, "/api/v1/agents/coder/history", (Verb::View, "agents")),
-            (Method::POST, "/api/v1/llms/_provider-register", (Verb::Publish, "llms")),
-            (Method::GET, "/api/v1/llms/_provider-stream", (Verb::Publish, "llms")),
-            (Method::POST, "/api/v1/llms/_provider-task/1/result", (Verb::Publish, "llms")),
-            (Method::POST, "/api/v1/llms/qwen/infer", (Verb::Run, "llms")),
-            (Method::POST, "/api/v1/agents/coder/chat", (Verb::Run, "agents")),
-            (Method::GET, "/api/v1/agents/coder/tools", (Verb::Run, "agents")),
-            (Method::POST, "/api/v1/inference-tasks", (Verb::Run, "inference-tasks")),
-            (Method::DELETE, "/api/v1/inference-tasks/1", (Verb::Run, "inference-tasks")),
-            (Method::GET, "/api/v1/inference-tasks/1", (Verb::View, "inference-tasks")),
-            (Method::DELETE, "/api/v1/threads/1", (Verb::Run, "threads")),
-            (Method::POST, "/api/v1/llms", (Verb::Create, "llms")),
-            (Method::PUT, "/api/v1/agents/coder", (Verb::Edit, "agents")),
-            (Method::POST, "/api/v1/agents/coder/disable", (Verb::Edit, "agents")),
-            (Method::DELETE, "/api/v1/projects/apollo", (Verb::Delete, "projects")),
-            (Method::GET, "/v1/models", (Verb::View, "models")),
-            (Method::POST, "/v1/chat/completions", (Verb::Run, "models")),
+            (Method::GET, "/api/v1/llms", Need::Nothing),
+            (Method::GET, "/api/v1/agents/coder/history", Need::Nothing),
+            (Method::POST, "/api/v1/llms/_provider-register", publish),
+            (Method::GET, "/api/v1/llms/_provider-stream", publish),
+            (Method::POST, "/api/v1/llms/_provider-task/1/result", publish),
+            (Method::POST, "/api/v1/llms/qwen/infer", of(Verb::Run, Kind::Llm, Some("qwen"))),
+            (Method::POST, "/api/v1/llms/q%77en/infer", of(Verb::Run, Kind::Llm, Some(""))),
+            (Method::POST, "/api/v1/agents/coder/chat", of(Verb::Run, Kind::Agent, Some("coder"))),
+            (Method::GET, "/api/v1/agents/coder/tools", of(Verb::Run, Kind::Agent, Some("coder"))),
+            (Method::POST, "/api/v1/inference-tasks", run),
+            (Method::DELETE, "/api/v1/inference-tasks/1", Need::Nothing),
+            (Method::GET, "/api/v1/inference-tasks/1", Need::Nothing),
+            (Method::DELETE, "/api/v1/threads/1", Need::Nothing),
+            (Method::POST, "/api/v1/llms", of(Verb::Create, Kind::Llm, None)),
+            (Method::PUT, "/api/v1/agents/coder", of(Verb::Edit, Kind::Agent, Some("coder"))),
+            (Method::POST, "/api/v1/agents/coder/disable", of(Verb::Edit, Kind::Agent, Some("coder"))),
+            (Method::DELETE, "/api/v1/projects/apollo", of(Verb::Delete, Kind::Project, Some("apollo"))),
+            (Method::GET, "/v1/models", Need::Nothing),
+            (Method::POST, "/v1/chat/completions", run),
         ] {
-            let (verb, resource) = needed(&method, path);
-            assert_eq!((verb, resource.as_str()), expected, "{method} {path}");
+            assert_eq!(needed(&method, path), expected, "{method} {path}");
         }
     }
 }

@@ -68,6 +68,8 @@ pub struct App {
     pub upstream: Upstream,
     /// Connections to MCP servers.
     pub tools: crate::tools::Pool,
+    /// When tokens were last used.
+    pub uses: crate::uses::Uses,
     /// How often each session opened a stream.
     pub stream_opens: crate::routes::stream::Opens,
     /// Every task that a request leaves behind.

@@ -2,7 +2,9 @@
 
 use crate::{app::App, config::Auth, error::ApiError};
 use axum::http::{HeaderMap, StatusCode, header::AUTHORIZATION};
-use mcpctl_events::{command::User, event::token::Role, hash::Hash, name::Name, record::Actor};
+use mcpctl_events::{
+    command::User, event::token::Role, hash::Hash, name::Name, record::Actor, state::Token, time::LogTime,
+};
 
 const BEARER: &[u8] = b"Bearer ";
 
@@ -13,6 +15,8 @@ pub struct Caller {
     pub user: User,
     /// What the token may do.
     pub role: Role,
+    /// SHA-256 of the token; none where nobody is asked for one.
+    pub token: Option<Hash>,
 }
 
 impl Caller {
@@ -21,12 +25,21 @@ impl Caller {
         Actor::User(self.user.name.clone())
     }
 
+    /// Whether the token still works: what goes on for long looks again and again.
+    pub fn is_welcome(&self, app: &App) -> bool {
+        let Some(token) = &self.token else { return true };
+        let now = app.clock.now();
+        app.look(|state| state.tokens.get(token).is_some_and(|known| works(known, now)))
+    }
+
     /// Refuses everyone but admins. `verb` and `resource` go into the message.
     pub fn must_be_admin(&self, verb: &str, resource: &str) -> Result<(), ApiError> {
         if self.role == Role::Admin {
             return Ok(());
         }
-        let message = format!("'{}' may not {verb} {resource}: that takes role admin", self.user.name);
+        let (user, mine) = (&self.user.name, self.role.as_str());
+        let message =
+            format!("'{user}' may not {verb} {resource}: that takes role admin, and this token has role {mine}");
         Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", message))
     }
 }
@@ -37,18 +50,25 @@ pub fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
         return app.look(|state| {
             let admin = Name::parse("admin").ok().and_then(|name| Some((name.clone(), *state.users.get(&name)?)));
             let (name, id) = admin.ok_or_else(|| unauthorized("the registry has no user yet"))?;
-            Ok(Caller { user: User { id, name }, role: Role::Admin })
+            Ok(Caller { user: User { id, name }, role: Role::Admin, token: None })
         });
     }
     let token = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
     let token = token.ok_or_else(|| unauthorized("send a token: `Authorization: Bearer <token>`"))?;
     let now = app.clock.now();
     app.look(|state| {
-        let known = state.tokens.get(&Hash::of(token.trim_ascii()));
-        let known = known.filter(|token| token.expires_at.is_none_or(|end| end > now));
+        let hash = Hash::of(token.trim_ascii());
+        let known = state.tokens.get(&hash);
+        let known = known.filter(|token| works(token, now));
         let known = known.ok_or_else(|| unauthorized("the token is not known or no longer valid"))?;
-        Ok(Caller { user: User { id: known.user_id, name: known.user.clone() }, role: known.role })
+        app.uses.note(known.id, now);
+        let user = User { id: known.user_id, name: known.user.clone() };
+        Ok(Caller { user, role: known.role, token: Some(hash) })
     })
+}
+
+fn works(token: &Token, now: LogTime) -> bool {
+    token.expires_at.is_none_or(|end| end > now)
 }
 
 /// The token of `Bearer <token>`; the scheme may be written in any case (RFC 9110, section 11.1).

@@ -12,8 +12,8 @@ use std::{
     time::Duration,
 };
 
-/// Most calls that a flag may allow at once.
-const MAX_CALLS: usize = 1_000_000;
+/// Most calls, rows and the like that a flag may allow.
+const MAX_COUNT: usize = 1_000_000;
 
 /// The flags of `mcpd`; each is also an environment variable `MCPD_<FLAG>`.
 #[derive(Debug, Clone, ClapArgs)]
@@ -78,6 +78,12 @@ pub struct Args {
     /// Calls that may wait for a busy publisher session
     #[arg(long, env = "MCPD_QUEUE_DEPTH", default_value = "256", value_parser = count::<0>)]
     pub queue_depth: usize,
+    /// Llms and agents that one session may publish
+    #[arg(long, env = "MCPD_MAX_ROWS_PER_SESSION", default_value = "5000", value_parser = count::<1>)]
+    pub max_rows_per_session: usize,
+    /// Llms, agents, projects, personalities and prompts that one user may own
+    #[arg(long, env = "MCPD_MAX_ROWS_PER_USER", default_value = "100000", value_parser = count::<1>)]
+    pub max_rows_per_user: usize,
     /// Web page that may call /v1 from a browser, such as https://ui.example, or `*` for any; may be given several times
     #[arg(long, env = "MCPD_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = origin)]
     pub cors_origin: Vec<String>,
@@ -98,10 +104,10 @@ pub struct Args {
     pub admin_token_file: Option<PathBuf>,
 }
 
-/// Reads a number of calls.
+/// Reads a number of calls, rows and the like.
 fn count<const LEAST: usize>(text: &str) -> Result<usize, String> {
-    let count = text.parse().ok().filter(|count| (LEAST..=MAX_CALLS).contains(count));
-    count.ok_or_else(|| format!("is a whole number from {LEAST} to {MAX_CALLS}"))
+    let count = text.parse().ok().filter(|count| (LEAST..=MAX_COUNT).contains(count));
+    count.ok_or_else(|| format!("is a whole number from {LEAST} to {MAX_COUNT}"))
 }
 
 /// Reads an origin as browsers send it: scheme, host and port, nothing behind them.

@@ -4,10 +4,11 @@
 //! leaves a token that the next start makes valid, never a registry that nobody can enter.
 
 use crate::{
+    app::App,
     clock::Clock,
     config::Config,
     server::Refused,
-    writer::{Writer, system},
+    writer::{WriteError, Writer, system},
 };
 use anyhow::{Context, ensure};
 use mcpctl_events::{
@@ -156,6 +157,31 @@ pub async fn first_start(
         tracing::info!(file = %path.display(), "made user admin; its token is in the credentials file");
         made.token
     };
+    issue(writer, clock, &token).await.context("cannot make user admin")?;
+    Ok(Some(token))
+}
+
+/// Makes a new token for user `admin`; the one before stops working. The user's file follows, if it held that.
+pub async fn reset_admin(app: &App) -> anyhow::Result<String> {
+    let path = app.config.credentials_file();
+    let found = Credentials::read(&path).unwrap_or_default();
+    let is_old = |found: &Credentials| {
+        let hash = Hash::of(found.token.as_bytes());
+        app.look(|state| state.tokens.get(&hash).is_some_and(|token| token.name == admin()))
+    };
+    let old = found.filter(is_old);
+    let token = random();
+    issue(&app.writer, &app.clock, &token).await.context("cannot write to the log")?;
+    if let Some(old) = old {
+        let moved = Credentials { token: token.clone(), ..old }.write(&path);
+        if let Err(error) = moved {
+            tracing::warn!("the credentials file still holds the token before: {error:#}");
+        }
+    }
+    Ok(token)
+}
+
+async fn issue(writer: &Writer, clock: &Clock, token: &str) -> Result<(), WriteError> {
     let issue = IssueToken {
         id: clock.id(),
         name: admin(),
@@ -166,8 +192,7 @@ pub async fn first_start(
         expires_at: None,
         replaces: true,
     };
-    writer.write(Command::IssueToken(issue), system("setup"), None).await.context("cannot make user admin")?;
-    Ok(Some(token))
+    writer.write(Command::IssueToken(issue), system("setup"), None).await.map(drop)
 }
 
 /// Reads the token of `--admin-token-file`.

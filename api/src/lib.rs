@@ -34,5 +34,6 @@ mod snapshots;
 mod tail;
 mod tools;
 mod upstream;
+mod uses;
 mod vital;
 pub mod writer;

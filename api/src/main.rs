@@ -5,7 +5,7 @@ use mcpd::{
     backup,
     config::{Args, Config, ConfigError},
     logging,
-    server::{Refused, Server},
+    server::{self, Refused, Server},
 };
 use std::{
     path::{Path, PathBuf},
@@ -30,6 +30,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make a new token for user `admin`, in the place of the one before, and print it once; the server must be stopped
+    #[command(name = "reset-admin")]
+    ResetAdmin,
     /// Copy log, tables, chats and heads into a new folder, while a server runs or not; it can be served from there
     Backup {
         /// The folder; there must be none yet
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     logging::init(cli.args.log_format, "info");
     let outcome = match cli.command {
         None => run(cli.args),
+        Some(Command::ResetAdmin) => reset_admin(cli.args),
         Some(Command::Backup { dir }) => back_up(cli.args, &dir),
     };
     match outcome {
@@ -58,6 +62,15 @@ fn back_up(args: Args, dir: &Path) -> anyhow::Result<()> {
     let config = Config::from_args(args)?;
     let copied = backup::run(&config, dir)?;
     println!("{copied}");
+    Ok(())
+}
+
+fn reset_admin(args: Args) -> anyhow::Result<()> {
+    let config = Config::from_args(args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let token = runtime.block_on(server::reset_admin(config))?;
+    eprintln!("the new token of user admin; it is shown this once, and `mcpctl login` takes it:");
+    println!("{token}");
     Ok(())
 }
 

@@ -6,6 +6,7 @@ pub mod chat;
 pub mod documents;
 pub mod events;
 pub mod gc;
+pub mod grants;
 pub mod health;
 pub mod heartbeat;
 pub mod heartbeats;
@@ -29,6 +30,7 @@ pub mod tasks;
 pub mod threads;
 pub mod tokens;
 pub mod tools;
+pub mod whoami;
 pub mod why;
 pub(crate) mod written;
 
@@ -86,7 +88,7 @@ impl Routes {
         if !OPEN.contains(&request.uri().path()) {
             match auth::caller(&self.app, request.headers()) {
                 Ok(caller) => {
-                    if let Err(error) = access::check(&caller, request.method(), request.uri().path()) {
+                    if let Err(error) = access::check(&self.app, &caller, request.method(), request.uri().path()) {
                         return error.into_response();
                     }
                     request.extensions_mut().insert(caller);
@@ -125,6 +127,10 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/sessions/{id}/history", get(history::of_session))
         .route("/api/v1/tokens", get(tokens::index).post(tokens::create))
         .route("/api/v1/tokens/{name}", axum::routing::delete(tokens::revoke))
+        .route("/api/v1/grants", get(grants::index).post(grants::create))
+        .route("/api/v1/grants/{user}/{verb}/{kind}/{names}", axum::routing::delete(grants::delete))
+        .route("/api/v1/auth/whoami", get(whoami::who_am_i))
+        .route("/api/v1/auth/can-i", get(whoami::can_i))
         .route("/api/v1/agents", get(agents::index).post(agents::create))
         .route("/api/v1/agents/{name}", get(agents::show).put(agents::replace).delete(agents::delete))
         .route("/api/v1/agents/{name}/chat", post(chat::chat))

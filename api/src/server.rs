@@ -12,7 +12,7 @@ mod stop;
 use self::{background::Background, open::Parts};
 use crate::{
     app::App,
-    config::Config,
+    config::{Config, LogTarget},
     credentials, routes,
     writer::{WriteError, Writer},
 };
@@ -105,10 +105,38 @@ impl Server {
         tracing::info!("stopping");
         let died = app.died.clone();
         drop(app);
-        stop::stop(parts, background, accepting).await;
+        stop::stop(parts, background, Some(accepting)).await;
         ensure!(!died.is_cancelled(), "a part of the server died; its log says which and why");
         Ok(())
     }
+}
+
+/// Makes a new token for user `admin`, in the place of the one before, and returns it. The server is stopped meanwhile:
+/// the log is taken, claimed, written to, and resigned.
+///
+/// # Errors
+/// There is no log, another process writes it, or it takes no writes.
+pub async fn reset_admin(config: Config) -> anyhow::Result<String> {
+    let LogTarget::Sqlite(path) = &config.log;
+    ensure!(
+        path.exists(),
+        Refused::new(format!("there is no log at {}; --data-dir or --log says where", path.display()))
+    );
+    let log = open::open_log(&config)?;
+    let url = format!("http://{}", reachable(config.args.listen));
+    let parts = open::open(config, log, &url).await?;
+    let app = parts.app.clone();
+    let made = async {
+        let stopped = app.progress.borrow().stopped.clone();
+        stopped.map_or(Ok(()), |reason| bail!("{reason}; nothing is written to this log"))?;
+        let elected = timeout(FIRST_ELECTION, close_earlier_boots(app.clone())).await;
+        elected.context("the log takes no writes")?.context("cannot write to the log")?;
+        credentials::reset_admin(&app).await
+    };
+    let made = made.await;
+    drop(app);
+    stop::stop(parts, Background::none(), None).await;
+    made
 }
 
 fn listen_at(address: SocketAddr) -> std::io::Result<TcpListener> {

@@ -1,6 +1,8 @@
 //! The command line, as clap reads it.
 
 pub mod audit;
+pub mod auth;
+pub mod context;
 mod noun;
 pub mod token;
 
@@ -61,6 +63,9 @@ pub struct Global {
     /// Token for the server [else: MCPCTL_TOKEN, else the credentials file]
     #[arg(long, global = true, value_name = "TOKEN")]
     pub token: Option<String>,
+    /// Context to take them from [else: MCPCTL_CONTEXT, else the one in use; see `mcpctl context`]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
     /// How to write the answer
     #[arg(
         short,
@@ -166,10 +171,17 @@ Examples:
     /// Say who may come in, and what they may do
     #[command(subcommand)]
     Token(token::Token),
+    /// Say who you are and what you may do; let users do more
+    #[command(subcommand)]
+    Auth(auth::Auth),
+    /// Keep servers with their tokens by name, and switch between them
+    #[command(subcommand)]
+    Context(context::Context),
     /// Keep a server's address and a token for later commands
     #[command(after_help = "\
 Examples:
   mcpctl login --server http://127.0.0.1:8420    asks for the token
+  mcpctl login --context staging                 keeps them by that name
   mcpctl login < token.txt                       reads the token from stdin")]
     Login,
     /// Write a completion script for a shell

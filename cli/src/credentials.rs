@@ -1,7 +1,10 @@
 //! Which server to talk to, and the token for it: flags, then environment, then the credentials file.
 
+pub mod context;
+
 use crate::exit::{Stuck, Usage};
 use crate::home;
+use context::Context;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -27,9 +30,9 @@ pub struct Target {
 }
 
 impl Credentials {
-    /// Reads the file; a missing one is empty.
-    pub fn read() -> anyhow::Result<Self> {
-        let path = path()?;
+    /// Reads a context's file; a missing one is empty.
+    pub fn read(context: &Context) -> anyhow::Result<Self> {
+        let path = context.path()?;
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -51,9 +54,12 @@ impl Credentials {
     }
 
     /// Replaces the file atomically, readable by its user alone. Returns its path.
-    pub fn write(&self) -> anyhow::Result<PathBuf> {
+    pub fn write(&self, context: &Context) -> anyhow::Result<PathBuf> {
         home::ensure()?;
-        let path = path()?;
+        let path = context.path()?;
+        if let Some(folder) = path.parent() {
+            home::ensure_folder(folder)?;
+        }
         let text = serde_json::to_string(self)?;
         replace(&path, text.as_bytes()).map_err(|e| {
             let next = "make its folder writable, or set MCPCTL_HOME to another";
@@ -64,26 +70,29 @@ impl Credentials {
 }
 
 /// Settles the server alone, and the token if there is one: for what asks for none.
-pub fn resolve_open(server: Option<&str>, token: Option<&str>) -> anyhow::Result<(Target, bool)> {
-    match resolve(server, token) {
+pub fn resolve_open(context: &Context, server: Option<&str>, token: Option<&str>) -> anyhow::Result<(Target, bool)> {
+    match resolve(context, server, token) {
         Ok(target) => Ok((target, true)),
-        Err(_) if server.is_some() => Ok((resolve(server, Some("none"))?, false)),
+        Err(_) if server.is_some() => Ok((resolve(context, server, Some("none"))?, false)),
         Err(error) => Err(error),
     }
 }
 
-/// Settles server and token from the flags (or their environment variables) and the credentials file.
-pub fn resolve(server: Option<&str>, token: Option<&str>) -> anyhow::Result<Target> {
+/// Settles server and token from the flags (or their environment variables) and the context's file.
+pub fn resolve(context: &Context, server: Option<&str>, token: Option<&str>) -> anyhow::Result<Target> {
     token.map_or(Ok(()), check_token)?;
     if let (Some(server), Some(token)) = (server, token) {
         return Ok(Target { server: parse_server(server)?, token: token.to_owned() });
     }
-    let saved = Credentials::read()?;
+    if !context.exists() && *context != Context::default() {
+        return Err(crate::context::missing(context).into());
+    }
+    let saved = Credentials::read(context)?;
     let missing = |what: &str, flag: &str, variable: &str| {
         Stuck::new(
             format!(
                 "no {what}: neither {flag} nor {variable} is set, and there are no credentials in {}",
-                shown_path()
+                shown_path(context)
             ),
             "run `mcpctl login` for a server that exists, or `mcpctl dev` to start one here",
         )
@@ -91,7 +100,7 @@ pub fn resolve(server: Option<&str>, token: Option<&str>) -> anyhow::Result<Targ
     let server = match (server, &saved.server) {
         (Some(server), _) => parse_server(server)?,
         (None, Some(server)) => parse_server(server).map_err(|problem| {
-            let problem = format!("`mcpdUrl` in {}: {problem}", shown_path());
+            let problem = format!("`mcpdUrl` in {}: {problem}", shown_path(context));
             Stuck::new(problem, "run `mcpctl login --server URL` to write it anew")
         })?,
         (None, None) => return Err(missing("server", "--server", "MCPCTL_SERVER").into()),
@@ -141,18 +150,14 @@ fn masked(text: &str) -> String {
     format!("{scheme}***@{host}")
 }
 
-/// Path of the credentials file.
-pub fn path() -> anyhow::Result<PathBuf> {
-    Ok(home::folder()?.join("credentials"))
-}
-
-fn shown_path() -> String {
-    path().map_or_else(|_| "the credentials file".to_owned(), |p| p.display().to_string())
+fn shown_path(context: &Context) -> String {
+    context.path().map_or_else(|_| "the credentials file".to_owned(), |p| p.display().to_string())
 }
 
 /// Writes a file that only its user may read, whole or not at all.
 pub fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let beside = path.with_extension(format!("{}.new", std::process::id()));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
@@ -220,7 +225,7 @@ mod tests {
 
     #[test]
     fn both_flags_need_no_file() {
-        let target = resolve(Some("http://h:1"), Some("t")).ok().unwrap();
+        let target = resolve(&Context::default(), Some("http://h:1"), Some("t")).ok().unwrap();
         assert_eq!((target.server.as_str(), target.token.as_str()), ("http://h:1/", "t"));
     }
 

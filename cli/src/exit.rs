@@ -27,12 +27,20 @@ impl Stuck {
     }
 }
 
+/// A question that was answered with no. All is said already.
+#[derive(Debug, thiserror::Error)]
+#[error("no")]
+pub struct Denied;
+
 /// Reports a failure on stderr and picks the exit code.
 pub fn code(result: anyhow::Result<()>, screen: Screen) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     // Whoever read the answer has had enough of it: that is no failure.
     if is_broken_pipe(&error) {
         return ExitCode::SUCCESS;
+    }
+    if error.is::<Denied>() {
+        return ExitCode::FAILURE;
     }
     let red = |s: &str| if screen.colour_err { format!("\u{1b}[31m{s}\u{1b}[0m") } else { s.to_owned() };
     // The label holds our own colour codes; only what others wrote is cleaned.

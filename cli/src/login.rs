@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::client::route::Route;
-use crate::credentials::{self, Credentials, Target};
+use crate::credentials::{self, Credentials, Target, context::Context};
 use crate::exit::{Stuck, Usage};
 use crate::output::Format;
 use crate::shell::Shell;
@@ -16,8 +16,13 @@ const LONGEST: u64 = 64 * 1024;
 
 /// Checks and keeps the token of `--token`, of stdin, or of whoever sits at the terminal.
 pub async fn run(shell: &Shell) -> anyhow::Result<()> {
-    shell.format(&[Format::Table], "login")?;
-    let server = credentials::parse_server(&shell.server().map_or_else(saved_server, str::to_owned))?;
+    keep(shell, &shell.context()?, "login").await
+}
+
+/// The same, for a context.
+pub async fn keep(shell: &Shell, context: &Context, command: &str) -> anyhow::Result<()> {
+    shell.format(&[Format::Table], command)?;
+    let server = credentials::parse_server(&shell.server().map_or_else(|| saved_server(context), str::to_owned))?;
     let shown = server.as_str().trim_end_matches('/').to_owned();
     let token = match shell.token() {
         Some(token) => token.to_owned(),
@@ -40,14 +45,14 @@ pub async fn run(shell: &Shell) -> anyhow::Result<()> {
         let next = "check the address: nothing was changed";
         return Err(Stuck::new(format!("what answers at {shown} is no mcpd"), next).into());
     }
-    let path = Credentials { server: Some(shown.clone()), token: Some(token) }.write()?;
+    let path = Credentials { server: Some(shown.clone()), token: Some(token) }.write(context)?;
     shell.screen.note(&format!("logged in to {shown}; kept in {}", path.display()));
     Ok(())
 }
 
 /// The server of the last login. A broken file must not be in the way of writing a good one.
-fn saved_server() -> String {
-    let saved = Credentials::read().ok().and_then(|saved| saved.server);
+fn saved_server(context: &Context) -> String {
+    let saved = Credentials::read(context).ok().and_then(|saved| saved.server);
     saved.filter(|url| credentials::parse_server(url).is_ok()).unwrap_or_else(|| DEFAULT_SERVER.to_owned())
 }
 

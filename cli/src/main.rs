@@ -4,10 +4,12 @@
 
 mod args;
 mod audit;
+mod auth;
 mod chat;
 mod client;
 mod clock;
 mod completions;
+mod context;
 mod credentials;
 mod delete;
 mod describe;
@@ -70,6 +72,8 @@ async fn talk(shell: &Shell, command: Command) -> anyhow::Result<()> {
         Command::Audit(command) => audit::run(shell, &command).await,
         Command::Diff(options) => diff::run(shell, &options).await,
         Command::Token(command) => token::run(shell, &command).await,
+        Command::Auth(command) => auth::run(shell, &command).await,
+        Command::Context(command) => context::run(shell, &command).await,
         Command::Login => login::run(shell).await,
         Command::Delete(options) => delete::run(shell, &options).await,
         Command::Disable(options) => pause::run(shell, &options, pause::Change::Disable).await,

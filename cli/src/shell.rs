@@ -2,7 +2,7 @@
 
 use crate::args::Global;
 use crate::client::Client;
-use crate::credentials;
+use crate::credentials::{self, context::Context};
 use crate::exit::Usage;
 use crate::output::{Format, Screen};
 
@@ -11,6 +11,7 @@ pub struct Shell {
     /// Where text goes.
     pub screen: Screen,
     format: Format,
+    context: Option<String>,
     server: Option<String>,
     token: Option<String>,
     token_is_of_flag: bool,
@@ -28,6 +29,7 @@ impl Shell {
             token_is_of_flag,
             screen: Screen::detect(global.no_color, global.quiet),
             format: global.output,
+            context: settled(global.context, "MCPCTL_CONTEXT"),
             server: settled(global.server, "MCPCTL_SERVER"),
             token: settled(global.token, "MCPCTL_TOKEN"),
         }
@@ -35,7 +37,12 @@ impl Shell {
 
     /// A client for the server that flags, environment and credentials name.
     pub fn client(&self) -> anyhow::Result<Client> {
-        Ok(Client::new(credentials::resolve(self.server(), self.token())?)?)
+        Ok(Client::new(credentials::resolve(&self.context()?, self.server(), self.token())?)?)
+    }
+
+    /// The context of `--context` or its variable, else the one in use.
+    pub fn context(&self) -> anyhow::Result<Context> {
+        Context::settle(self.context.as_deref())
     }
 
     /// The asked format, which has to be one that the command knows.

@@ -31,7 +31,7 @@ struct Row {
 /// Reports on the server; one that is not ready is a failure.
 pub async fn run(shell: &Shell) -> anyhow::Result<()> {
     let format = shell.format(&[Format::Table, Format::Json, Format::Yaml], "status")?;
-    let (target, has_token) = credentials::resolve_open(shell.server(), shell.token())?;
+    let (target, has_token) = credentials::resolve_open(&shell.context()?, shell.server(), shell.token())?;
     let report = look(&Client::new(target)?, has_token).await?;
     if !has_token {
         shell.screen.note("no token: what is registered there is not counted; give --token, or run `mcpctl login`");

@@ -66,11 +66,12 @@ async fn list(shell: &Shell) -> anyhow::Result<()> {
         Format::Json => output::answer_json(&answer.body),
         Format::Yaml => Ok(output::answer(&yaml::write(&Document::parse(&answer.body)?))?),
         _ => {
-            let columns = ["NAME", "USER", "ROLE", "EXPIRES", "CREATED"].map(|title| (title, Width::Natural));
+            let columns =
+                ["NAME", "USER", "ROLE", "EXPIRES", "LAST USED", "CREATED"].map(|title| (title, Width::Natural));
             let mut table = Table::new(&columns);
             for row in answer.read::<Vec<Row>>()? {
-                let expires = row.expires_at.unwrap_or_default();
-                table.row([&row.name, &row.user, &row.role, &expires, &row.created_at].map(String::as_str));
+                let [expires, used] = [row.expires_at, row.last_used_at].map(Option::unwrap_or_default);
+                table.row([&row.name, &row.user, &row.role, &expires, &used, &row.created_at].map(String::as_str));
             }
             Ok(output::answer(&table.render(false, shell.screen.colour_out))?)
         }

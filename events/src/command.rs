@@ -1,6 +1,7 @@
 //! What may be asked of the registry. Ids and times come in with the command: a decision invents nothing.
 
 use crate::{
+    access::Grant,
     definition::{
         AgentDefinition, Labels, LlmDefinition,
         document::{PersonalityDefinition, ProjectDefinition, PromptDefinition},
@@ -56,9 +57,9 @@ pub enum Command {
     /// A person replaces an agent's definition.
     PutAgent(Put<AgentDefinition>),
     /// A person deletes an Llm.
-    DeleteLlm(Name),
+    DeleteLlm(DeleteRow),
     /// A person deletes an agent.
-    DeleteAgent(Name),
+    DeleteAgent(DeleteRow),
     /// A person pauses an Llm, or ends the pause.
     SwitchLlm(Switch),
     /// A person pauses an agent, or ends the pause.
@@ -87,6 +88,10 @@ pub enum Command {
     IssueToken(IssueToken),
     /// A token stops working.
     RevokeToken(Name),
+    /// A user may do something more.
+    Grant(GrantTo),
+    /// A user may no longer do that.
+    Withdraw(GrantTo),
 }
 
 /// The user behind a command.
@@ -338,10 +343,41 @@ pub struct Create<D> {
 pub struct Put<D> {
     /// The row.
     pub name: Name,
+    /// Who replaces it.
+    pub by: Hand,
     /// Only if this is its version.
     pub if_match: Option<u64>,
     /// All of its new definition; an agent's pin is looked up by name.
     pub definition: D,
+}
+
+/// Deletes a row.
+#[derive(Debug, Clone)]
+pub struct DeleteRow {
+    /// The row.
+    pub name: Name,
+    /// Who deletes it.
+    pub by: Hand,
+}
+
+/// Whoever does something by hand. Public rows are everybody's who may edit; virtual ones belong to their user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hand {
+    /// The user.
+    pub user: Uuid,
+    /// What they may do.
+    pub reach: Reach,
+}
+
+/// Whose virtual rows somebody may delete or make public.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Their own, and no public rows either.
+    Own,
+    /// Their own, and public rows.
+    Public,
+    /// Everybody's.
+    All,
 }
 
 /// Pauses a row or ends the pause.
@@ -351,6 +387,15 @@ pub struct Switch {
     pub name: Name,
     /// Paused or not.
     pub disabled: bool,
+}
+
+/// What a user may do, besides what their roles allow.
+#[derive(Debug, Clone)]
+pub struct GrantTo {
+    /// The user.
+    pub user: Name,
+    /// What.
+    pub grant: Grant,
 }
 
 /// Makes a token, and its user if that is new.

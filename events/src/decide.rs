@@ -3,14 +3,17 @@
 
 mod document;
 mod public;
+mod quota;
 mod register;
 mod session;
 mod sweep;
 mod token;
+mod user;
 
 #[cfg(test)]
 mod tests;
 
+pub use quota::Quotas;
 pub use sweep::{Retained, SweepPlan, holder, plan_retention, retained};
 
 use crate::{
@@ -33,6 +36,8 @@ pub struct Context {
     pub now: LogTime,
     /// The log that the decision will be written to.
     pub log_id: Uuid,
+    /// How much there may be.
+    pub quotas: Quotas,
 }
 
 /// Decides a command. No events: the command is fulfilled already, nothing changes.
@@ -40,6 +45,12 @@ pub struct Context {
 /// # Errors
 /// The reason why the command is refused; of a declaration, every entry that is in the way.
 pub fn decide(state: &State, command: &Command, context: Context) -> Result<Vec<Event>, Rejection> {
+    let events = ruled(state, command, context)?;
+    quota::check(state, command, &events, context.quotas)?;
+    Ok(events)
+}
+
+fn ruled(state: &State, command: &Command, context: Context) -> Result<Vec<Event>, Rejection> {
     match command {
         Command::Register(register) => register::register(state, register, context.now),
         Command::Connect(connect) => session::connect(state, connect),
@@ -57,8 +68,8 @@ pub fn decide(state: &State, command: &Command, context: Context) -> Result<Vec<
         Command::CreateAgent(create) => public::create(state, create),
         Command::PutLlm(put) => public::put(state, put),
         Command::PutAgent(put) => public::put(state, put),
-        Command::DeleteLlm(name) => public::delete_llm(state, name),
-        Command::DeleteAgent(name) => public::delete_agent(state, name),
+        Command::DeleteLlm(delete) => public::delete_llm(state, delete),
+        Command::DeleteAgent(delete) => public::delete_agent(state, delete),
         Command::SwitchLlm(switch) => public::switch::<LlmDefinition>(state, switch),
         Command::SwitchAgent(switch) => public::switch::<AgentDefinition>(state, switch),
         Command::CreateProject(create) => document::create(state, create),
@@ -73,5 +84,7 @@ pub fn decide(state: &State, command: &Command, context: Context) -> Result<Vec<
         Command::DeletePrompt(name) => document::delete::<PromptDefinition>(state, name),
         Command::IssueToken(issue) => token::issue(state, issue),
         Command::RevokeToken(name) => token::revoke(state, name),
+        Command::Grant(grant) => user::grant(state, grant),
+        Command::Withdraw(grant) => user::withdraw(state, grant),
     }
 }

@@ -9,6 +9,7 @@ pub mod registry;
 pub mod row;
 pub mod session;
 pub mod token;
+pub mod user;
 
 use crate::{
     definition::{
@@ -23,6 +24,7 @@ use row::RowEvent;
 use session::{SessionConnected, SessionDisconnected, SessionRegistered};
 use std::fmt;
 use token::{TokenIssued, TokenRevoked};
+use user::{Granted, Withdrawn};
 use uuid::Uuid;
 
 /// One fact about one subject.
@@ -51,6 +53,8 @@ pub enum Subject {
     Session(SessionId),
     /// A token, by name.
     Token(Name),
+    /// A user, by name.
+    User(Name),
     /// The registry itself, by the id of its log.
     Registry(Uuid),
 }
@@ -65,6 +69,7 @@ impl fmt::Display for Subject {
             Self::Prompt(name) => write!(f, "prompt/{name}"),
             Self::Session(id) => write!(f, "session/{id}"),
             Self::Token(name) => write!(f, "token/{name}"),
+            Self::User(name) => write!(f, "user/{name}"),
             Self::Registry(id) => write!(f, "registry/{id}"),
         }
     }
@@ -93,6 +98,10 @@ pub enum Body {
     TokenIssued(TokenIssued),
     /// A token was withdrawn.
     TokenRevoked(TokenRevoked),
+    /// A user may do something more.
+    Granted(Granted),
+    /// A user may no longer do that.
+    Withdrawn(Withdrawn),
     /// A writer's first commit of its term.
     WriterElected(WriterElected),
     /// Expiry is off for a while, because too much went silent at once or a clock jumped.

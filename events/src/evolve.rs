@@ -7,6 +7,7 @@ use crate::{
         row::{Appeared, Cause, Deleted, RowEvent, Status, Transition, Updated},
         session::{SessionConnected, SessionDisconnected, SessionRegistered},
         token::TokenIssued,
+        user::{Granted, Withdrawn},
     },
     name::{Name, SessionId},
     state::{
@@ -30,6 +31,8 @@ pub fn evolve(state: &mut State, at: LogTime, event: &Event) {
         (Subject::Session(id), Body::SessionConnected(data)) => session_connected(state, at, id, data),
         (Subject::Session(id), Body::SessionDisconnected(data)) => session_disconnected(state, id, data),
         (Subject::Token(name), Body::TokenIssued(data)) => token_issued(state, at, name, data),
+        (Subject::User(name), Body::Granted(data)) => granted(state, at, name, data),
+        (Subject::User(name), Body::Withdrawn(data)) => withdrawn(state, name, data),
         (Subject::Token(name), Body::TokenRevoked(data)) => {
             state.tokens.retain(|_, token| token.id != data.id);
             state.touch(|| Touched::Token(name.clone()));
@@ -287,4 +290,19 @@ fn token_issued(state: &mut State, at: LogTime, name: &Name, data: &TokenIssued)
         state.touch(|| Touched::Token(other.name));
     }
     state.touch(|| Touched::Token(name.clone()));
+}
+
+fn granted(state: &mut State, at: LogTime, user: &Name, data: &Granted) {
+    state.grants.entry(user.clone()).or_default().insert(data.grant.clone(), at);
+    state.touch(|| Touched::Grant(user.clone(), data.grant.clone()));
+}
+
+fn withdrawn(state: &mut State, user: &Name, data: &Withdrawn) {
+    if let Some(grants) = state.grants.get_mut(user) {
+        grants.remove(&data.grant);
+        if grants.is_empty() {
+            state.grants.remove(user);
+        }
+    }
+    state.touch(|| Touched::Grant(user.clone(), data.grant.clone()));
 }

@@ -4,6 +4,7 @@
 //! adapters touch files, each behind its own feature.
 #![warn(missing_docs)]
 
+pub mod access;
 pub mod admission;
 pub mod command;
 pub mod decide;

@@ -1,6 +1,9 @@
 //! Why a command is refused. Nothing was changed then.
 
-use crate::name::{Name, SessionId};
+use crate::{
+    access::Grant,
+    name::{Name, SessionId},
+};
 
 /// A refusal, in words for the person who asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +41,22 @@ pub enum Rejection {
         /// The row.
         name: Name,
     },
+    /// The row is none of whoever would delete it or make it public.
+    #[error("virtual {title} '{name}' belongs to another user: only they and admins delete it or make it public")]
+    NotYours {
+        /// `Llm` or `Agent`.
+        title: &'static str,
+        /// The row.
+        name: Name,
+    },
+    /// A publisher may delete what it publishes.
+    #[error("{title} '{name}' is public: editors and admins delete it")]
+    ForEditors {
+        /// `Llm` or `Agent`.
+        title: &'static str,
+        /// The row.
+        name: Name,
+    },
     /// No such Llm, nor a pool.
     #[error("Llm not found: {0}")]
     LlmNotFound(Name),
@@ -66,6 +85,25 @@ pub enum Rejection {
     /// Nobody could let anybody in without it.
     #[error("Token '{0}' is the last one with role admin; make another one first")]
     LastAdmin(Name),
+    /// Nobody has a token of this user.
+    #[error("User not found: {0}; a user is made with its first token: mcpctl token create --user {0}")]
+    UserNotFound(Name),
+    /// A user has no such grant.
+    #[error("user '{user}' has no grant `{grant}`; `mcpctl auth grants` lists what there is")]
+    GrantNotFound {
+        /// The user.
+        user: Name,
+        /// The grant.
+        grant: Grant,
+    },
+    /// A user has so many grants that they are no longer looked through.
+    #[error("user '{user}' has {limit} grants, the most there may be; a glob grants many names at once")]
+    TooManyGrants {
+        /// The user.
+        user: Name,
+        /// How many there may be.
+        limit: usize,
+    },
     /// The name is taken.
     #[error("{title} '{name}' already exists")]
     NameTaken {
@@ -107,6 +145,18 @@ pub enum Rejection {
     /// Entries of a declaration; the words are those of the first.
     #[error("{}", first(.0))]
     Entries(Vec<Refused>),
+    /// A session or a user would have more rows than the server allows.
+    #[error("the {of} would have {found} rows, more than the {limit} that {flag} allows; delete some, or raise it")]
+    TooManyRows {
+        /// `session` or `user`.
+        of: &'static str,
+        /// How many there would be.
+        found: usize,
+        /// How many there may be.
+        limit: usize,
+        /// The flag that says so.
+        flag: &'static str,
+    },
     /// One record may hold 900 KB.
     #[error("the change is {bytes} bytes on the log, more than the {limit} that one change may have; split it")]
     RecordTooLarge {

@@ -6,6 +6,7 @@
 mod document;
 mod keys;
 mod ordered;
+mod owners;
 mod row;
 mod session;
 mod table;
@@ -18,6 +19,7 @@ pub use session::{Connection, Session};
 pub use table::{Table, Tombstone};
 
 use crate::{
+    access::Grant,
     definition::{
         AgentDefinition, LlmDefinition, Pin,
         document::{PersonalityDefinition, ProjectDefinition, PromptDefinition, PromptOwner},
@@ -61,6 +63,8 @@ pub struct State {
     /// Tokens by the hash of their secret.
     #[serde(with = "tokens_as_list")]
     pub tokens: HashMap<Hash, Token>,
+    /// What users may do besides what their roles allow; no user is here for nothing.
+    pub grants: BTreeMap<Name, BTreeMap<Grant, LogTime>>,
     /// When expiry goes on, while it is suspended.
     pub expiry_suspended_until: Option<LogTime>,
     /// Agents pinned to an Llm, by the Llm's id.
@@ -131,6 +135,8 @@ pub enum Touched {
     Session(SessionId),
     /// The token of this name, or its absence.
     Token(Name),
+    /// What the user of this name was granted, or its absence.
+    Grant(Name, Grant),
 }
 
 /// Resources that are kept in a [`Table`] of the state.
@@ -298,6 +304,12 @@ impl State {
     /// The token of this name.
     pub fn token(&self, name: &str) -> Option<&Token> {
         self.tokens.values().find(|token| token.name.as_str() == name)
+    }
+
+    /// How many Llms, agents and documents a user owns.
+    pub fn rows_of(&self, user: Uuid) -> usize {
+        let documents = self.projects.owned_by(user) + self.personalities.owned_by(user) + self.prompts.owned_by(user);
+        self.llms.owned_by(user) + self.agents.owned_by(user) + documents
     }
 
     /// Begins to record what changes.

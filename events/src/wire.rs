@@ -4,6 +4,7 @@
 //! UTC with milliseconds. Values that belong to a model server (`request`, `body`, `defaultParams`, …) are carried
 //! as [`RawValue`](serde_json::value::RawValue), token for token.
 
+pub mod access;
 pub mod audit;
 pub mod chat;
 pub mod documents;

@@ -130,6 +130,16 @@ CREATE TABLE tokens (
     created_at TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What users may do besides what the roles of their tokens allow.
+CREATE TABLE role_bindings (
+    -- User, verb and resource, as in `ann run agent/local-*`.
+    binding    TEXT NOT NULL PRIMARY KEY,
+    user_name  TEXT NOT NULL,
+    verb       TEXT NOT NULL,
+    resource   TEXT NOT NULL,
+    created_at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- An index over the log: the events themselves stay there, at `position`. Types have no index of their own: they are
 -- asked for by glob, which could not use it, and it would be one more page in each commit.
 CREATE TABLE events (

@@ -4,7 +4,7 @@
 //! The work store holds what nobody can rebuild; it is migrated forward, step by step.
 
 /// Changes whenever the read tables' schema or meaning does: older tables are then filled anew from the log.
-pub const PROJECTION_VERSION: u32 = 2;
+pub const PROJECTION_VERSION: u32 = 3;
 
 /// The SQLite schemas.
 pub mod sqlite {
@@ -16,5 +16,6 @@ pub mod sqlite {
         include_str!("../sqlite/work_0001_threads.sql"),
         include_str!("../sqlite/work_0002_inference_tasks.sql"),
         include_str!("../sqlite/work_0003_tool_calls.sql"),
+        include_str!("../sqlite/work_0004_token_uses.sql"),
     ];
 }

@@ -1,6 +1,7 @@
 //! What a run of admitted commits means for the read tables: the final rows of all that it touched.
 
 use mcpctl_events::{
+    access::Grant,
     admission::Verdict,
     hash::Hash,
     log::Position,
@@ -56,6 +57,17 @@ pub struct IndexEntry {
     pub time: LogTime,
 }
 
+/// What a user was granted, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Binding {
+    /// The user.
+    pub user: Name,
+    /// The verb, and the names.
+    pub grant: Grant,
+    /// Since when.
+    pub created_at: LogTime,
+}
+
 /// All that one or more commits change in the tables. Written by [`Tables::apply`](crate::Tables::apply), at once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
@@ -74,6 +86,7 @@ pub struct Batch {
     pub(crate) prompts: Changes<Arc<Prompt>>,
     pub(crate) sessions: Changes<(SessionId, Session)>,
     pub(crate) tokens: Changes<Token>,
+    pub(crate) bindings: Changes<Binding>,
 }
 
 impl Batch {
@@ -106,6 +119,7 @@ impl Batch {
             prompts: Changes::default(),
             sessions: Changes::default(),
             tokens: Changes::default(),
+            bindings: Changes::default(),
         }
     }
 
@@ -130,6 +144,9 @@ impl Batch {
                 Touched::Prompt(name) => self.prompts.add(&name, state.prompts.get(&name).cloned()),
                 Touched::Session(id) => self.sessions.add(&id, session(state, &id)),
                 Touched::Token(name) => self.tokens.add(&name, token(state, &name)),
+                Touched::Grant(user, grant) => {
+                    self.bindings.add(&binding_key(&user, &grant), binding(state, user, grant));
+                }
             }
         }
     }
@@ -152,7 +169,8 @@ impl Batch {
     /// Rows and index entries in it.
     pub fn len(&self) -> usize {
         let documents = self.projects.len() + self.personalities.len() + self.prompts.len();
-        self.events.len() + self.llms.len() + self.agents.len() + documents + self.sessions.len() + self.tokens.len()
+        let access = self.tokens.len() + self.bindings.len();
+        self.events.len() + self.llms.len() + self.agents.len() + documents + self.sessions.len() + access
     }
 
     /// Whether nothing is in it; a commit has at least one event.
@@ -190,6 +208,16 @@ fn session(state: &State, id: &SessionId) -> Option<(SessionId, Session)> {
 
 fn token(state: &State, name: &Name) -> Option<Token> {
     state.token(name).cloned()
+}
+
+/// What tells one user's grant from all others.
+pub(crate) fn binding_key(user: &Name, grant: &Grant) -> String {
+    format!("{user} {grant}")
+}
+
+fn binding(state: &State, user: Name, grant: Grant) -> Option<Binding> {
+    let created_at = *state.grants.get(&user)?.get(&grant)?;
+    Some(Binding { user, grant, created_at })
 }
 
 /// A replica that keeps what the tables do not hold yet.

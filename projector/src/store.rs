@@ -3,6 +3,7 @@
 //! A statement is written once for every database; what differs between databases is in a file of that database's own.
 
 mod agents;
+mod bindings;
 mod cells;
 mod checkpoint;
 mod documents;
@@ -366,6 +367,7 @@ fn script(batch: &Batch) -> Script {
     documents::write(&mut script, &batch.prompts);
     sessions::write(&mut script, &batch.sessions);
     tokens::write(&mut script, &batch.tokens);
+    bindings::write(&mut script, &batch.bindings);
     events::write(&mut script, &batch.events);
     script
 }

@@ -149,6 +149,7 @@ fn compare(log: &dyn EventLog, tables: &Tables, mut kept: Checks, progress: &Pro
     verifier.documents(state.prompts.iter(), &mut report)?;
     verifier.sessions(&state.sessions, &mut report)?;
     verifier.tokens(state.tokens.values(), &mut report)?;
+    verifier.bindings(&state.grants, &mut report)?;
     each_record(log, replica.position, workers(), |entry| {
         replica.apply(entry).map_err(ReplayError::from)?;
         kept.reach(&replica, &mut report);

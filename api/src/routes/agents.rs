@@ -6,6 +6,7 @@ use super::{
     written::{IfMatch, WriteHeaders, WriteQuery, Written, idempotency, not_rebuilt, show as show_written, write},
 };
 use crate::{
+    access,
     app::App,
     auth::Caller,
     error::ApiError,
@@ -20,7 +21,8 @@ use axum::{
     response::Response,
 };
 use mcpctl_events::{
-    command::{Command, Create, Put, Switch},
+    access::{Kind, Verb},
+    command::{Command, Create, DeleteRow, Put, Switch},
     definition::{AgentDefinition, Labels, Pin},
     event::Subject,
     name::Name,
@@ -136,6 +138,7 @@ pub async fn create(
     let body = json::read_body(body, app.config.args.max_body).await?;
     let key = idempotency(&headers, &caller, "POST /agents", &body)?;
     let (name, definition) = new(&body)?;
+    access::allow(&app, &caller, Verb::Create, Kind::Agent, Some(&name))?;
     let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
     let mut written = write(&app, &caller, Command::CreateAgent(create), key, query).await?;
     let row = left(&app, &mut written, &name).await?;
@@ -169,7 +172,8 @@ pub async fn replace(
     // A row that is not there has no name to be wrong about: that it is not there is what is said then.
     let there = app.look(|state| state.agents.get(&name).is_some());
     let definition = replacement(there.then_some(&name), &body)?;
-    let put = Put { name: name.clone(), if_match: if_match(&headers)?, definition };
+    let by = access::hand(&app, &caller, Verb::Edit, Kind::Agent, &name);
+    let put = Put { name: name.clone(), by, if_match: if_match(&headers)?, definition };
     let mut written = write(&app, &caller, Command::PutAgent(put), key, query).await?;
     let row = left(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::OK, row))
@@ -247,7 +251,8 @@ pub async fn delete(
 ) -> Result<Response, ApiError> {
     let key = idempotency(&headers, &caller, &format!("DELETE /agents/{name}"), b"")?;
     let name = path_name::<AgentDefinition>(&app, &name)?;
-    let mut written = write(&app, &caller, Command::DeleteAgent(name), key, query).await?;
+    let by = access::hand(&app, &caller, Verb::Delete, Kind::Agent, &name);
+    let mut written = write(&app, &caller, Command::DeleteAgent(DeleteRow { name, by }), key, query).await?;
     show_written(&app, &mut written, &[], |_, _| ()).await?;
     Ok(written.empty())
 }

@@ -11,6 +11,7 @@ use super::{
     written::{WriteQuery, idempotency, not_rebuilt, show as show_written, write, write_all},
 };
 use crate::{
+    access,
     app::App,
     auth::Caller,
     error::ApiError,
@@ -24,6 +25,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use mcpctl_events::{
+    access::{Kind as Resource, Verb},
     command::{Command, Create, Put},
     event::Subject,
     name::Name,
@@ -42,6 +44,8 @@ use uuid::Uuid;
 pub(super) trait Kind: StoredDocument + Send + Sync + 'static {
     /// The list, in paths.
     const LIST: &'static str;
+    /// What it is to whoever asks who may do what.
+    const RESOURCE: Resource;
     /// As the wire shows it.
     type Shown: Serialize + Send;
 
@@ -168,6 +172,7 @@ async fn create<D: Kind>(asked: Asked, body: Body) -> Result<Response, ApiError>
     let body = json::read_body(body, app.config.args.max_body).await?;
     let key = idempotency(&headers, &caller, &format!("POST /{}", D::LIST), &body)?;
     let (name, definition) = new::<D>(&body)?;
+    access::allow(&app, &caller, Verb::Create, D::RESOURCE, Some(&name))?;
     D::allow(&definition, None, &caller)?;
     let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
     let mut written = write(&app, &caller, D::create(create), key, query).await?;
@@ -184,7 +189,8 @@ async fn replace<D: Kind>(asked: Asked, path: &str, body: Body) -> Result<Respon
     // What is not there has no name to be wrong about: that it is not there is what is said then.
     let definition = replacement::<D>(old.is_some().then_some(&name), &body)?;
     D::allow(&definition, old.as_deref(), &caller)?;
-    let put = Put { name: name.clone(), if_match: if_match(&headers)?, definition };
+    let by = access::hand(&app, &caller, Verb::Edit, D::RESOURCE, &name);
+    let put = Put { name: name.clone(), by, if_match: if_match(&headers)?, definition };
     let mut written = write(&app, &caller, D::put(put), key, query).await?;
     let shown = left::<D>(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::OK, shown))

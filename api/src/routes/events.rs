@@ -89,7 +89,7 @@ pub async fn index(
         if query.limit.is_some() {
             return Err(ApiError::invalid("limit", "is for lists: a stream goes on"));
         }
-        return follow::follow(&app, &headers, query.filter()?);
+        return follow::follow(&app, caller, &headers, query.filter()?);
     }
     let found = app.tables.events(&query.filter()?).await.map_err(ApiError::internal)?;
     written(&app, found).await

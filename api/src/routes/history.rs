@@ -1,14 +1,15 @@
 //! `GET /api/v1/agents/:name/history`, and the same of Llms and sessions: a life, also one that has ended.
 
 use super::{events::written, rows::read as read_parameter};
-use crate::{app::App, error::ApiError, json::Problems};
+use crate::{app::App, auth::Caller, error::ApiError, json::Problems};
 use axum::{
+    Extension,
     extract::{Path, Query, State},
     response::Response,
 };
 use mcpctl_events::{
     definition::{AgentDefinition, LlmDefinition},
-    event::Subject,
+    event::{Subject, token::Role},
     name::{Name, SessionId},
     state::Stored,
     wire::error::ErrorBody,
@@ -68,10 +69,16 @@ pub async fn of_llm(
         (status = "default", body = ErrorBody)))]
 pub async fn of_session(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Query(query): Query<HistoryQuery>,
 ) -> Result<Response, ApiError> {
-    let subject = SessionId::parse(&id).ok().map(Subject::Session);
+    // Whose a session was that is forgotten is on the log alone.
+    let is_own = |id: &SessionId| {
+        let owner = app.look(|state| state.sessions.get(id).map(|session| session.user_id));
+        caller.role == Role::Admin || owner == Some(caller.user.id)
+    };
+    let subject = SessionId::parse(&id).ok().filter(is_own).map(Subject::Session);
     list(&app, subject, &query, || not_found("Session", &id)).await
 }
 

@@ -7,6 +7,7 @@ use super::{
     written::{IfMatch, WriteHeaders, WriteQuery, Written, idempotency, not_rebuilt, show as show_written, write},
 };
 use crate::{
+    access,
     app::App,
     auth::Caller,
     error::ApiError,
@@ -21,7 +22,8 @@ use axum::{
     response::Response,
 };
 use mcpctl_events::{
-    command::{Command, Create, Put, Switch},
+    access::{Kind, Verb},
+    command::{Command, Create, DeleteRow, Put, Switch},
     definition::{Labels, LlmDefinition},
     event::Subject,
     name::Name,
@@ -117,6 +119,8 @@ pub async fn create(
     let body = json::read_body(body, app.config.args.max_body).await?;
     let key = idempotency(&headers, &caller, "POST /llms", &body)?;
     let (name, definition) = new(&body)?;
+    access::allow(&app, &caller, Verb::Create, Kind::Llm, Some(&name))?;
+    may_set_key(&definition, None, &caller)?;
     let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
     let mut written = write(&app, &caller, Command::CreateLlm(create), key, query).await?;
     let row = left(&app, &mut written, &name).await?;
@@ -148,9 +152,11 @@ pub async fn replace(
     let key = idempotency(&headers, &caller, &format!("PUT /llms/{name}"), &body)?;
     let name = path_name::<LlmDefinition>(&app, &name)?;
     // A row that is not there has no name to be wrong about: that it is not there is what is said then.
-    let there = app.look(|state| state.llms.get(&name).is_some());
-    let definition = replacement(there.then_some(&name), &body)?;
-    let put = Put { name: name.clone(), if_match: if_match(&headers)?, definition };
+    let old = app.look(|state| state.llms.get(&name).map(|row| row.definition.clone()));
+    let definition = replacement(old.is_some().then_some(&name), &body)?;
+    may_set_key(&definition, old.as_deref(), &caller)?;
+    let by = access::hand(&app, &caller, Verb::Edit, Kind::Llm, &name);
+    let put = Put { name: name.clone(), by, if_match: if_match(&headers)?, definition };
     let mut written = write(&app, &caller, Command::PutLlm(put), key, query).await?;
     let row = left(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::OK, row))
@@ -200,6 +206,19 @@ fn definition(mut fields: Fields<'_>) -> Option<LlmDefinition> {
     })
 }
 
+/// Only admins say where a key is, and where it is sent to: others could send any file of the server to a host of theirs.
+/// Whatever passes here was set by an admin just so, however often the row has changed since it was looked at.
+fn may_set_key(new: &LlmDefinition, old: Option<&LlmDefinition>, caller: &Caller) -> Result<(), ApiError> {
+    let Some(key) = &new.api_key_ref else { return Ok(()) };
+    match old.filter(|old| old.api_key_ref.as_ref() == Some(key)) {
+        None => caller.must_be_admin("set", "the `apiKeyRef` of an Llm"),
+        Some(old) if old.url != new.url => {
+            caller.must_be_admin("change", "the `url` of an Llm that has an `apiKeyRef`")
+        }
+        Some(_) => Ok(()),
+    }
+}
+
 fn url(fields: &mut Fields<'_>, type_: Option<&str>) -> Option<String> {
     if fields.is_empty("url") {
         let kind = type_.unwrap_or("openai");
@@ -227,7 +246,8 @@ pub async fn delete(
 ) -> Result<Response, ApiError> {
     let key = idempotency(&headers, &caller, &format!("DELETE /llms/{name}"), b"")?;
     let name = path_name::<LlmDefinition>(&app, &name)?;
-    let mut written = write(&app, &caller, Command::DeleteLlm(name), key, query).await?;
+    let by = access::hand(&app, &caller, Verb::Delete, Kind::Llm, &name);
+    let mut written = write(&app, &caller, Command::DeleteLlm(DeleteRow { name, by }), key, query).await?;
     show_written(&app, &mut written, &[], |_, _| ()).await?;
     Ok(written.empty())
 }

@@ -8,13 +8,16 @@ pub mod front;
 pub mod models;
 
 use crate::{
+    access,
     app::App,
+    auth::Caller,
     call::{self, Asked, target::Target},
     error::ApiError,
     json,
     request::ModelRequest,
 };
-use axum::{body::Body, extract::State, http::StatusCode, response::Response};
+use axum::{Extension, body::Body, extract::State, http::StatusCode, response::Response};
+use mcpctl_events::access::{Kind, Verb};
 use std::sync::Arc;
 
 const CHAT: &str = "/v1/chat/completions";
@@ -27,8 +30,12 @@ const RESPONSES: &str = "/v1/responses";
     request_body(content = Object, description = "OpenAI's request; `model` is an Llm, a pool, or `agent/<name>`"),
     responses((status = 200, description = "the model server's answer, unchanged; server-sent events with `stream: true`"),
         (status = "default", body = error::OpenAiError)))]
-pub async fn chat_completions(State(app): State<Arc<App>>, body: Body) -> Result<Response, ApiError> {
-    call(app, CHAT, body).await
+pub async fn chat_completions(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    body: Body,
+) -> Result<Response, ApiError> {
+    call(app, &caller, CHAT, body).await
 }
 
 /// A text completion.
@@ -36,8 +43,12 @@ pub async fn chat_completions(State(app): State<Arc<App>>, body: Body) -> Result
     request_body(content = Object, description = "OpenAI's request; `model` is an Llm or a pool"),
     responses((status = 200, description = "the model server's answer, unchanged; server-sent events with `stream: true`"),
         (status = "default", body = error::OpenAiError)))]
-pub async fn completions(State(app): State<Arc<App>>, body: Body) -> Result<Response, ApiError> {
-    call(app, COMPLETIONS, body).await
+pub async fn completions(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    body: Body,
+) -> Result<Response, ApiError> {
+    call(app, &caller, COMPLETIONS, body).await
 }
 
 /// Embeddings.
@@ -45,8 +56,12 @@ pub async fn completions(State(app): State<Arc<App>>, body: Body) -> Result<Resp
     request_body(content = Object, description = "OpenAI's request; `model` is an Llm or a pool"),
     responses((status = 200, description = "the model server's answer, unchanged"),
         (status = "default", body = error::OpenAiError)))]
-pub async fn embeddings(State(app): State<Arc<App>>, body: Body) -> Result<Response, ApiError> {
-    call(app, EMBEDDINGS, body).await
+pub async fn embeddings(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    body: Body,
+) -> Result<Response, ApiError> {
+    call(app, &caller, EMBEDDINGS, body).await
 }
 
 /// A response.
@@ -54,14 +69,23 @@ pub async fn embeddings(State(app): State<Arc<App>>, body: Body) -> Result<Respo
     request_body(content = Object, description = "OpenAI's request; `model` is an Llm, a pool, or `agent/<name>`"),
     responses((status = 200, description = "the model server's answer, unchanged; server-sent events with `stream: true`"),
         (status = "default", body = error::OpenAiError)))]
-pub async fn responses(State(app): State<Arc<App>>, body: Body) -> Result<Response, ApiError> {
-    call(app, RESPONSES, body).await
+pub async fn responses(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    body: Body,
+) -> Result<Response, ApiError> {
+    call(app, &caller, RESPONSES, body).await
 }
 
-async fn call(app: Arc<App>, path: &'static str, body: Body) -> Result<Response, ApiError> {
+async fn call(app: Arc<App>, caller: &Caller, path: &'static str, body: Body) -> Result<Response, ApiError> {
     let body = json::read_body(body, app.config.args.max_body).await?;
     let request = ModelRequest::parse(body)?;
     let model = request.model_name()?;
+    let (kind, name) = match model.strip_prefix("agent/") {
+        Some(name) => (Kind::Agent, name),
+        None => (Kind::Llm, &*model),
+    };
+    access::allow(&app, caller, Verb::Run, kind, Some(name))?;
     let (target, request) = match model.strip_prefix("agent/") {
         Some(name) => agent::apply(&app, name, path, &request).await?,
         None => (app.look(|state| Target::named(state, &model)).ok_or_else(|| no_model(&model))?, request),

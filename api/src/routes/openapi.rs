@@ -1,8 +1,8 @@
 //! `GET /openapi.json`.
 
 use super::{
-    agents, audit, chat, documents, events, gc, health, heartbeat, heartbeats, history, infer, llms, members, metrics,
-    openai, poll, register, result, sessions, stream, tasks, threads, tokens, tools, why,
+    agents, audit, chat, documents, events, gc, grants, health, heartbeat, heartbeats, history, infer, llms, members,
+    metrics, openai, poll, register, result, sessions, stream, tasks, threads, tokens, tools, whoami, why,
 };
 use axum::{Json, response::IntoResponse};
 use utoipa::{
@@ -69,6 +69,11 @@ use utoipa::{
         tokens::create,
         tokens::index,
         tokens::revoke,
+        grants::index,
+        grants::create,
+        grants::delete,
+        whoami::who_am_i,
+        whoami::can_i,
         tools::index,
         threads::of_agent,
         threads::show,

@@ -2,6 +2,7 @@
 
 use super::written::{WriteHeaders, WriteQuery, idempotency, show, write};
 use crate::{
+    access,
     app::App,
     auth::Caller,
     error::ApiError,
@@ -16,6 +17,7 @@ use axum::{
     response::Response,
 };
 use mcpctl_events::{
+    access::{Kind, Verb},
     command::{AgentEntry, Command, Provider, Register},
     event::{Subject, row::Status},
     name::{Name, SessionId},
@@ -50,6 +52,7 @@ pub async fn register(
     } else {
         parse(&app, &caller, &body)?
     };
+    may_publish(&app, &caller, &register)?;
     let session = register.session.clone();
     let llms: Vec<Name> = register.providers.iter().map(|provider| provider.name.clone()).collect();
     let agents: Vec<Name> = register.agents.iter().map(|agent| agent.name.clone()).collect();
@@ -69,6 +72,17 @@ pub async fn register(
     })
     .await?;
     Ok(written.answer(StatusCode::CREATED, body))
+}
+
+/// Whoever has no role for it may publish what they were granted, name by name.
+fn may_publish(app: &App, caller: &Caller, register: &Register) -> Result<(), ApiError> {
+    for provider in &register.providers {
+        access::allow(app, caller, Verb::Publish, Kind::Llm, Some(&provider.name))?;
+    }
+    for agent in &register.agents {
+        access::allow(app, caller, Verb::Publish, Kind::Agent, Some(&agent.name))?;
+    }
+    Ok(())
 }
 
 /// The session that these rows belong to.

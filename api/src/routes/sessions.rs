@@ -1,14 +1,14 @@
 //! `GET /api/v1/sessions`: publishers, and what they are busy with.
 
 use super::{past::PastQuery, written::set_sequence};
-use crate::{app::App, error::ApiError, past};
+use crate::{app::App, auth::Caller, error::ApiError, past};
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, Query, State},
     response::{IntoResponse, Response},
 };
 use mcpctl_events::{
-    event::session::Transport,
+    event::{session::Transport, token::Role},
     name::SessionId,
     replica::Replica,
     state::{Session as Stored, State as Registry},
@@ -20,12 +20,17 @@ use mcpctl_events::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// Lists publishers, by the id of their session.
+/// Lists the caller's publishers, an admin all, by the id of their session.
 #[utoipa::path(get, path = "/api/v1/sessions", operation_id = "listSessions", tag = "publishing", params(PastQuery),
     responses((status = 200, body = Vec<Session>), (status = "default", body = ErrorBody)))]
-pub async fn index(State(app): State<Arc<App>>, Query(query): Query<PastQuery>) -> Result<Response, ApiError> {
+pub async fn index(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<PastQuery>,
+) -> Result<Response, ApiError> {
     let all = |replica: &Replica, present: &dyn Fn(&Registry, &SessionId, &Stored) -> Session| {
-        let sessions = replica.state.sessions.iter().map(|(id, session)| present(&replica.state, id, session));
+        let sessions = replica.state.sessions.iter().filter(|(_, session)| may_read(&caller, session));
+        let sessions = sessions.map(|(id, session)| present(&replica.state, id, session));
         (sessions.collect::<Vec<_>>(), replica.admission.last_sequence)
     };
     let (sessions, sequence) = match &query.as_of {
@@ -42,6 +47,7 @@ pub async fn index(State(app): State<Arc<App>>, Query(query): Query<PastQuery>) 
     responses((status = 200, body = Session), (status = "default", body = ErrorBody)))]
 pub async fn show(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Query(query): Query<PastQuery>,
 ) -> Result<Json<Session>, ApiError> {
@@ -50,10 +56,21 @@ pub async fn show(
         None => None,
     };
     let found = SessionId::parse(&id).ok().and_then(|id| match past {
-        Some(past) => Some(was(&past.state, &id, past.state.sessions.get(&id)?)),
-        None => app.look(|state| Some(present(&app, state, &id, state.sessions.get(&id)?))),
+        Some(past) => {
+            let session = past.state.sessions.get(&id).filter(|session| may_read(&caller, session))?;
+            Some(was(&past.state, &id, session))
+        }
+        None => app.look(|state| {
+            let session = state.sessions.get(&id).filter(|session| may_read(&caller, session))?;
+            Some(present(&app, state, &id, session))
+        }),
     });
     Ok(Json(found.ok_or_else(|| ApiError::not_found(format!("session not found: {}", id.escape_default())))?))
+}
+
+/// A session is its user's; an admin sees all.
+fn may_read(caller: &Caller, session: &Stored) -> bool {
+    caller.role == Role::Admin || session.user_id == caller.user.id
 }
 
 fn present(app: &App, state: &Registry, id: &SessionId, session: &Stored) -> Session {

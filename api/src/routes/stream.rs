@@ -83,7 +83,7 @@ pub async fn stream(
     let session = session_of(&headers)?;
     let (binding, sequence) = open(&app, &caller, session, &headers, Transport::Sse).await?;
     // The guard is in place before the wait: a publisher that leaves meanwhile is noticed.
-    let mut body = StreamBody::new(app.clone(), binding);
+    let mut body = StreamBody::new(app.clone(), caller, binding);
     tables_reach(app.projected.clone(), sequence, TABLES_WAIT).await;
     body.greet();
     let mut response = sse_response(Body::new(body));
@@ -211,9 +211,11 @@ async fn leave(app: &App, binding: &Binding) {
     write(Command::Deactivate(deactivate)).await;
 }
 
-/// The body of a stream: frames as they come, pings between them, a goodbye at the end.
+/// The body of a stream: frames as they come, pings between them, a goodbye at the end. It ends with its token, at the
+/// next ping.
 struct StreamBody {
     app: Arc<App>,
+    caller: Caller,
     binding: Arc<Binding>,
     hello: Option<Bytes>,
     pings: Interval,
@@ -221,10 +223,10 @@ struct StreamBody {
 }
 
 impl StreamBody {
-    fn new(app: Arc<App>, binding: Arc<Binding>) -> Self {
+    fn new(app: Arc<App>, caller: Caller, binding: Arc<Binding>) -> Self {
         let every = app.config.args.ping_interval.max(Duration::from_millis(10));
         let pings = interval_at(Instant::now() + app.clock.in_step(every), every);
-        Self { app, binding, hello: None, pings, over: false }
+        Self { app, caller, binding, hello: None, pings, over: false }
     }
 
     fn greet(&mut self) {
@@ -267,6 +269,10 @@ impl HttpBody for StreamBody {
             return Poll::Ready(Some(Ok(Frame::data(event("goodbye", &Goodbye { reason: reason.to_owned() })))));
         }
         ready!(self.pings.poll_tick(context));
+        if !self.caller.is_welcome(&self.app) {
+            self.over = true;
+            return Poll::Ready(None);
+        }
         Poll::Ready(Some(Ok(Frame::data(PING))))
     }
 }

@@ -5,6 +5,7 @@ use super::{
     written::{WriteHeaders, client_key, set_sequence},
 };
 use crate::{
+    access,
     app::App,
     auth::Caller,
     call::{self, Reply, error_event, held},
@@ -25,6 +26,8 @@ use axum::{
 use bytes::Bytes;
 use futures_util::stream;
 use mcpctl_events::{
+    access::{Kind, Verb},
+    event::token::Role,
     hash::Hash,
     wire::{
         SEQUENCE_HEADER,
@@ -51,6 +54,9 @@ const LOOK: Duration = Duration::from_millis(200);
 #[serde(deny_unknown_fields)]
 pub struct TasksQuery {
     limit: Option<String>,
+    /// Everybody's: for admins.
+    #[serde(default)]
+    all: bool,
 }
 
 /// Stores a call, and answers it when there is a publisher for it.
@@ -70,6 +76,8 @@ pub async fn create(
         let what = if matches!(asks, Asks::Llm(_)) { "Llm" } else { "pool" };
         return Err(ApiError::not_found(format!("{what} not found: {}", name.escape_default())));
     }
+    let (Asks::Llm(name) | Asks::Pool(name)) = &asks;
+    access::allow(&app, &caller, Verb::Run, Kind::Llm, Some(name))?;
     let key = key(&headers, &body)?;
     if let Some((key, hash)) = &key
         && let Some(first) = repeat(&app, &caller, key, hash).await?
@@ -90,7 +98,7 @@ pub async fn create(
     let stored = match &task.key {
         // The same request was faster.
         Some((key, hash)) if !stored => repeat(&app, &caller, key, hash).await?,
-        _ => app.work.task(id, caller.user.id).await?,
+        _ => app.work.task(id, Some(caller.user.id)).await?,
     };
     app.durable.wake();
     let stored = stored.ok_or_else(|| ApiError::internal("a task is gone right after it was stored"))?;
@@ -107,7 +115,7 @@ async fn repeat(app: &App, caller: &Caller, key: &str, hash: &str) -> Result<Opt
     match app.work.task_of_key(caller.user.id, key).await? {
         None => Ok(None),
         Some((_, asked)) if asked != hash => Err(WriteError::KeyOfAnotherRequest.into()),
-        Some((id, _)) => Ok(app.work.task(id, caller.user.id).await?),
+        Some((id, _)) => Ok(app.work.task(id, Some(caller.user.id)).await?),
     }
 }
 
@@ -142,7 +150,7 @@ fn parse(body: &[u8]) -> Result<(Asks, String, String), ApiError> {
 
 /// Lists the caller's tasks, the newest first, without their answers.
 #[utoipa::path(get, path = "/api/v1/inference-tasks", operation_id = "listInferenceTasks", tag = "calls",
-    params(("limit" = Option<u32>, Query)),
+    params(("limit" = Option<u32>, Query), ("all" = Option<bool>, Query, description = "everybody's; for admins")),
     responses((status = 200, body = Vec<InferenceTask>), (status = "default", body = ErrorBody)))]
 pub async fn index(
     State(app): State<Arc<App>>,
@@ -153,7 +161,10 @@ pub async fn index(
     let limit = |text: &str| text.parse().ok().filter(|limit| (1..=USUAL_LIMIT).contains(limit));
     let limit = read(&problems, "limit", query.limit.as_deref(), "is a whole number from 1 to 1000", limit);
     let limit = problems.check(Some(limit.unwrap_or(USUAL_LIMIT)))?;
-    let tasks = app.work.tasks(caller.user.id, limit).await?;
+    if query.all {
+        caller.must_be_admin("view", "the inference tasks of others")?;
+    }
+    let tasks = app.work.tasks((!query.all).then_some(caller.user.id), limit).await?;
     Ok(numbered(&app, Json(tasks.into_iter().map(present).collect::<Vec<_>>())))
 }
 
@@ -209,7 +220,7 @@ async fn begin(app: Arc<App>, owner: Uuid, id: Uuid) -> Result<Reply, ApiError> 
                 return Ok(Reply::Stream(Body::from_stream(rest(app, owner, id, first, follow))));
             }
         }
-        let task = app.work.task(id, owner).await?.ok_or_else(|| not_found(&id.to_string()))?;
+        let task = app.work.task(id, Some(owner)).await?.ok_or_else(|| not_found(&id.to_string()))?;
         if task.status.is_final() {
             return ended(task);
         }
@@ -237,7 +248,7 @@ fn rest(
         if let Some(piece) = follow.next().await {
             return Some((Ok(piece), (None, Some((app, follow)))));
         }
-        let error = match app.work.task(id, owner).await.ok().flatten() {
+        let error = match app.work.task(id, Some(owner)).await.ok().flatten() {
             Some(task) if task.status == TaskStatus::Completed => return None,
             Some(task) if task.status.is_final() => ended(task).err(),
             _ => None,
@@ -264,9 +275,11 @@ fn ended(task: work::InferenceTask) -> Result<Reply, ApiError> {
     Ok(Reply::Whole(Whole { status: answer.status, content_type, body: answer.text.into() }))
 }
 
+/// The task of this id, if it is the caller's; an admin's are all.
 async fn own(app: &App, caller: &Caller, id: &str) -> Result<work::InferenceTask, ApiError> {
     let uuid = Uuid::parse_str(id).map_err(|_| not_found(id))?;
-    app.work.task(uuid, caller.user.id).await?.ok_or_else(|| not_found(id))
+    let owner = (caller.role != Role::Admin).then_some(caller.user.id);
+    app.work.task(uuid, owner).await?.ok_or_else(|| not_found(id))
 }
 
 fn not_found(id: &str) -> ApiError {
@@ -289,6 +302,7 @@ fn present(task: work::InferenceTask) -> InferenceTask {
     let (error, code) = task.error.map(|error| (error.error, error.code)).unzip();
     InferenceTask {
         id: task.asked.id.to_string(),
+        owner_id: task.asked.owner.to_string(),
         llm,
         pool,
         path: task.asked.path,

@@ -8,10 +8,13 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use mcpctl_events::wire::{
-    SEQUENCE_HEADER,
-    chat::{Message, Thread},
-    error::ErrorBody,
+use mcpctl_events::{
+    event::token::Role,
+    wire::{
+        SEQUENCE_HEADER,
+        chat::{Message, Thread},
+        error::ErrorBody,
+    },
 };
 use mcpctl_projector::store::work;
 use serde::Serialize;
@@ -43,7 +46,7 @@ pub async fn show(
     Ok(Json(present(&own(&app, &caller, &id).await?)))
 }
 
-/// Deletes a thread with its messages.
+/// Deletes a thread with its messages. An admin may delete what they may not read.
 #[utoipa::path(delete, path = "/api/v1/threads/{id}", operation_id = "deleteThread", tag = "chat", params(("id" = String, Path)),
     responses((status = 204), (status = "default", body = ErrorBody)))]
 pub async fn delete(
@@ -51,8 +54,11 @@ pub async fn delete(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let thread = own(&app, &caller, &id).await?;
-    app.work.delete_thread(thread.id, caller.user.id).await?;
+    let uuid = Uuid::parse_str(&id).map_err(|_| not_found(&id))?;
+    let owner = (caller.role != Role::Admin).then_some(caller.user.id);
+    if !app.work.delete_thread(uuid, owner).await? {
+        return Err(not_found(&id));
+    }
     Ok(numbered(&app, StatusCode::NO_CONTENT))
 }
 
@@ -91,10 +97,13 @@ fn numbered(app: &App, response: impl IntoResponse) -> Response {
 
 /// The caller's thread of this id.
 pub async fn own(app: &App, caller: &Caller, id: &str) -> Result<work::Thread, ApiError> {
-    let not_found = || ApiError::not_found(format!("Thread not found: {}", id.escape_default()));
-    let uuid = Uuid::parse_str(id).map_err(|_| not_found())?;
+    let uuid = Uuid::parse_str(id).map_err(|_| not_found(id))?;
     let thread = app.work.thread(uuid, caller.user.id).await?;
-    thread.ok_or_else(not_found)
+    thread.ok_or_else(|| not_found(id))
+}
+
+fn not_found(id: &str) -> ApiError {
+    ApiError::not_found(format!("Thread not found: {}", id.escape_default()))
 }
 
 fn present(thread: &work::Thread) -> Thread {

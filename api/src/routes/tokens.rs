@@ -1,6 +1,6 @@
 //! `/api/v1/tokens`: who may come in, and what they may do.
 
-use super::written::{WriteQuery, set_sequence, write};
+use super::written::{WriteHeaders, WriteQuery, idempotency, set_sequence, write};
 use crate::{
     app::App,
     auth::Caller,
@@ -45,6 +45,7 @@ pub async fn index(State(app): State<Arc<App>>, Extension(caller): Extension<Cal
         role: token.role.as_str().to_owned(),
         expires_at: token.expires_at.map(|end| end.to_string()),
         created_at: token.created_at.to_string(),
+        last_used_at: app.uses.last(token.id).map(|at| at.to_string()),
     });
     let mut response = Json(shown.collect::<Vec<_>>()).into_response();
     set_sequence(&mut response, SEQUENCE_HEADER, replica.admission.last_sequence);
@@ -52,7 +53,7 @@ pub async fn index(State(app): State<Arc<App>>, Extension(caller): Extension<Cal
 }
 
 /// Makes a token, and its user if that is new. The secret is shown this once.
-#[utoipa::path(post, path = "/api/v1/tokens", operation_id = "createToken", tag = "access", params(WriteQuery),
+#[utoipa::path(post, path = "/api/v1/tokens", operation_id = "createToken", tag = "access", params(WriteQuery, WriteHeaders),
     request_body(content = Object), responses((status = 201, body = NewToken), (status = "default", body = ErrorBody)))]
 pub async fn create(
     State(app): State<Arc<App>>,
@@ -62,11 +63,8 @@ pub async fn create(
     body: Body,
 ) -> Result<Response, ApiError> {
     caller.must_be_admin("create", "tokens")?;
-    if headers.contains_key("idempotency-key") {
-        // A repeat could not be shown the secret again.
-        return Err(ApiError::invalid("Idempotency-Key", "is not taken here: a token is shown once; list, and revoke"));
-    }
     let body = json::read_body(body, app.config.args.max_body).await?;
+    let key = idempotency(&headers, &caller, "POST /tokens", &body)?;
     let wanted = Wanted::read(&body)?;
     let secret = credentials::random();
     let expires_at = wanted.expires_in.map(|lasts| app.clock.now().plus(lasts));
@@ -80,7 +78,10 @@ pub async fn create(
         expires_at,
         replaces: false,
     };
-    let written = write(&app, &caller, Command::IssueToken(issue), None, query).await?;
+    let written = write(&app, &caller, Command::IssueToken(issue), key, query).await?;
+    if written.is_repeat() {
+        return Err(shown_once(&wanted.name));
+    }
     let made = NewToken {
         name: wanted.name.to_string(),
         user: wanted.user.to_string(),
@@ -93,18 +94,28 @@ pub async fn create(
 
 /// Revokes a token: it stops working at once.
 #[utoipa::path(delete, path = "/api/v1/tokens/{name}", operation_id = "revokeToken", tag = "access",
-    params(("name" = String, Path), WriteQuery), responses((status = 204), (status = "default", body = ErrorBody)))]
+    params(("name" = String, Path), WriteQuery, WriteHeaders), responses((status = 204), (status = "default", body = ErrorBody)))]
 pub async fn revoke(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Query(query): Query<WriteQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     caller.must_be_admin("delete", "tokens")?;
     let known = Name::parse(&name);
     let known = known.map_err(|_| ApiError::not_found(format!("Token not found: {}", name.escape_default())))?;
-    let written = write(&app, &caller, Command::RevokeToken(known), None, query).await?;
+    let key = idempotency(&headers, &caller, &format!("DELETE /tokens/{name}"), b"")?;
+    let written = write(&app, &caller, Command::RevokeToken(known), key, query).await?;
     Ok(written.empty())
+}
+
+/// What a repeat of a request gets that has made a token.
+fn shown_once(name: &Name) -> ApiError {
+    let message = format!(
+        "token '{name}' was made by this key's first request, and a token is shown once; revoke it and make another"
+    );
+    ApiError::new(StatusCode::CONFLICT, "SHOWN_ONCE", message)
 }
 
 struct Wanted {

@@ -1,6 +1,6 @@
 //! What goes on without being asked: sweeps, the writer's health, heartbeats, inference tasks, snapshots.
 
-use crate::{app::App, durable, heartbeats};
+use crate::{app::App, durable, heartbeats, uses};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
@@ -11,6 +11,8 @@ use tokio::{
 const TICK: Duration = Duration::from_millis(500);
 /// How often connections to MCP servers are looked at that nobody uses.
 const TOOLS: Duration = Duration::from_secs(30);
+/// How often is saved when tokens were last used.
+const USES: Duration = Duration::from_mins(1);
 /// How often is looked whether a snapshot is missing.
 const SNAPSHOTS: Duration = Duration::from_secs(10);
 
@@ -18,6 +20,11 @@ const SNAPSHOTS: Duration = Duration::from_secs(10);
 pub(super) struct Background(JoinSet<()>);
 
 impl Background {
+    /// Nothing.
+    pub(super) fn none() -> Self {
+        Self(JoinSet::new())
+    }
+
     pub(super) fn abort(mut self) {
         self.0.abort_all();
     }
@@ -35,6 +42,7 @@ pub(super) fn spawn(app: &Arc<App>) -> Background {
     set.spawn(every(TOOLS, move || pooled.tools.close_idle()));
     set.spawn(heartbeats::run(app.clone()));
     set.spawn(durable::run(app.clone()));
+    set.spawn(save_uses(app.clone()));
     set.spawn(take_snapshots(app.clone()));
     if app.heads.is_some() {
         set.spawn(sign_heads(app.clone()));
@@ -49,6 +57,13 @@ async fn every(period: Duration, mut act: impl FnMut()) {
     loop {
         ticks.tick().await;
         act();
+    }
+}
+
+async fn save_uses(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(USES).await;
+        uses::save(&app).await;
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
 };
 use anyhow::Context;
 use mcpctl_events::{
+    decide::Quotas,
     heartbeat::HeartbeatStream,
     log::{
         EventLog,
@@ -88,6 +89,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         work_writer.run().await;
     });
     fail_pending_turns(&work, clock, &last).await;
+    let uses = crate::uses::Uses::load(&work).await.context("the work store cannot be read")?;
     let snapshots = Snapshots::new(&config.data_dir);
     let checkpoint = tables.checkpoint().await?;
     let snapshot = snapshots.load(&*log, checkpoint.sequence).unwrap_or_default();
@@ -98,7 +100,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let stopped = replica.stopped().map(ToString::to_string);
     let heads = Heads::open(&config, &*log, &tables, &replica).await?;
     let replica = Arc::new(RwLock::new(replica));
-    let desk = Arc::new(Mutex::new(desk(stopped.as_deref())));
+    let desk = Arc::new(Mutex::new(desk(&config, stopped.as_deref())));
     let (heartbeats, leases) = hear(&config, clock, &tables).await?;
     let pending = Arc::new(pending);
     let advertise_url = config.args.advertise_url.clone().unwrap_or_else(|| url.to_owned());
@@ -164,6 +166,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         past: crate::past::Past::new(snapshots),
         heads,
         walking: Arc::new(tokio::sync::Semaphore::new(1)),
+        uses,
         stream_opens: Opens::default(),
         tasks: TaskTracker::new(),
         stopping: CancellationToken::new(),
@@ -220,8 +223,10 @@ async fn fold(log: &Arc<dyn EventLog>, tables: &Tables, snapshot: Replica) -> Re
 }
 
 /// Barred before the writer's first claim where the history cannot be folded: then it is not written to.
-fn desk(stopped: Option<&str>) -> Desk {
+fn desk(config: &Config, stopped: Option<&str>) -> Desk {
+    let (rows_per_session, rows_per_user) = (config.args.max_rows_per_session, config.args.max_rows_per_user);
     let mut desk = Desk::default();
+    desk.quotas = Quotas { rows_per_session, rows_per_user };
     if let Some(reason) = stopped {
         desk.bar(reason);
     }

@@ -18,16 +18,19 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// From the wish to stop to the end of everything; the promise is 10 s.
 const ALL: Duration = Duration::from_secs(8);
 
-pub(super) async fn stop(parts: Parts, background: Background, accepting: JoinHandle<()>) {
+pub(super) async fn stop(parts: Parts, background: Background, accepting: Option<JoinHandle<()>>) {
     let Parts { app, threads, projector, work, last } = parts;
     let begun = Instant::now();
     let end = begun + ALL;
     app.stopping.cancel();
     app.relay.close_all();
     background.abort();
-    let _ = timeout_at(end, accepting).await;
+    if let Some(accepting) = accepting {
+        let _ = timeout_at(end, accepting).await;
+    }
     end_connections(&app, begun + ANSWERS).await;
     app.tools.close().await;
+    let _ = timeout_at(end, crate::uses::save(&app)).await;
     if timeout_at(end, app.writer.stop()).await.is_err() {
         tracing::warn!("the writer did not end in time; what it acknowledged is on the disk");
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use mcpctl_events::{
     admission::{Admission, Verdict},
     command::Command,
-    decide::{Context, decide},
+    decide::{Context, Quotas, decide},
     definition::document::{PersonalityDefinition, ProjectDefinition, PromptDefinition},
     event::Event,
     hash::Hash,
@@ -50,6 +50,8 @@ pub struct Desk {
     pub leadership: Leadership,
     /// The registry with everything that is staged.
     pub staged: State,
+    /// How much there may be.
+    pub quotas: Quotas,
     outgoing: Vec<Bytes>,
     in_flight: InFlight,
     /// Why nobody leads here, for people.
@@ -110,7 +112,7 @@ impl Desk {
                 Err(_) => return Err(WriteError::TooManyKeys),
             }
         }
-        let events = decide(&self.staged, command, Context { now, log_id: self.log_id })?;
+        let events = decide(&self.staged, command, Context { now, log_id: self.log_id, quotas: self.quotas })?;
         let done = if events.is_empty() {
             self.unchanged()
         } else {

@@ -1,7 +1,7 @@
 //! The token of the registry that `dev` runs, kept beside its data: the credentials file follows every `login`, also to
 //! other servers, and this registry's only token must not go with it.
 
-use crate::credentials::{Credentials, replace};
+use crate::credentials::{Credentials, context::Context, replace};
 use crate::exit::Stuck;
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ impl Kept {
         }
         let kept = || std::fs::read_to_string(&self.0).ok().map(|token| token.trim().to_owned());
         let token = knows.or(flag).map(str::to_owned).or_else(kept).or(variable.map(str::to_owned));
-        if let Some(token) = token.or(Credentials::read()?.token).filter(|token| !token.is_empty()) {
+        if let Some(token) = token.or(Credentials::read(&Context::default())?.token).filter(|token| !token.is_empty()) {
             return Ok(token);
         }
         let problem =

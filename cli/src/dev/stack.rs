@@ -86,7 +86,7 @@ fn outcome(ended: Ended) -> anyhow::Result<()> {
 /// What the user's commands need to reach this server, where their credentials are for another one. `secret` is the token
 /// and where it is kept; none if no token is asked for.
 fn flags(shell: &Shell, url: &str, secret: Option<(&str, &Kept)>) -> String {
-    let usual = credentials::resolve(shell.server(), None).ok();
+    let usual = shell.context().ok().and_then(|context| credentials::resolve(&context, shell.server(), None).ok());
     let here = credentials::parse_server(url).ok();
     let server =
         if usual.as_ref().map(|usual| &usual.server) == here.as_ref() { "" } else { &format!(" --server {url}") };

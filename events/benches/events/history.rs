@@ -4,7 +4,7 @@ use crate::workload::{Publisher, id, name};
 use bytes::Bytes;
 use mcpctl_events::{
     command::Command,
-    decide::{Context, decide},
+    decide::{Context, Quotas, decide},
     event::Event,
     hash::Hash,
     log::{Entry, Position},
@@ -51,7 +51,7 @@ impl History {
     }
 
     pub fn context(&self) -> Context {
-        Context { now: self.now, log_id: id(6, 1) }
+        Context { now: self.now, log_id: id(6, 1), quotas: Quotas::NONE }
     }
 
     pub fn events(&self) -> u32 {

@@ -2,7 +2,7 @@
 
 use super::document;
 use crate::{
-    command::{Create, Put, Switch},
+    command::{Create, DeleteRow, Hand, Put, Reach, Switch},
     definition::{AgentDefinition, Definition, LlmDefinition},
     event::{
         Event,
@@ -76,6 +76,7 @@ pub(super) fn create<D: ByHand>(state: &State, command: &Create<D>) -> Result<Ve
 
 pub(super) fn put<D: ByHand>(state: &State, command: &Put<D>) -> Result<Vec<Event>, Rejection> {
     let row = existing::<D>(state, &command.name)?;
+    in_reach(row, command.by)?;
     if let Some(expected) = command.if_match.filter(|version| *version != row.version) {
         let name = command.name.clone();
         return Err(Rejection::VersionConflict { title: D::TITLE, name, expected, found: row.version });
@@ -109,8 +110,9 @@ pub(super) fn switch<D: ByHand>(state: &State, command: &Switch) -> Result<Vec<E
     Ok(vec![D::event(&command.name, event)])
 }
 
-pub(super) fn delete_llm(state: &State, name: &Name) -> Result<Vec<Event>, Rejection> {
+pub(super) fn delete_llm(state: &State, DeleteRow { name, by }: &DeleteRow) -> Result<Vec<Event>, Rejection> {
     let llm = existing::<LlmDefinition>(state, name)?;
+    in_reach(llm, *by)?;
     let public = state.agents_of(llm.id).filter(|agent| agent.kind == Kind::Public);
     let agents: Vec<Name> = public.map(|agent| agent.name.clone()).collect();
     if !agents.is_empty() {
@@ -125,9 +127,22 @@ pub(super) fn delete_llm(state: &State, name: &Name) -> Result<Vec<Event>, Rejec
     Ok(events)
 }
 
-pub(super) fn delete_agent(state: &State, name: &Name) -> Result<Vec<Event>, Rejection> {
-    let agent = deleted(existing::<AgentDefinition>(state, name)?, Cause::User);
-    Ok(document::of_agent(state, name).into_iter().chain([agent]).collect())
+pub(super) fn delete_agent(state: &State, DeleteRow { name, by }: &DeleteRow) -> Result<Vec<Event>, Rejection> {
+    let agent = existing::<AgentDefinition>(state, name)?;
+    in_reach(agent, *by)?;
+    Ok(document::of_agent(state, name).into_iter().chain([deleted(agent, Cause::User)]).collect())
+}
+
+/// A virtual row is its user's, and an admin's: nobody else deletes it, or makes it public.
+fn in_reach<D: ByHand>(row: &Row<D>, by: Hand) -> Result<(), Rejection> {
+    let (title, name) = (D::TITLE, || row.name.clone());
+    match (row.kind, by.reach) {
+        (Kind::Public, Reach::Own) => Err(Rejection::ForEditors { title, name: name() }),
+        (Kind::Virtual, Reach::Own | Reach::Public) if row.owner != by.user => {
+            Err(Rejection::NotYours { title, name: name() })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn existing<'a, D: ByHand>(state: &'a State, name: &Name) -> Result<&'a Row<D>, Rejection> {

@@ -9,6 +9,7 @@ use super::{
     row::RowEvent,
     session::{SessionConnected, SessionDisconnected, SessionRegistered},
     token::{TokenIssued, TokenRevoked},
+    user::{Granted, Withdrawn},
 };
 use crate::{
     definition::Definition,
@@ -36,6 +37,8 @@ impl Event {
             Body::SessionDisconnected(_) => "mcpctl.session.disconnected.v1",
             Body::TokenIssued(_) => "mcpctl.token.issued.v1",
             Body::TokenRevoked(_) => "mcpctl.token.revoked.v1",
+            Body::Granted(_) => "mcpctl.user.granted.v1",
+            Body::Withdrawn(_) => "mcpctl.user.withdrawn.v1",
             Body::WriterElected(_) => "mcpctl.registry.writer_elected.v1",
             Body::ExpirySuspended(_) => "mcpctl.registry.expiry_suspended.v1",
             Body::ExpiryResumed(_) => "mcpctl.registry.expiry_resumed.v1",
@@ -109,6 +112,8 @@ impl Serialize for Body {
             Self::SessionDisconnected(data) => data.serialize(serializer),
             Self::TokenIssued(data) => data.serialize(serializer),
             Self::TokenRevoked(data) => data.serialize(serializer),
+            Self::Granted(data) => data.serialize(serializer),
+            Self::Withdrawn(data) => data.serialize(serializer),
             Self::WriterElected(data) => data.serialize(serializer),
             Self::ExpirySuspended(data) => data.serialize(serializer),
             Self::ExpiryResumed(data) => data.serialize(serializer),
@@ -193,6 +198,7 @@ fn subject_of<E: de::Error>(body: &Body, text: &str) -> Result<Subject, E> {
             ("session", Subject::Session(SessionId::parse(id).map_err(E::custom)?))
         }
         Body::TokenIssued(_) | Body::TokenRevoked(_) => ("token", Subject::Token(name()?)),
+        Body::Granted(_) | Body::Withdrawn(_) => ("user", Subject::User(name()?)),
         Body::WriterElected(_) | Body::ExpirySuspended(_) | Body::ExpiryResumed(_) => {
             ("registry", Subject::Registry(Uuid::parse_str(id).map_err(E::custom)?))
         }
@@ -220,6 +226,8 @@ impl<'de> DeserializeSeed<'de> for BodySeed<'_> {
             ("session", "disconnected.v1") => SessionDisconnected::deserialize(data).map(Body::SessionDisconnected),
             ("token", "issued.v1") => TokenIssued::deserialize(data).map(Body::TokenIssued),
             ("token", "revoked.v1") => TokenRevoked::deserialize(data).map(Body::TokenRevoked),
+            ("user", "granted.v1") => Granted::deserialize(data).map(Body::Granted),
+            ("user", "withdrawn.v1") => Withdrawn::deserialize(data).map(Body::Withdrawn),
             ("registry", "writer_elected.v1") => WriterElected::deserialize(data).map(Body::WriterElected),
             ("registry", "expiry_suspended.v1") => ExpirySuspended::deserialize(data).map(Body::ExpirySuspended),
             ("registry", "expiry_resumed.v1") => ExpiryResumed::deserialize(data).map(Body::ExpiryResumed),

@@ -1,6 +1,6 @@
 //! Projects, personalities and prompts as they stand, and which of them belong together.
 
-use super::{Ordered, State, Touched};
+use super::{Ordered, State, Touched, owners::Owners};
 use crate::{
     definition::document::{PersonalityDefinition, ProjectDefinition, PromptDefinition, PromptOwner},
     event::Documented,
@@ -47,11 +47,12 @@ pub type Prompt = Document<PromptDefinition>;
 pub struct Documents<D> {
     all: Ordered<Name, Arc<Document<D>>>,
     names: HashMap<Uuid, Name>,
+    owners: Owners,
 }
 
 impl<D> Default for Documents<D> {
     fn default() -> Self {
-        Self { all: Ordered::default(), names: HashMap::new() }
+        Self { all: Ordered::default(), names: HashMap::new(), owners: Owners::default() }
     }
 }
 
@@ -81,11 +82,18 @@ impl<D> Documents<D> {
         self.all.is_empty()
     }
 
+    /// How many a user owns.
+    pub(super) fn owned_by(&self, user: Uuid) -> usize {
+        self.owners.count(user)
+    }
+
     /// Puts a document in the place of the one of its name.
     pub(crate) fn put(&mut self, document: Arc<Document<D>>) {
         let (id, name) = (document.id, document.name.clone());
+        self.owners.add(document.owner);
         if let Some(before) = self.all.insert(name.clone(), document) {
             self.names.remove(&before.id);
+            self.owners.remove(before.owner);
         }
         self.names.insert(id, name);
     }
@@ -93,6 +101,7 @@ impl<D> Documents<D> {
     pub(crate) fn remove(&mut self, name: &Name) {
         if let Some(document) = self.all.remove(name.as_str()) {
             self.names.remove(&document.id);
+            self.owners.remove(document.owner);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! All rows of one kind, by name and by id, and the names that were.
 
-use super::{Ordered, Row};
+use super::{Ordered, Row, owners::Owners};
 use crate::{name::Name, time::LogTime};
 use hashbrown::HashMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -30,12 +30,13 @@ pub struct Tombstone {
 pub struct Table<D> {
     rows: Ordered<Name, Arc<Row<D>>>,
     names: HashMap<Uuid, Name>,
+    owners: Owners,
     tombstones: BTreeMap<Name, Tombstone>,
 }
 
 impl<D> Default for Table<D> {
     fn default() -> Self {
-        Self { rows: Ordered::default(), names: HashMap::new(), tombstones: BTreeMap::new() }
+        Self { rows: Ordered::default(), names: HashMap::new(), owners: Owners::default(), tombstones: BTreeMap::new() }
     }
 }
 
@@ -65,6 +66,11 @@ impl<D> Table<D> {
         self.rows.is_empty()
     }
 
+    /// How many rows a user owns.
+    pub(super) fn owned_by(&self, user: Uuid) -> usize {
+        self.owners.count(user)
+    }
+
     /// What is left of a row that the sweep deleted.
     pub fn tombstone(&self, name: &str) -> Option<&Tombstone> {
         self.tombstones.get(name)
@@ -83,8 +89,10 @@ impl<D> Table<D> {
     /// Holds a row that another table holds, too.
     pub(super) fn share(&mut self, row: Arc<Row<D>>) {
         let (id, name) = (row.id, row.name.clone());
+        self.owners.add(row.owner);
         if let Some(before) = self.rows.insert(name.clone(), row) {
             self.names.remove(&before.id);
+            self.owners.remove(before.owner);
         }
         self.names.insert(id, name);
     }
@@ -92,6 +100,7 @@ impl<D> Table<D> {
     pub(crate) fn remove(&mut self, name: &Name) -> Option<Arc<Row<D>>> {
         let row = self.rows.remove(name.as_str())?;
         self.names.remove(&row.id);
+        self.owners.remove(row.owner);
         Some(row)
     }
 

@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 pub struct InferenceTask {
     /// UUIDv7.
     pub id: String,
+    /// The user who asked.
+    pub owner_id: String,
     /// The Llm that is asked; null if a pool is.
     pub llm: Option<String>,
     /// The pool that is asked; null if an Llm is.

@@ -17,6 +17,8 @@ pub struct Token {
     pub expires_at: Option<String>,
     /// When it was made.
     pub created_at: String,
+    /// When it was last used, to the second; null if it never was.
+    pub last_used_at: Option<String>,
 }
 
 /// A token that was made just now: its secret is shown this once.

@@ -6,11 +6,12 @@ use std::{collections::BTreeMap, fmt::Write, fs, path::PathBuf};
 use syn::{Attribute, Expr, Fields, GenericArgument, Item, Lit, Meta, PathArguments, Type};
 
 /// What the catalogue reads, in the order of the parts of the core.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "event/row.rs",
     "event/document.rs",
     "event/session.rs",
     "event/token.rs",
+    "event/user.rs",
     "event/registry.rs",
     "definition.rs",
     "definition/document.rs",
@@ -238,7 +239,7 @@ impl Types {
             "llm" | "agent" => self.row_events[what].clone(),
             "project" | "personality" | "prompt" => self.document_events[what].clone(),
             _ => {
-                let prefix = if resource == "registry" { String::new() } else { capital(resource) };
+                let prefix = if matches!(resource, "registry" | "user") { String::new() } else { capital(resource) };
                 let data = what.split('_').fold(prefix, |name, part| name + &capital(part));
                 (self.structs[&data].comment.clone(), data)
             }
@@ -280,7 +281,7 @@ impl Types {
             "LogTime" => "time".to_owned(),
             "Hash" => "SHA-256 in hex".to_owned(),
             "Name" => "name".to_owned(),
-            "String" | "SessionId" => "text".to_owned(),
+            "String" | "SessionId" | "Grant" => "text".to_owned(),
             "u32" | "u64" | "i32" => "number".to_owned(),
             "bool" => "true or false".to_owned(),
             "Cause" => "[cause](#causes)".to_owned(),

@@ -1,6 +1,7 @@
 //! An example of every event.
 
 use mcpctl_events::{
+    access::Grant,
     definition::{
         AgentDefinition, Labels, LlmDefinition, Pin,
         document::{
@@ -15,6 +16,7 @@ use mcpctl_events::{
         row::{Appeared, Cause, Deleted, Kind, RowEvent, Status, Switched, Transition, Updated, WakeFailed},
         session::{SessionConnected, SessionDisconnected, SessionRegistered, StreamEnd, Transport},
         token::{Role, TokenIssued, TokenRevoked},
+        user::{Granted, Withdrawn},
     },
     hash::Hash,
     name::{Name, SessionId},
@@ -92,6 +94,8 @@ every_body! {
         expires_at: Some(time()),
     });
     Body::TokenRevoked(_) => token(), Body::TokenRevoked(TokenRevoked { id: id(0x70) });
+    Body::Granted(_) => ann(), Body::Granted(Granted { user_id: id(0xa), grant: a_grant() });
+    Body::Withdrawn(_) => ann(), Body::Withdrawn(Withdrawn { user_id: id(0xa), grant: a_grant() });
     Body::WriterElected(_) => registry(), Body::WriterElected(WriterElected {
         term: 3,
         writer: id(0xc),
@@ -149,6 +153,14 @@ fn prompt() -> Subject {
 
 fn token() -> Subject {
     Subject::Token(name("laptop"))
+}
+
+fn ann() -> Subject {
+    Subject::User(name("ann"))
+}
+
+fn a_grant() -> Grant {
+    Grant::parse("run", "agent/local-*").expect("a grant")
 }
 
 fn registry() -> Subject {

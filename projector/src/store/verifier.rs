@@ -1,19 +1,21 @@
 //! Reads the tables, in one snapshot, next to what they should hold.
 
 use super::{
-    StoreError, Tables, checkpoint, documents, events, rows, sessions,
+    StoreError, Tables, bindings, checkpoint, documents, events, rows, sessions,
     sqlite::{Cells, Snapshot},
     statement::{Statement, Table, Value},
     tokens,
 };
 use crate::{
     Checkpoint,
-    projection::IndexEntry,
+    projection::{Binding, IndexEntry, binding_key},
     verify::{Difference, Report, What},
 };
 use mcpctl_events::{
-    name::SessionId,
+    access::Grant,
+    name::{Name, SessionId},
     state::{Document, Ordered, Row, Session, Token},
+    time::LogTime,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -81,6 +83,21 @@ impl Verifier {
     ) -> Result<(), StoreError> {
         let expected = expected.map(|token| (token.name.to_string(), tokens::bind(token))).collect();
         self.table(&tokens::TABLE, expected, report)
+    }
+
+    pub(crate) fn bindings(
+        &mut self,
+        expected: &BTreeMap<Name, BTreeMap<Grant, LogTime>>,
+        report: &mut Report,
+    ) -> Result<(), StoreError> {
+        let all = expected.iter().flat_map(|(user, grants)| grants.iter().map(move |(grant, at)| (user, grant, at)));
+        let binding = |(user, grant, at): (&Name, &Grant, &LogTime)| Binding {
+            user: user.clone(),
+            grant: grant.clone(),
+            created_at: *at,
+        };
+        let expected = all.map(|it| (binding_key(it.0, it.1), bindings::bind(&binding(it)))).collect();
+        self.table(&bindings::TABLE, expected, report)
     }
 
     fn table(

@@ -4,6 +4,7 @@
 mod inference;
 mod rows;
 mod task;
+mod uses;
 
 pub use inference::{Asks, InferenceTask, NewTask, StoredAnswer, StoredError, TaskStatus};
 pub use rows::{Message, MessageStatus, NewThread, Thread};
@@ -90,8 +91,8 @@ impl WorkStore {
         }
     }
 
-    /// Deletes a thread of this owner with its messages; whether it was there.
-    pub async fn delete_thread(&self, id: Uuid, owner: Uuid) -> Result<bool, StoreError> {
+    /// Deletes a thread with its messages, of this owner or, without one, of anybody; whether it was there.
+    pub async fn delete_thread(&self, id: Uuid, owner: Option<Uuid>) -> Result<bool, StoreError> {
         self.change(Task::Delete(id, owner)).await.map(|changed| changed > 0)
     }
 

@@ -1,8 +1,8 @@
 //! A registry's life on a log in memory, and folders for its tables.
 
 use mcpctl_events::{
-    command::{AgentEntry, Command, Create, Provider, Register, User},
-    decide::{Context, decide},
+    command::{AgentEntry, Command, Create, DeleteRow, Hand, Provider, Reach, Register, User},
+    decide::{Context, Quotas, decide},
     definition::{AgentDefinition, Labels, LlmDefinition, Pin},
     event::{Event, row::Status},
     json::Json,
@@ -68,7 +68,7 @@ impl Life {
     /// Decides and writes; how many events it made.
     pub fn run(&mut self, command: &Command) -> Result<usize, Rejection> {
         self.pass(1);
-        let context = Context { now: self.now, log_id: self.log_id };
+        let context = Context { now: self.now, log_id: self.log_id, quotas: Quotas::NONE };
         let events = decide(&self.replica.state, command, context)?;
         let count = events.len();
         if count > 0 {
@@ -245,4 +245,17 @@ impl Drop for Dir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// Somebody who may do everything by hand.
+pub fn admin() -> Hand {
+    Hand { user: ann().id, reach: Reach::All }
+}
+
+pub fn delete_llm(llm: &str) -> Command {
+    Command::DeleteLlm(DeleteRow { name: name(llm), by: admin() })
+}
+
+pub fn delete_agent(agent: &str) -> Command {
+    Command::DeleteAgent(DeleteRow { name: name(agent), by: admin() })
 }

@@ -1,9 +1,11 @@
 //! The tables equal the fold, whatever happened and however it was cut into batches.
 
-use crate::life::{Dir, Life, ann, name, public_agent, public_llm, session};
+use crate::life::{Dir, Life, admin, ann, delete_agent, delete_llm, name, public_agent, public_llm, session};
 use mcpctl_events::{
+    access::Grant,
     command::{
-        Command, Connect, Deactivate, Disconnect, Expire, IssueToken, Put, Retention, Revive, SuspendExpiry, Switch,
+        Command, Connect, Deactivate, Disconnect, Expire, GrantTo, IssueToken, Put, Retention, Revive, SuspendExpiry,
+        Switch,
     },
     definition::LlmDefinition,
     event::{
@@ -97,6 +99,11 @@ fn full_life() -> Life {
     }
     let revoked = mcpctl_events::event::Body::TokenRevoked(TokenRevoked { id: guest });
     life.write(Event { subject: Subject::Token(name("guest")), body: revoked });
+    let grant = |resource: &str| GrantTo { user: name("guest"), grant: Grant::parse("run", resource).unwrap() };
+    for resource in ["agent/local-*", "agent/x"] {
+        life.run(&Command::Grant(grant(resource))).unwrap();
+    }
+    life.run(&Command::Withdraw(grant("agent/x"))).unwrap();
     publishers(&mut life);
     people(&mut life);
     sweeps(&mut life);
@@ -129,15 +136,15 @@ fn people(life: &mut Life) {
     life.create_agent("helper", public_agent("gpt")).unwrap();
     let mut definition = public_llm("gpt-6");
     definition.description = Some("new".to_owned());
-    life.run(&Command::PutLlm(Put { name: name("gpt"), if_match: None, definition })).unwrap();
+    life.run(&Command::PutLlm(Put { name: name("gpt"), by: admin(), if_match: None, definition })).unwrap();
     for disabled in [true, false] {
         life.run(&Command::SwitchAgent(Switch { name: name("helper"), disabled })).unwrap();
         life.run(&Command::SwitchLlm(Switch { name: name("gpt"), disabled })).unwrap();
     }
     let definition = public_agent("llama");
-    life.run(&Command::PutAgent(Put { name: name("helper"), if_match: None, definition })).unwrap();
-    life.run(&Command::DeleteAgent(name("helper"))).unwrap();
-    life.run(&Command::DeleteLlm(name("gpt"))).unwrap();
+    life.run(&Command::PutAgent(Put { name: name("helper"), by: admin(), if_match: None, definition })).unwrap();
+    life.run(&delete_agent("helper")).unwrap();
+    life.run(&delete_llm("gpt")).unwrap();
 }
 
 fn sweeps(life: &mut Life) {
@@ -405,9 +412,14 @@ fn live(life: &mut Life, act: &Act) {
         }
         Act::Put(n) => {
             let model = format!("m{}", life.sequence());
-            life.run(&Command::PutLlm(Put { name: name(llm(n)), if_match: None, definition: public_llm(&model) }))
+            life.run(&Command::PutLlm(Put {
+                name: name(llm(n)),
+                by: admin(),
+                if_match: None,
+                definition: public_llm(&model),
+            }))
         }
-        Act::Delete(n) => life.run(&Command::DeleteLlm(name(llm(n)))),
+        Act::Delete(n) => life.run(&delete_llm(llm(n))),
         Act::Switch(n, disabled) => life.run(&Command::SwitchAgent(Switch { name: name(llm(n)), disabled })),
         Act::Litter => {
             life.litter();

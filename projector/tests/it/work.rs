@@ -94,11 +94,11 @@ async fn threads_are_private_and_sorted_by_their_last_turn() {
     assert_eq!(store.threads(AGENT, BOB).await.unwrap(), []);
     assert_eq!(store.thread(Uuid::from_u128(10), BOB).await.unwrap(), None);
     assert_eq!(store.begin_turn(begin(existing(10, BOB), "mine?", 200)).await.unwrap(), None);
-    assert!(!store.delete_thread(Uuid::from_u128(10), BOB).await.unwrap());
+    assert!(!store.delete_thread(Uuid::from_u128(10), Some(BOB)).await.unwrap());
     assert_eq!(store.thread(Uuid::from_u128(10), ANN).await.unwrap().unwrap(), threads[0], "nothing changed");
     assert_eq!(store.begin_turn(begin(existing(99, ANN), "lost", 200)).await.unwrap(), None);
 
-    assert!(store.delete_thread(Uuid::from_u128(10), ANN).await.unwrap());
+    assert!(store.delete_thread(Uuid::from_u128(10), Some(ANN)).await.unwrap());
     assert_eq!(store.messages(Uuid::from_u128(10)).await.unwrap(), [], "messages go with their thread");
 }
 
@@ -188,6 +188,6 @@ async fn tools_answer_between_two_messages_of_the_model() {
     ];
     assert_eq!(shown(&all), expected);
     assert_eq!(all[5].tool_call_id.as_deref(), Some("b"));
-    store.delete_thread(Uuid::from_u128(10), ANN).await.unwrap();
+    store.delete_thread(Uuid::from_u128(10), Some(ANN)).await.unwrap();
     assert_eq!(store.step(step(10, Vec::new(), vec![Pending::Assistant])).await.unwrap(), None, "the thread is gone");
 }

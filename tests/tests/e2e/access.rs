@@ -25,7 +25,13 @@ async fn each_role_may_do_so_much_and_a_refusal_names_verb_resource_and_role() {
     // What it takes, from which role on.
     for (method, path, body, least, says) in [
         (Method::GET, "/agents", None, 0, ""),
-        (Method::POST, "/llms/nothing/infer", Some(json!({})), 1, "may not run llms: that takes role chatter"),
+        (
+            Method::POST,
+            "/llms/nothing/infer",
+            Some(json!({})),
+            1,
+            "may not run llm/nothing: that takes role chatter, or a grant of `run llm/nothing`",
+        ),
         (
             Method::POST,
             "/llms/_provider-register",
@@ -34,8 +40,14 @@ async fn each_role_may_do_so_much_and_a_refusal_names_verb_resource_and_role() {
             "may not publish llms: that takes role publisher",
         ),
         (Method::POST, "/llms", Some(public), 3, "may not create llms: that takes role editor"),
-        (Method::DELETE, "/llms/nothing", None, 3, "may not delete llms: that takes role editor"),
-        (Method::POST, "/agents/nothing/disable", Some(json!({})), 3, "may not edit agents: that takes role editor"),
+        (Method::DELETE, "/projects/nothing", None, 3, "may not delete project/nothing: that takes role editor"),
+        (
+            Method::POST,
+            "/agents/nothing/disable",
+            Some(json!({})),
+            3,
+            "may not edit agent/nothing: that takes role editor",
+        ),
         (Method::POST, "/gc", Some(json!({})), 4, "that takes role admin"),
         (Method::GET, "/tokens", None, 4, "may not view tokens: that takes role admin"),
         (Method::GET, "/events", None, 4, "that takes role admin"),
@@ -87,4 +99,284 @@ async fn a_token_works_until_it_is_revoked_or_over_and_nothing_keeps_its_secret(
     let wrong = json!({"name": "x y", "role": "king", "expiresIn": "soon", "more": 1});
     let wrong = mcpd.client().post("/tokens", &wrong).await.expect(400);
     assert_eq!(wrong.pointers(), ["/name", "/role", "/expiresIn", "/more"]);
+}
+
+/// `mcpctl` with somebody's token: what it printed, and how it ended.
+async fn mcpctl(mcpd: &Mcpd, args: &[&str]) -> (String, String, Option<i32>) {
+    let output = mcpd.mcpctl(args).await;
+    let [out, err] = [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said).into_owned());
+    (out, err, output.status.code())
+}
+
+async fn secret(mcpd: &Mcpd, name: &str, role: &str) -> String {
+    let (out, ..) = mcpctl(mcpd, &["token", "create", "--name", name, "--role", role, "-q"]).await;
+    out.trim().to_owned()
+}
+
+#[tokio::test]
+async fn a_grant_allows_one_verb_on_the_names_that_fit_and_no_more() {
+    let mcpd = Mcpd::start(&[]).await;
+    let admin = mcpd.client();
+    for name in ["local-a", "other"] {
+        let _ = admin.post("/llms", &samples::public(name, "http://127.0.0.1:9")).await.expect(201);
+        let _ = admin.post("/agents", &json!({"name": name, "llm": name})).await.expect(201);
+    }
+    let token = secret(&mcpd, "ann", "viewer").await;
+    let ann = admin.with_token(Some(&token));
+    let chat = json!({"message": "hi"});
+    ann.post("/agents/local-a/chat", &chat).await.refused(
+        403,
+        "FORBIDDEN",
+        "'ann' may not run agent/local-a: that takes role chatter, or a grant of `run agent/local-a`, and this token has role viewer",
+    );
+    let (out, _, code) = mcpctl(&mcpd, &["auth", "grant", "ann", "run", "agent/local-*"]).await;
+    assert_eq!((out.as_str(), code), ("user/ann may run agent/local-*\n", Some(0)));
+    // Nothing listens there: who gets so far may call.
+    assert_eq!(ann.post("/agents/local-a/chat", &chat).await.status, 502);
+    ann.post("/agents/other/chat", &chat).await.refused(403, "FORBIDDEN", "may not run agent/other");
+    ann.post("/llms/local-a/infer", &samples::ask(false)).await.refused(403, "FORBIDDEN", "may not run llm/local-a");
+    let id = admin.row("/agents", "local-a").await.expect("a row")["id"].as_str().expect("an id").to_owned();
+    assert_eq!(ann.get(&format!("/agents/{id}/tools")).await.status, 404, "tools are asked for by name");
+    for (model, status) in [("agent/local-a", 502), ("agent/other", 403), ("local-a", 403)] {
+        let ask = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
+        let answer = Client::send(ann.at_root(Method::POST, "/v1/chat/completions").json(&ask)).await;
+        assert_eq!(answer.status, status, "{model}: {}", answer.text);
+    }
+    let task = json!({"llm": "local-a", "request": samples::ask(false)});
+    ann.post("/inference-tasks", &task).await.refused(403, "FORBIDDEN", "may not run llm/local-a");
+    // An escaped name is none that a glob means.
+    ann.post("/agents/%6cocal-a/chat", &chat).await.refused(403, "FORBIDDEN", "may not run agent/");
+
+    let as_ann =
+        |args: &[&str]| [args, &["--token", token.as_str()]].concat().iter().map(|&a| a.to_owned()).collect::<Vec<_>>();
+    for (args, answer, why) in [
+        (["auth", "can-i", "run", "agent/local-a"], "yes\n", "user 'ann' was granted `run agent/local-*`"),
+        (["auth", "can-i", "run", "agent"], "no\n", "'ann' may not run agents: that takes role chatter"),
+        (["auth", "can-i", "view", "llms/x"], "", "resource: is a kind, such as agent"),
+        (["auth", "can-i", "view", "llm/x"], "yes\n", "the token of user 'ann' has role viewer"),
+        (["auth", "can-i", "audit", "log"], "no\n", "'ann' may not audit log: that takes role admin"),
+    ] {
+        let args = as_ann(&args);
+        let (out, err, code) = mcpctl(&mcpd, &args.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        assert!(out == answer && err.contains(why), "{args:?}: {out} {err}");
+        assert_eq!(code, Some(i32::from(answer != "yes\n")));
+    }
+    let (grants, ..) = mcpctl(&mcpd, &["auth", "grants"]).await;
+    assert!(grants.contains("ann   run   agent/local-*"), "{grants}");
+    let (out, ..) = mcpctl(&mcpd, &["auth", "withdraw", "ann", "run", "agent/local-*"]).await;
+    assert_eq!(out, "user/ann may no longer run agent/local-*\n");
+    ann.post("/agents/local-a/chat", &chat).await.refused(403, "FORBIDDEN", "may not run");
+    let (_, err, code) = mcpctl(&mcpd, &["auth", "grant", "bob", "run", "agent/x"]).await;
+    assert!(code == Some(1) && err.contains("User not found: bob"), "{err}");
+    let (_, err, _) = mcpctl(&mcpd, &["auth", "grant", "ann", "view", "agent/x"]).await;
+    assert!(err.contains("every token may view"), "{err}");
+    ann.get("/grants").await.refused(403, "FORBIDDEN", "may not view grants: that takes role admin");
+}
+
+#[tokio::test]
+async fn grants_to_publish_create_and_edit_hold_for_their_names() {
+    let mcpd = Mcpd::start(&[]).await;
+    let admin = mcpd.client();
+    let ann = token(&mcpd, "ann", "viewer").await;
+    for (verb, resource) in [("publish", "llm/lab-*"), ("create", "project/lab-*"), ("edit", "llm/lab-*")] {
+        let _ = admin.post("/grants", &json!({"user": "ann", "verb": verb, "resource": resource})).await.expect(201);
+    }
+    let mut publisher = mcpctl_tests::Publisher::new(ann.clone(), "s");
+    publisher.register(json!([samples::llm("lab-a"), samples::llm("own")]), json!([])).await.refused(
+        403,
+        "FORBIDDEN",
+        "may not publish llm/own",
+    );
+    assert_eq!(admin.row("/llms", "lab-a").await, None, "all or nothing");
+    let _ = publisher.register(json!([samples::llm("lab-a")]), json!([])).await.expect(201);
+    publisher.connect("").await;
+    assert_eq!(ann.post("/llms/lab-a/disable", &json!({})).await.status, 200);
+    let _ = ann.post("/projects", &json!({"name": "lab-one"})).await.expect(201);
+    ann.post("/projects", &json!({"name": "one"})).await.refused(403, "FORBIDDEN", "may not create project/one");
+    ann.delete("/projects/lab-one").await.refused(403, "FORBIDDEN", "may not delete project/lab-one");
+}
+
+#[tokio::test]
+async fn what_is_somebodys_is_nobody_elses_to_read_or_delete() {
+    let mcpd = Mcpd::start(&[]).await;
+    let (ann, bob) = (token(&mcpd, "ann", "publisher").await, token(&mcpd, "bob", "editor").await);
+    let mut publisher = mcpctl_tests::Publisher::new(ann.clone(), "s");
+    let _ =
+        publisher.register(json!([samples::llm("qwen")]), json!([samples::agent("coder", "qwen")])).await.expect(201);
+    // Sessions.
+    assert_eq!(bob.get("/sessions").await.expect(200).json(), json!([]));
+    assert_eq!(bob.get("/sessions/s").await.status, 404);
+    assert_eq!(bob.get("/sessions/s/history").await.status, 404);
+    assert_eq!(ann.get("/sessions").await.expect(200).json()[0]["id"], "s");
+    assert_eq!(mcpd.client().get("/sessions/s").await.status, 200);
+    // Tasks.
+    let task = json!({"llm": "qwen", "request": samples::ask(false)});
+    let task = ann.post("/inference-tasks", &task).await.expect(202).json();
+    let path = format!("/inference-tasks/{}", task["id"].as_str().expect("an id"));
+    assert_eq!((bob.get(&path).await.status, bob.delete(&path).await.status), (404, 404));
+    assert_eq!(bob.get(&format!("{path}/stream")).await.status, 404);
+    bob.get("/inference-tasks?all=true").await.refused(403, "FORBIDDEN", "the inference tasks of others");
+    let all = mcpd.client().get("/inference-tasks?all=true").await.expect(200).json();
+    assert_eq!((&all[0]["id"], &all[0]["ownerId"]), (&task["id"], &task["ownerId"]));
+    assert_eq!(mcpd.client().delete(&path).await.expect(200).json()["status"], "cancelled");
+    // Threads: an admin deletes what an admin may not read.
+    let _stream = publisher.connect("").await;
+    let message = json!({"message": "hi"});
+    let chatting = ann.post("/agents/coder/chat", &message);
+    let answering = async {
+        let id = publisher.task("infer").await;
+        publisher.result(&id, &samples::completion("hello")).await
+    };
+    let (chat, _) = tokio::join!(chatting, answering);
+    let path = format!("/threads/{}", chat.expect(200).json()["threadId"].as_str().expect("an id"));
+    for other in [&bob, &mcpd.client()] {
+        assert_eq!(other.get(&path).await.status, 404);
+        assert_eq!(other.get(&format!("{path}/messages")).await.status, 404);
+    }
+    assert_eq!(bob.delete(&path).await.status, 404);
+    assert_eq!(ann.get(&path).await.status, 200);
+    assert_eq!(mcpd.client().delete(&path).await.status, 204);
+    assert_eq!(ann.get(&path).await.status, 404);
+    // Rows.
+    bob.delete("/agents/coder").await.refused(403, "FORBIDDEN", "belongs to another user");
+    assert_eq!(bob.post("/agents/coder/disable", &json!({})).await.status, 200, "an editor may pause any");
+    assert_eq!(ann.delete("/agents/coder").await.status, 204, "a publisher deletes what it publishes");
+    let _ = mcpd.client().post("/agents", &json!({"name": "open", "llm": "qwen"})).await.expect(201);
+    ann.delete("/agents/open").await.refused(403, "FORBIDDEN", "is public: editors and admins delete it");
+    assert_eq!(bob.delete("/agents/open").await.status, 204);
+}
+
+#[tokio::test]
+async fn only_admins_say_which_key_goes_where() {
+    let mcpd = Mcpd::start(&[]).await;
+    let (admin, editor) = (mcpd.client(), token(&mcpd, "ed", "editor").await);
+    let mut keyed = samples::public("gpt", "http://127.0.0.1:9");
+    keyed["apiKeyRef"] = json!({"file": "/etc/hostname"});
+    let refused = "'ed' may not set the `apiKeyRef` of an Llm: that takes role admin, and this token has role editor";
+    editor.post("/llms", &keyed).await.refused(403, "FORBIDDEN", refused);
+    let _ = admin.post("/llms", &keyed).await.expect(201);
+    let mut moved = keyed.clone();
+    moved["url"] = json!("http://127.0.0.1:10");
+    editor.put("/llms/gpt", &moved).await.refused(403, "FORBIDDEN", "may not change the `url` of an Llm that has an");
+    let mut other = keyed.clone();
+    other["apiKeyRef"] = json!({"file": "/etc/passwd"});
+    editor.put("/llms/gpt", &other).await.refused(403, "FORBIDDEN", refused);
+    let mut described = keyed.clone();
+    described["description"] = json!("new");
+    let _ = editor.put("/llms/gpt", &described).await.expect(200);
+    let mut without = moved.clone();
+    without.as_object_mut().expect("an object").remove("apiKeyRef");
+    let _ = editor.put("/llms/gpt", &without).await.expect(200);
+    editor.put("/llms/gpt", &moved).await.refused(403, "FORBIDDEN", refused);
+    let _ = admin.put("/llms/gpt", &moved).await.expect(200);
+}
+
+#[tokio::test]
+async fn what_is_open_ends_with_its_token() {
+    let mcpd = Mcpd::start(&["--ping-interval", "100ms"]).await;
+    let (publishes, follows) = (token(&mcpd, "pub", "publisher").await, token(&mcpd, "watch", "admin").await);
+    let mut publisher = mcpctl_tests::Publisher::new(publishes, "s");
+    let _ = publisher.register(json!([samples::llm("qwen")]), json!([])).await.expect(201);
+    publisher.connect("").await;
+    let follow = follows.request(Method::GET, "/events?after=0").header("accept", "text/event-stream");
+    let mut follow = follow.send().await.expect("a stream");
+    for name in ["pub", "watch"] {
+        assert_eq!(mcpd.client().delete(&format!("/tokens/{name}")).await.status, 204);
+    }
+    let soon = std::time::Duration::from_secs(5);
+    let said = mcpctl_tests::within("the follower's stream ends", soon, async {
+        let mut said = String::new();
+        while let Some(piece) = follow.chunk().await.expect("a piece") {
+            said += &String::from_utf8_lossy(&piece);
+        }
+        said
+    });
+    assert!(!said.await.contains("token/watch\",\"type\":\"mcpctl.token.revoked"), "it is told nothing after its end");
+    mcpctl_tests::eventually("its rows are inactive", soon, async || {
+        mcpd.client().row("/llms", "qwen").await.filter(|row| row["status"] == "inactive")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn it_is_known_when_a_token_was_last_used_also_after_a_restart() {
+    let mut mcpd = Mcpd::start(&[]).await;
+    let client = token(&mcpd, "ci", "viewer").await;
+    let used = async |mcpd: &Mcpd| {
+        let tokens = mcpd.client().get("/tokens").await.expect(200).json();
+        let ci = tokens.as_array().expect("an array").iter().find(|token| token["name"] == "ci").cloned();
+        ci.expect("a row")["lastUsedAt"].clone()
+    };
+    assert_eq!(used(&mcpd).await, Value::Null);
+    let _ = client.get("/agents").await.expect(200);
+    let at = used(&mcpd).await;
+    assert!(at.is_string());
+    mcpd.process.stop().await;
+    mcpd.start_again().await;
+    assert_eq!(used(&mcpd).await, at);
+}
+
+#[tokio::test]
+async fn a_repeat_is_not_shown_a_token_again() {
+    let mcpd = Mcpd::start(&[]).await;
+    let create = || {
+        let body = json!({"name": "ci", "role": "viewer"});
+        Client::send(mcpd.client().request(Method::POST, "/tokens").header("idempotency-key", "k").json(&body))
+    };
+    let _ = create().await.expect(201);
+    create().await.refused(409, "SHOWN_ONCE", "token 'ci' was made by this key's first request");
+}
+
+#[tokio::test]
+async fn a_lost_admin_token_is_made_anew_while_the_server_is_stopped() {
+    let mut mcpd = Mcpd::start(&[]).await;
+    let (home, old) = (mcpd.home.clone(), mcpd.client());
+    let running = mcpctl_tests::program::run("mcpd", &home, &["reset-admin"]).await;
+    assert_eq!(running.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&running.stderr).into_owned();
+    assert!(said.contains("already being written"), "{said}");
+    mcpd.process.stop().await;
+    let reset = mcpctl_tests::program::run("mcpd", &home, &["reset-admin"]).await;
+    assert!(reset.status.success(), "{reset:?}");
+    let token = String::from_utf8_lossy(&reset.stdout).trim().to_owned();
+    assert_eq!(home.token(), token, "the credentials file held the one before");
+    mcpd.start_again().await;
+    old.get("/agents").await.refused(401, "UNAUTHORIZED", "not known or no longer valid");
+    let _ = old.with_token(Some(&token)).get("/tokens").await.expect(200);
+    mcpd.process.stop().await;
+    mcpd.verify().await;
+    let nowhere = mcpctl_tests::program::run("mcpd", &home, &["reset-admin", "--data-dir", "/nonexistent"]).await;
+    let said = String::from_utf8_lossy(&nowhere.stderr).into_owned();
+    assert!(nowhere.status.code() == Some(2) && said.contains("there is no log at /nonexistent/log.db"), "{said}");
+}
+
+#[tokio::test]
+async fn contexts_keep_servers_by_name() {
+    let (one, two) = (Mcpd::start(&[]).await, Mcpd::start(&[]).await);
+    let _ = two.client().post("/llms", &samples::public("of-two", "http://127.0.0.1:9")).await.expect(201);
+    let added = mcpctl(&one, &["context", "add", "two", "--server", &two.url, "--token", &two.home.token()]).await;
+    assert_eq!(added.2, Some(0), "{added:?}");
+    let file = one.home.mcpctl().join("contexts/two");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).expect("a file").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let names = async |args: &[&str]| mcpctl(&one, &[args, &["get", "llms", "-o", "name"]].concat()).await.0;
+    assert_eq!(names(&["--context", "two"]).await, "llm/of-two\n");
+    assert_eq!(names(&[]).await, "");
+    let (_, said, code) = mcpctl(&one, &["context", "use", "two"]).await;
+    assert!(code == Some(0) && said.contains("use context 'two' from now on"), "{said}");
+    assert_eq!(names(&[]).await, "llm/of-two\n");
+    assert_eq!(names(&["--context", "default"]).await, "");
+    let (listed, ..) = mcpctl(&one, &["context", "list"]).await;
+    let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[1..], [vec!["-", "default", one.url.as_str()], vec!["*", "two", two.url.as_str()]]);
+    assert!(!listed.contains(&two.home.token()));
+    let (_, said, code) = mcpctl(&one, &["context", "delete", "two"]).await;
+    assert!(code == Some(1) && said.contains("is in use"), "{said}");
+    assert_eq!(mcpctl(&one, &["context", "use", "default"]).await.2, Some(0));
+    assert_eq!(mcpctl(&one, &["context", "delete", "two"]).await.0, "context/two deleted\n");
+    for args in [&["--context", "two", "get", "llms"][..], &["context", "use", "two"]] {
+        let (_, said, code) = mcpctl(&one, args).await;
+        assert!(code == Some(1) && said.contains("there is no context 'two'"), "{said}");
+    }
+    assert_eq!(mcpctl(&one, &["context", "add", "../x"]).await.2, Some(2));
 }

@@ -18,6 +18,7 @@ use axum::{
     response::Response,
 };
 use mcpctl_events::{
+    access::Kind as Resource,
     command::{Command, Create, Put},
     definition::document::PersonalityDefinition,
     name::Name,
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 impl Kind for PersonalityDefinition {
     const LIST: &'static str = "personalities";
+    const RESOURCE: Resource = Resource::Personality;
     type Shown = Personality;
 
     fn shown(document: &Document<Self>) -> Personality {

@@ -20,6 +20,7 @@ use axum::{
     response::Response,
 };
 use mcpctl_events::{
+    access::Kind as Resource,
     command::{Command, Create, Put},
     definition::document::{McpTransport, ProjectDefinition},
     name::Name,
@@ -34,6 +35,7 @@ use std::sync::Arc;
 
 impl Kind for ProjectDefinition {
     const LIST: &'static str = "projects";
+    const RESOURCE: Resource = Resource::Project;
     type Shown = Project;
 
     fn shown(document: &Document<Self>) -> Project {
@@ -165,11 +167,14 @@ mod tests {
 
     #[test]
     fn only_an_admin_says_what_the_server_runs() {
-        let caller = |role| Caller { user: User { id: Uuid::nil(), name: Name::parse("ann").unwrap() }, role };
+        let caller =
+            |role| Caller { user: User { id: Uuid::nil(), name: Name::parse("ann").unwrap() }, role, token: None };
         let (old, new) = (running("true"), running("false"));
         assert_eq!(Kind::allow(&new, Some(&old), &caller(Role::Admin)), Ok(()));
         let refused = Kind::allow(&new, Some(&old), &caller(Role::Editor)).unwrap_err();
-        assert_eq!(refused.message, "'ann' may not set the `command` of an MCP server: that takes role admin");
+        let why =
+            "'ann' may not set the `command` of an MCP server: that takes role admin, and this token has role editor";
+        assert_eq!(refused.message, why);
         assert!(Kind::allow(&new, None, &caller(Role::Editor)).is_err());
         let kept = ProjectDefinition { description: Some("new".to_owned()), ..old.clone() };
         assert_eq!(Kind::allow(&kept, Some(&old), &caller(Role::Editor)), Ok(()), "what an admin has set stays");

@@ -18,6 +18,7 @@ use axum::{
     response::Response,
 };
 use mcpctl_events::{
+    access::Kind as Resource,
     command::{Command, Create, Put},
     definition::document::{PromptDefinition, PromptOwner},
     name::Name,
@@ -34,6 +35,7 @@ const ONE_OWNER: &str = "exactly one of `agent`, `project` and `personality` say
 
 impl Kind for PromptDefinition {
     const LIST: &'static str = "prompts";
+    const RESOURCE: Resource = Resource::Prompt;
     type Shown = Prompt;
 
     fn shown(document: &Document<Self>) -> Prompt {

@@ -3,6 +3,7 @@
 use super::read;
 use crate::{
     app::App,
+    auth::Caller,
     call::sse_response,
     error::ApiError,
     routes::written::set_sequence,
@@ -29,7 +30,12 @@ const PIECE: usize = 256 << 10;
 const PAGE: u32 = 500;
 
 /// Follows the history from where the caller left off: `Last-Event-ID`, else `after` of the filter.
-pub(super) fn follow(app: &Arc<App>, headers: &HeaderMap, mut filter: EventFilter) -> Result<Response, ApiError> {
+pub(super) fn follow(
+    app: &Arc<App>,
+    caller: Caller,
+    headers: &HeaderMap,
+    mut filter: EventFilter,
+) -> Result<Response, ApiError> {
     if let Some(id) = headers.get("last-event-id") {
         let id = id.to_str().ok().and_then(|id| id.parse().ok());
         filter.after = id.ok_or_else(|| ApiError::invalid("Last-Event-ID", "is a sequence"))?;
@@ -41,7 +47,7 @@ pub(super) fn follow(app: &Arc<App>, headers: &HeaderMap, mut filter: EventFilte
         return Err(ApiError::invalid("after", reason));
     }
     let types = filter.type_glob.as_deref().map(|glob| WildMatch::new(&type_pattern(glob)));
-    let following = Following { app: app.clone(), filter, types, newest, said: None };
+    let following = Following { app: app.clone(), caller, filter, types, newest, said: None };
     let body = Body::from_stream(stream::unfold(following, |mut following| async {
         let piece = following.next().await?;
         Some((Ok::<_, Infallible>(piece), following))
@@ -55,6 +61,7 @@ pub(super) fn follow(app: &Arc<App>, headers: &HeaderMap, mut filter: EventFilte
 /// A follower; `filter.after` is how far it is.
 struct Following {
     app: Arc<App>,
+    caller: Caller,
     filter: EventFilter,
     types: Option<WildMatch>,
     newest: watch::Receiver<u64>,
@@ -70,6 +77,10 @@ impl Following {
         }
         loop {
             if self.filter.until.is_some_and(|until| self.filter.after >= until) {
+                return None;
+            }
+            // Its end is an event too: nothing that comes after it is told.
+            if !self.caller.is_welcome(&self.app) {
                 return None;
             }
             self.newest.mark_unchanged();

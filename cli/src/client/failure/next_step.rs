@@ -51,6 +51,7 @@ fn about_subject(refusal: &Refusal) -> Option<String> {
         }
         (StatusCode::NOT_FOUND, "threads") => Some("`mcpctl get threads --agent NAME` lists what there is".to_owned()),
         (StatusCode::NOT_FOUND, list @ ("agents" | "llms")) => Some(format!("`mcpctl get {list}` lists what there is")),
+        (StatusCode::NOT_FOUND, "grants") => Some("`mcpctl auth grants` lists what there is".to_owned()),
         (StatusCode::NOT_FOUND, "tokens") => Some("`mcpctl token list` lists what there is".to_owned()),
         (StatusCode::NOT_FOUND, "inference-tasks") => Some("`mcpctl get tasks` lists what there is".to_owned()),
         (StatusCode::CONFLICT, _) => describe(subject).map(|describe| format!("{describe} says how it is now")),
@@ -64,7 +65,7 @@ fn about_subject(refusal: &Refusal) -> Option<String> {
 fn by_status(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => "run `mcpctl login`, or give another --token",
-        StatusCode::FORBIDDEN => "use a token with more rights, or ask an admin for one",
+        StatusCode::FORBIDDEN => "ask an admin, or use another token; `mcpctl auth whoami` says what this one may",
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
             "correct what the message names; `mcpctl COMMAND --help` explains names and flags"
         }

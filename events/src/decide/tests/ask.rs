@@ -2,8 +2,8 @@
 
 use crate::{
     command::{
-        AgentEntry, CloseBoots, Command, Connect, Create, Deactivate, Disconnect, Expire, IssueToken, Provider, Put,
-        Register, Retention, Revive, SuspendExpiry, Switch, User, Wake, WakeOutcome,
+        AgentEntry, CloseBoots, Command, Connect, Create, Deactivate, DeleteRow, Disconnect, Expire, Hand, IssueToken,
+        Provider, Put, Reach, Register, Retention, Revive, SuspendExpiry, Switch, User, Wake, WakeOutcome,
     },
     definition::{
         AgentDefinition, Labels, LlmDefinition, Pin,
@@ -187,6 +187,19 @@ pub(super) fn public_agent(llm: &str) -> AgentDefinition {
     }
 }
 
+/// Somebody who may do everything by hand.
+pub(super) fn admin() -> Hand {
+    Hand { user: bob().id, reach: Reach::All }
+}
+
+pub(super) fn delete_llm(llm: &str) -> Command {
+    Command::DeleteLlm(DeleteRow { name: name(llm), by: admin() })
+}
+
+pub(super) fn delete_agent(agent: &str) -> Command {
+    Command::DeleteAgent(DeleteRow { name: name(agent), by: admin() })
+}
+
 pub(super) fn create_llm(llm: &str, definition: LlmDefinition) -> Command {
     Command::CreateLlm(Create { id: fresh(), name: name(llm), owner: bob().id, definition })
 }
@@ -196,11 +209,11 @@ pub(super) fn create_agent(agent: &str, definition: AgentDefinition) -> Command 
 }
 
 pub(super) fn put_llm(llm: &str, if_match: Option<u64>, definition: LlmDefinition) -> Command {
-    Command::PutLlm(Put { name: name(llm), if_match, definition })
+    Command::PutLlm(Put { name: name(llm), by: admin(), if_match, definition })
 }
 
 pub(super) fn put_agent(agent: &str, if_match: Option<u64>, definition: AgentDefinition) -> Command {
-    Command::PutAgent(Put { name: name(agent), if_match, definition })
+    Command::PutAgent(Put { name: name(agent), by: admin(), if_match, definition })
 }
 
 pub(super) fn switch(row: &str, disabled: bool) -> Switch {
@@ -252,7 +265,7 @@ pub(super) fn create_document(document: &str, definition: impl ByName) -> Comman
 }
 
 pub(super) fn put_document(document: &str, if_match: Option<u64>, definition: impl ByName) -> Command {
-    ByName::put(Put { name: name(document), if_match, definition })
+    ByName::put(Put { name: name(document), by: admin(), if_match, definition })
 }
 
 pub(super) fn personality(agent: &str) -> PersonalityDefinition {

@@ -2,13 +2,13 @@
 
 use super::{
     ask::{
-        bob, connect, create_agent, create_llm, deactivate, disconnect, expire, hours, name, public_agent, public_llm,
-        put_agent, put_llm, register, switch,
+        ann, bob, connect, create_agent, create_llm, deactivate, disconnect, expire, hours, name, public_agent,
+        public_llm, put_agent, put_llm, register, switch,
     },
     given::Given,
 };
 use crate::{
-    command::Command,
+    command::{Command, DeleteRow, Hand, Put, Reach, User},
     definition::{LlmDefinition, Pin},
     event::row::{Kind, Status},
 };
@@ -171,4 +171,29 @@ fn a_pause_is_made_and_ended_by_hand() {
         .and(|it| assert!(it.agent("coder").disabled))
         .when(Command::SwitchAgent(switch("none", true)))
         .refused("Agent not found: none");
+}
+
+#[test]
+fn a_virtual_row_is_its_users_and_an_admins() {
+    let by = |user: User, reach| Hand { user: user.id, reach };
+    let delete = |agent: &str, by| Command::DeleteAgent(DeleteRow { name: name(agent), by });
+    let put = |by| Command::PutLlm(Put { name: name("qwen"), by, if_match: None, definition: public_llm() });
+    let refused = "virtual Agent 'coder' belongs to another user: only they and admins delete it or make it public";
+    Given::new()
+        .given(register("s").llm("qwen").agent("coder", "qwen").agent("helper", "qwen"))
+        .given(create_agent("open", public_agent("qwen")))
+        .when(delete("coder", by(bob(), Reach::Public)))
+        .refused(refused)
+        .when(delete("coder", by(bob(), Reach::Own)))
+        .refused(refused)
+        .given(delete("coder", by(ann(), Reach::Own)))
+        .given(delete("helper", by(bob(), Reach::All)))
+        .when(delete("open", by(bob(), Reach::Own)))
+        .refused("Agent 'open' is public: editors and admins delete it")
+        .given(delete("open", by(ann(), Reach::Public)))
+        .given(expire("s"))
+        .when(put(by(bob(), Reach::Public)))
+        .refused("virtual Llm 'qwen' belongs to another user: only they and admins delete it or make it public")
+        .when(put(by(ann(), Reach::Public)))
+        .then(&["llm/qwen updated (user) inactive→active"]);
 }

@@ -1,20 +1,19 @@
 //! What a deletion by hand takes along, and what forbids it.
 
 use super::{
-    ask::{bob, create_agent, create_llm, name, public_agent, public_llm, register},
+    ask::{bob, create_agent, create_llm, delete_agent, delete_llm, name, public_agent, public_llm, register},
     given::Given,
 };
-use crate::command::Command;
 
 #[test]
 fn an_agent_goes_alone() {
     Given::new()
         .given(register("s").llm("qwen").agent("coder", "qwen"))
-        .when(Command::DeleteAgent(name("coder")))
+        .when(delete_agent("coder"))
         .then(&["agent/coder deleted (user) active→"])
-        .when(Command::DeleteAgent(name("coder")))
+        .when(delete_agent("coder"))
         .refused("Agent not found: coder")
-        .when(Command::DeleteLlm(name("none")))
+        .when(delete_llm("none"))
         .refused("Llm not found: none");
 }
 
@@ -24,7 +23,7 @@ fn an_llm_takes_its_virtual_agents_along_of_any_session() {
         .given(create_llm("gpt", public_llm()))
         .given(register("s").llm("own").agent("a", "gpt").agent("mine", "own"))
         .given(register("t").by(bob()).llm("other").agent("b", "gpt"))
-        .when(Command::DeleteLlm(name("gpt")))
+        .when(delete_llm("gpt"))
         .then(&[
             "agent/a deleted (llm_deleted) active→",
             "agent/b deleted (llm_deleted) active→",
@@ -43,11 +42,11 @@ fn public_agents_forbid_it_and_are_all_named() {
         .given(create_agent("one", public_agent("gpt")))
         .given(create_agent("two", public_agent("gpt")))
         .given(register("s").llm("own").agent("virtual", "gpt"))
-        .when(Command::DeleteLlm(name("gpt")))
+        .when(delete_llm("gpt"))
         .refused("Llm 'gpt' is used by public agents: one, two; pin them to another Llm or delete them first")
-        .given(Command::DeleteAgent(name("one")))
-        .given(Command::DeleteAgent(name("two")))
-        .when(Command::DeleteLlm(name("gpt")))
+        .given(delete_agent("one"))
+        .given(delete_agent("two"))
+        .when(delete_llm("gpt"))
         .then(&["agent/virtual deleted (llm_deleted) active→", "llm/gpt deleted (user) active→"]);
 }
 
@@ -55,7 +54,7 @@ fn public_agents_forbid_it_and_are_all_named() {
 fn an_agent_pinned_to_a_pool_outlives_the_pools_llms() {
     Given::new()
         .given(register("s").llm_with("qwen", |it| it.pool_name = Some(name("pool"))).agent("coder", "pool"))
-        .when(Command::DeleteLlm(name("qwen")))
+        .when(delete_llm("qwen"))
         .then(&["llm/qwen deleted (user) active→"])
         .and(|it| assert!(it.agent("coder").is_live()));
 }

@@ -2,8 +2,8 @@
 
 use super::{
     ask::{
-        bob, create_agent, create_document, create_llm, days, expire, hours, name, personality, prompt, public_agent,
-        public_llm, put_agent, put_document, register, retention,
+        bob, create_agent, create_document, create_llm, days, delete_agent, delete_llm, expire, hours, name,
+        personality, prompt, public_agent, public_llm, put_agent, put_document, register, retention,
     },
     given::Given,
 };
@@ -169,11 +169,9 @@ fn a_personality_that_moves_is_no_default_where_it_was_and_nothing_else_is_in_th
 #[test]
 fn an_agent_takes_its_prompts_and_personalities_along() {
     let all = ["prompt/a deleted", "prompt/g deleted", "personality/grumpy deleted"];
+    apollo().when(delete_agent("coder")).then(&[&all[..], &["agent/coder deleted (user) active→"]].concat());
     apollo()
-        .when(Command::DeleteAgent(name("coder")))
-        .then(&[&all[..], &["agent/coder deleted (user) active→"]].concat());
-    apollo()
-        .when(Command::DeleteLlm(name("qwen")))
+        .when(delete_llm("qwen"))
         .then(&[&all[..], &["agent/coder deleted (llm_deleted) active→", "llm/qwen deleted (user) active→"]].concat());
 }
 

@@ -3,7 +3,7 @@
 use super::{ask, consistent::assert_consistent};
 use crate::{
     command::Command,
-    decide::{Context, decide},
+    decide::{Context, Quotas, decide},
     event::Event,
     evolve::evolve,
     hash::Hash,
@@ -23,6 +23,7 @@ pub(super) const LOG: Uuid = Uuid::from_u128(0x10);
 pub(super) struct Given {
     pub(super) state: State,
     pub(super) now: LogTime,
+    pub(super) quotas: Quotas,
     replayed: State,
     sequence: u64,
     asked: Option<Command>,
@@ -34,6 +35,7 @@ impl Given {
         Self {
             state: State::default(),
             now: ask::start(),
+            quotas: Quotas::NONE,
             replayed: State::default(),
             sequence: 0,
             asked: None,
@@ -71,7 +73,7 @@ impl Given {
     }
 
     pub(super) fn decide(&self, command: &Command) -> Result<Vec<Event>, Rejection> {
-        decide(&self.state, command, Context { now: self.now, log_id: LOG })
+        decide(&self.state, command, Context { now: self.now, log_id: LOG, quotas: self.quotas })
     }
 
     /// What was decided, one [`line`] an event.

@@ -2,9 +2,9 @@
 
 use super::{
     ask::{
-        SWEEP, ann, bob, close_boots, connect_to, create_agent, create_document, create_llm, deactivate, disconnect,
-        expire, hours, issue, name, personality, prompt, public_agent, public_llm, put_agent, put_document, put_llm,
-        register, retention, revive, start, suspend, switch,
+        SWEEP, ann, bob, close_boots, connect_to, create_agent, create_document, create_llm, deactivate, delete_agent,
+        delete_llm, disconnect, expire, hours, issue, name, personality, prompt, public_agent, public_llm, put_agent,
+        put_document, put_llm, register, retention, revive, start, suspend, switch,
     },
     given::Given,
 };
@@ -123,8 +123,8 @@ fn by_hand() -> impl Strategy<Value = Command> {
         (any_of(AGENTS), agent()).prop_map(|(name, definition)| create_agent(name, definition)),
         (any_of(LLMS), if_match(), llm()).prop_map(|(name, version, definition)| put_llm(name, version, definition)),
         (any_of(AGENTS), if_match(), agent()).prop_map(|(name, version, d)| put_agent(name, version, d)),
-        any_of(LLMS).prop_map(|llm| Command::DeleteLlm(name(llm))),
-        any_of(AGENTS).prop_map(|agent| Command::DeleteAgent(name(agent))),
+        any_of(LLMS).prop_map(delete_llm),
+        any_of(AGENTS).prop_map(delete_agent),
         (any_of(LLMS), any::<bool>()).prop_map(|(llm, disabled)| Command::SwitchLlm(switch(llm, disabled))),
         (any_of(AGENTS), any::<bool>()).prop_map(|(agent, disabled)| Command::SwitchAgent(switch(agent, disabled))),
         (any_of(TEXTS), any_of(TEXTS), any_of(TEXTS)).prop_map(|(token, user, secret)| issue(token, user, secret)),

@@ -1,7 +1,7 @@
 //! Names that the sweep deleted and that come back.
 
 use super::{
-    ask::{bob, create_llm, days, expire, hours, name, public_llm, put_llm, register, retention, switch},
+    ask::{bob, create_llm, days, delete_llm, expire, hours, public_llm, put_llm, register, retention, switch},
     given::Given,
 };
 use crate::command::Command;
@@ -75,7 +75,7 @@ fn a_public_row_never_inherits_it_and_ends_the_claim() {
         .when(create_llm("qwen", public_llm()))
         .then(&["llm/qwen created (user) →active"])
         .and(|it| assert_ne!(it.llm("qwen").id, old))
-        .given(Command::DeleteLlm(name("qwen")))
+        .given(delete_llm("qwen"))
         .when(register("s").llm("qwen"))
         .then(&["session/s registered", "llm/qwen registered (registered) →active"])
         .and(|it| assert_ne!(it.llm("qwen").id, old));
@@ -86,7 +86,7 @@ fn what_a_person_deleted_is_gone_for_good() {
     let before = Given::new().given(register("s").llm("qwen").agent("coder", "qwen"));
     let old = (before.llm("qwen").id, before.agent("coder").id);
     before
-        .given(Command::DeleteLlm(name("qwen")))
+        .given(delete_llm("qwen"))
         .when(register("s").llm("qwen").agent("coder", "qwen"))
         .then(&[
             "session/s registered",

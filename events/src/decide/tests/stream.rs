@@ -2,15 +2,12 @@
 
 use super::{
     ask::{
-        BOOT, NODE, ann, bob, close_boots, connect, connect_to, deactivate, disconnect, expire, fresh, name, register,
-        revive, wake,
+        BOOT, NODE, ann, bob, close_boots, connect, connect_to, deactivate, delete_agent, delete_llm, disconnect,
+        expire, fresh, register, revive, wake,
     },
     given::Given,
 };
-use crate::{
-    command::{Command, WakeOutcome},
-    event::row::Status,
-};
+use crate::{command::WakeOutcome, event::row::Status};
 use uuid::Uuid;
 
 fn published() -> Given {
@@ -130,10 +127,10 @@ fn a_heartbeat_needs_a_session_of_ones_own() {
 fn a_session_is_forgotten_with_its_last_row() {
     published()
         .given(connect("s"))
-        .given(Command::DeleteAgent(name("coder")))
-        .given(Command::DeleteLlm(name("up")))
+        .given(delete_agent("coder"))
+        .given(delete_llm("up"))
         .and(|it| assert_eq!(it.session("s").rows(), 1))
-        .given(Command::DeleteLlm(name("down")))
+        .given(delete_llm("down"))
         .when(revive("s", &ann()))
         .refused("provider session not found: s; register again")
         .when(disconnect("s", 1))

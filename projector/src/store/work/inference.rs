@@ -152,20 +152,27 @@ impl WorkStore {
             Value::Text(hash),
         ]);
         statement.sql(" ON CONFLICT (owner_id, idempotency_key) DO NOTHING");
-        self.change(Task::Inference(statement)).await.map(|stored| stored > 0)
+        self.change(Task::Plain(statement)).await.map(|stored| stored > 0)
     }
 
-    /// The task of this id, if it belongs to this user.
-    pub async fn task(&self, id: Uuid, owner: Uuid) -> Result<Option<InferenceTask>, StoreError> {
+    /// The task of this id, if it belongs to this user; without one, whoever it belongs to.
+    pub async fn task(&self, id: Uuid, owner: Option<Uuid>) -> Result<Option<InferenceTask>, StoreError> {
         let mut statement = Statement::new(TASKS);
-        statement.sql("id = ").arg(Value::text(id)).sql(" AND owner_id = ").arg(Value::text(owner));
+        statement.sql("id = ").arg(Value::text(id));
+        if let Some(owner) = owner {
+            statement.sql(" AND owner_id = ").arg(Value::text(owner));
+        }
         Ok(self.read(statement, read_task).await?.pop())
     }
 
-    /// A user's tasks, the newest first, without requests and answers.
-    pub async fn tasks(&self, owner: Uuid, limit: u64) -> Result<Vec<InferenceTask>, StoreError> {
+    /// A user's tasks, or everybody's, the newest first, without requests and answers.
+    pub async fn tasks(&self, owner: Option<Uuid>, limit: u64) -> Result<Vec<InferenceTask>, StoreError> {
         let mut statement = Statement::new(HEADS);
-        statement.sql("owner_id = ").arg(Value::text(owner)).sql(" ORDER BY id DESC LIMIT ").arg(limit);
+        match owner {
+            Some(owner) => statement.sql("owner_id = ").arg(Value::text(owner)),
+            None => statement.sql("1 = 1"),
+        };
+        statement.sql(" ORDER BY id DESC LIMIT ").arg(limit);
         self.read(statement, read_task).await
     }
 
@@ -200,7 +207,7 @@ impl WorkStore {
             .sql(" WHERE id = ")
             .arg(Value::text(id))
             .sql(" AND status = 'pending'");
-        if self.change(Task::Inference(statement)).await? == 0 {
+        if self.change(Task::Plain(statement)).await? == 0 {
             return Ok(None);
         }
         let mut statement = Statement::new(TASKS);
@@ -212,7 +219,7 @@ impl WorkStore {
     pub async fn task_runs(&self, id: Uuid, llm: &str) -> Result<(), StoreError> {
         let mut statement = Statement::new("UPDATE inference_tasks SET status = 'running', answered_by = ");
         statement.arg(llm).sql(" WHERE id = ").arg(Value::text(id)).sql(UNDER_WAY);
-        self.change(Task::Inference(statement)).await.map(drop)
+        self.change(Task::Plain(statement)).await.map(drop)
     }
 
     /// Puts a task back that was begun, or all of them.
@@ -222,7 +229,7 @@ impl WorkStore {
             statement.sql(" AND id = ").arg(Value::text(id));
         }
         statement.sql(UNDER_WAY);
-        self.change(Task::Inference(statement)).await
+        self.change(Task::Plain(statement)).await
     }
 
     /// The tasks that were begun and did not come to their end.
@@ -252,14 +259,14 @@ impl WorkStore {
             }
         }
         statement.sql(" WHERE id = ").arg(Value::text(id)).sql(UNDER_WAY);
-        self.change(Task::Inference(statement)).await.map(drop)
+        self.change(Task::Plain(statement)).await.map(drop)
     }
 
     /// Ends a task that nobody wants; whether it had not come to its end.
     pub async fn cancel_task(&self, id: Uuid, at: LogTime) -> Result<bool, StoreError> {
         let mut statement = Statement::new("UPDATE inference_tasks SET status = 'cancelled', finished_at = ");
         statement.arg(at).sql(" WHERE id = ").arg(Value::text(id)).sql(" AND finished_at IS NULL");
-        self.change(Task::Inference(statement)).await.map(|changed| changed > 0)
+        self.change(Task::Plain(statement)).await.map(|changed| changed > 0)
     }
 
     /// Ends the tasks that have waited since before `waited_since`, and forgets those that ended before `ended_before`.
@@ -273,10 +280,10 @@ impl WorkStore {
         let mut statement = Statement::new("UPDATE inference_tasks SET status = 'error', finished_at = ");
         statement.arg(at).sql(", error = ").arg(error.error).sql(", code = ").arg(error.code);
         statement.sql(" WHERE status = 'pending' AND created_at < ").arg(waited_since);
-        self.change(Task::Inference(statement)).await?;
+        self.change(Task::Plain(statement)).await?;
         let mut statement = Statement::new("DELETE FROM inference_tasks WHERE finished_at < ");
         statement.arg(ended_before);
-        self.change(Task::Inference(statement)).await.map(drop)
+        self.change(Task::Plain(statement)).await.map(drop)
     }
 }
 

@@ -90,10 +90,10 @@ pub(super) enum Task {
     Create(NewThread, LogTime),
     Begin(BeginTurn),
     Step(Step),
-    Delete(Uuid, Uuid),
+    Delete(Uuid, Option<Uuid>),
     FailPending(Option<LogTime>),
-    /// A change of inference tasks.
-    Inference(Statement),
+    /// One statement that is all there is to it.
+    Plain(Statement),
 }
 
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl Task {
             Self::Step(turn) => return step(writer, turn).map(Answer::Placed),
             Self::Delete(id, owner) => delete(*id, *owner),
             Self::FailPending(before) => fail_pending(*before),
-            Self::Inference(statement) => return count(writer, statement),
+            Self::Plain(statement) => return count(writer, statement),
         };
         count(writer, &statement)
     }
@@ -222,8 +222,11 @@ fn fail_pending(before: Option<LogTime>) -> Statement {
     statement
 }
 
-fn delete(id: Uuid, owner: Uuid) -> Statement {
+fn delete(id: Uuid, owner: Option<Uuid>) -> Statement {
     let mut statement = Statement::new("DELETE FROM threads WHERE id = ");
-    statement.arg(Value::text(id)).sql(" AND owner_id = ").arg(Value::text(owner));
+    statement.arg(Value::text(id));
+    if let Some(owner) = owner {
+        statement.sql(" AND owner_id = ").arg(Value::text(owner));
+    }
     statement
 }

@@ -1,0 +1,34 @@
+//! The flags of `context`.
+
+use clap::Subcommand;
+
+/// What to do with contexts.
+#[derive(Subcommand)]
+pub enum Context {
+    /// List the contexts that there are; `*` marks the one in use
+    List,
+    /// Have later commands use a context
+    #[command(after_help = "\
+Examples:
+  mcpctl context use staging
+  mcpctl context use default      the credentials file, as before there were others")]
+    Use {
+        /// Its name
+        name: String,
+    },
+    /// Add a context, or give it a new token; asks for the token, like `login`
+    #[command(after_help = "\
+Examples:
+  mcpctl context add staging --server https://models.example
+  mcpctl --context staging get agents
+  mcpctl context use staging")]
+    Add {
+        /// Its name
+        name: String,
+    },
+    /// Forget a context, its server and its token
+    Delete {
+        /// Its name
+        name: String,
+    },
+}

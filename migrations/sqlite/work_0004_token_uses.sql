@@ -1,0 +1,4 @@
+CREATE TABLE token_uses (
+    token_id TEXT NOT NULL PRIMARY KEY,
+    used_at  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
