@@ -68,6 +68,8 @@ pub struct App {
     pub upstream: Upstream,
     /// Connections to MCP servers.
     pub tools: crate::tools::Pool,
+    /// What there may be at most, and how near that is.
+    pub limits: crate::limits::Limits,
     /// When tokens were last used.
     pub uses: crate::uses::Uses,
     /// How often each session opened a stream.

@@ -5,6 +5,7 @@ mod target;
 
 pub use target::{DbTarget, LogTarget};
 
+use crate::client_address::Network;
 use clap::Args as ClapArgs;
 use std::{
     net::SocketAddr,
@@ -72,12 +73,39 @@ pub struct Args {
     /// Largest request body, and largest line of an upload, such as 16MiB
     #[arg(long, env = "MCPD_MAX_BODY", default_value = "16MiB", value_parser = duration::parse_size)]
     pub max_body: usize,
+    /// Largest head of a request: its line and its headers
+    #[arg(long, env = "MCPD_MAX_HEAD", default_value = "64KiB", value_parser = duration::parse_size)]
+    pub max_head: usize,
+    /// Deepest nesting of JSON that is kept; what is passed on to models may be deeper
+    #[arg(long, env = "MCPD_MAX_JSON_DEPTH", default_value = "100", value_parser = depth)]
+    pub max_json_depth: usize,
+    /// Longest time for the head of a request, and for a connection to wait for one
+    #[arg(long, env = "MCPD_HEADER_TIMEOUT", default_value = "60s", value_parser = duration::parse)]
+    pub header_timeout: Duration,
+    /// Longest silence within the body of a request
+    #[arg(long, env = "MCPD_BODY_TIMEOUT", default_value = "30s", value_parser = duration::parse)]
+    pub body_timeout: Duration,
+    /// Connections that may be open at once
+    #[arg(long, env = "MCPD_MAX_CONNECTIONS", default_value = "50000", value_parser = count::<1>)]
+    pub max_connections: usize,
+    /// Requests a second with one token, and as many at once; 0: as many as come
+    #[arg(long, env = "MCPD_MAX_RATE", default_value = "0", value_name = "PER_SECOND")]
+    pub max_rate: u32,
+    /// Requests a second without a valid token from one address, and as many at once; 0: as many as come
+    #[arg(long, env = "MCPD_MAX_UNAUTHORIZED_RATE", default_value = "100", value_name = "PER_SECOND")]
+    pub max_unauthorized_rate: u32,
+    /// Proxy that is believed when it says, in X-Forwarded-For, for whom it asks, such as 10.0.0.0/8; may be given several times
+    #[arg(long, env = "MCPD_TRUSTED_PROXY", value_name = "ADDR", value_delimiter = ',')]
+    pub trusted_proxy: Vec<Network>,
     /// Calls that may be open on one publisher session at once
     #[arg(long, env = "MCPD_MAX_INFLIGHT_PER_SESSION", default_value = "64", value_parser = count::<1>)]
     pub max_inflight_per_session: usize,
     /// Calls that may wait for a busy publisher session
     #[arg(long, env = "MCPD_QUEUE_DEPTH", default_value = "256", value_parser = count::<0>)]
     pub queue_depth: usize,
+    /// Inference tasks of one user that may be open at once
+    #[arg(long, env = "MCPD_MAX_TASKS_PER_USER", default_value = "10000", value_parser = count::<0>)]
+    pub max_tasks_per_user: usize,
     /// Llms and agents that one session may publish
     #[arg(long, env = "MCPD_MAX_ROWS_PER_SESSION", default_value = "5000", value_parser = count::<1>)]
     pub max_rows_per_session: usize,
@@ -93,6 +121,12 @@ pub struct Args {
     /// Time between two signed heads, if something happened meanwhile
     #[arg(long, env = "MCPD_HEAD_INTERVAL", default_value = "60s", value_parser = duration::parse)]
     pub head_interval: Duration,
+    /// Certificate chain (PEM) to serve HTTPS with; it and the key are read again on SIGHUP
+    #[arg(long, env = "MCPD_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of the certificate
+    #[arg(long, env = "MCPD_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
     /// Format of the log lines on stderr
     #[arg(long, env = "MCPD_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -108,6 +142,12 @@ pub struct Args {
 fn count<const LEAST: usize>(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| (LEAST..=MAX_COUNT).contains(count));
     count.ok_or_else(|| format!("is a whole number from {LEAST} to {MAX_COUNT}"))
+}
+
+/// Reads how deep JSON may be; readers of it give up at 128.
+fn depth(text: &str) -> Result<usize, String> {
+    let depth = text.parse().ok().filter(|depth| (1..=120).contains(depth));
+    depth.ok_or_else(|| "is a whole number from 1 to 120".to_owned())
 }
 
 /// Reads an origin as browsers send it: scheme, host and port, nothing behind them.

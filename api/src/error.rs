@@ -1,6 +1,6 @@
 //! The one way in which errors become HTTP answers.
 
-use crate::writer::WriteError;
+use crate::{limits::Limit, writer::WriteError};
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
@@ -27,12 +27,14 @@ pub struct ApiError {
     pub details: Vec<Problem>,
     /// Seconds until it may work.
     pub retry_after: Option<u64>,
+    /// The limit that it met.
+    pub limit: Option<Limit>,
 }
 
 impl ApiError {
     /// An error without details.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: Vec::new(), retry_after: None }
+        Self { status, code, message: message.into(), details: Vec::new(), retry_after: None, limit: None }
     }
 
     /// 400 with one problem.
@@ -153,7 +155,11 @@ impl From<WriteError> for ApiError {
 impl From<Rejection> for ApiError {
     fn from(rejection: Rejection) -> Self {
         let (status, code) = refusal(&rejection);
-        Self { details: details(&rejection), ..Self::new(status, code, rejection.to_string()) }
+        let limit = match &rejection {
+            Rejection::TooManyRows { flag, .. } => Limit::of_flag(flag),
+            _ => None,
+        };
+        Self { details: details(&rejection), limit, ..Self::new(status, code, rejection.to_string()) }
     }
 }
 

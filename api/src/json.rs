@@ -6,9 +6,10 @@ mod strings;
 
 pub use fields::{Fields, Problems};
 pub use keys::each_key;
-pub use strings::{check_depth, check_strings};
+use strings::check_depth;
+pub use strings::check_strings;
 
-use crate::error::ApiError;
+use crate::{config::Args, error::ApiError, limits::Limit};
 use axum::{body::Body, http::StatusCode};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -24,20 +25,31 @@ pub fn object<'de, T: Deserialize<'de>>(text: &'de [u8]) -> serde_json::Result<T
     }
 }
 
-/// Longest silence within a body that is read whole.
-const SILENCE: Duration = Duration::from_secs(30);
+/// Bodies above this are looked through on a thread that may take its time: calls under way wait for their next chunk.
+const LARGE: usize = 256 << 10;
 /// Bytes beyond the limit that are read and dropped, so that a client that is still sending gets to read the answer.
 const DRAINED: usize = 32 << 20;
 
-/// Reads a whole body of at most `limit` bytes.
-pub async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+/// Reads a whole body of JSON that is to be understood, and so may not be nested too deeply.
+pub async fn read_json(body: Body, args: &Args) -> Result<Bytes, ApiError> {
+    let (body, most) = (read_body(body, args).await?, args.max_json_depth);
+    if body.len() <= LARGE {
+        return check_depth(&body, most).map(|()| body);
+    }
+    let check = move || check_depth(&body, most).map(|()| body);
+    tokio::task::spawn_blocking(check).await.map_err(ApiError::internal)?
+}
+
+/// Reads a whole body, whatever it is.
+pub async fn read_body(mut body: Body, args: &Args) -> Result<Bytes, ApiError> {
+    let (limit, silence) = (args.max_body, args.body_timeout);
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
-    while let Some(piece) = next(&mut body).await? {
+    while let Some(piece) = next(&mut body, silence).await? {
         if first.len() + all.len() + piece.len() > limit {
-            drain(&mut body).await;
+            drain(&mut body, silence).await;
             let message = format!("the body is larger than {limit} bytes, the limit of --max-body");
-            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", message));
+            return Err(Limit::Body.refuse(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", message));
         }
         // A body that came in one piece is not copied.
         if first.is_empty() && all.is_empty() {
@@ -50,8 +62,8 @@ pub async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, ApiError> 
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-async fn next(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
-    while let Some(frame) = timeout(SILENCE, body.frame()).await.map_err(|_| stalled())? {
+async fn next(body: &mut Body, silence: Duration) -> Result<Option<Bytes>, ApiError> {
+    while let Some(frame) = timeout(silence, body.frame()).await.map_err(|_| stalled(silence))? {
         let frame = frame.map_err(|error| ApiError::invalid("", format!("the body could not be read: {error}")))?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
@@ -60,15 +72,15 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
     Ok(None)
 }
 
-fn stalled() -> ApiError {
-    let message = format!("the body did not go on for {} s", SILENCE.as_secs());
-    ApiError::new(StatusCode::REQUEST_TIMEOUT, "BODY_STALLED", message)
+fn stalled(silence: Duration) -> ApiError {
+    let message = format!("the body did not go on for {} s, the limit of --body-timeout", silence.as_secs_f64());
+    Limit::BodyTime.refuse(StatusCode::REQUEST_TIMEOUT, "BODY_STALLED", message)
 }
 
-async fn drain(body: &mut Body) {
+async fn drain(body: &mut Body, silence: Duration) {
     let mut drained = 0;
     while drained < DRAINED
-        && let Ok(Some(piece)) = next(body).await
+        && let Ok(Some(piece)) = next(body, silence).await
     {
         drained += piece.len();
     }

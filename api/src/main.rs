@@ -6,12 +6,14 @@ use mcpd::{
     config::{Args, Config, ConfigError},
     logging,
     server::{self, Refused, Server},
+    tls::Tls,
 };
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// A relayed request makes many small allocations; a profile showed the system's allocator high up in both programs.
@@ -65,6 +67,17 @@ fn back_up(args: Args, dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Reads the certificate again at each SIGHUP, which ends no server.
+async fn reload(mut hangup: Signal, tls: Option<Arc<Tls>>) {
+    while hangup.recv().await.is_some() {
+        let Some(tls) = tls.clone() else {
+            tracing::info!("SIGHUP, and no --tls-cert to read again");
+            continue;
+        };
+        let _ = tokio::task::spawn_blocking(move || tls.reload()).await;
+    }
+}
+
 fn reset_admin(args: Args) -> anyhow::Result<()> {
     let config = Config::from_args(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -88,6 +101,7 @@ fn run(args: Args) -> anyhow::Result<()> {
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let hangup = signal(SignalKind::hangup())?;
         tokio::spawn(async move {
             tokio::select! {
                 _ = term.recv() => {}
@@ -99,6 +113,7 @@ fn run(args: Args) -> anyhow::Result<()> {
             server = Server::start(config) => server?,
             () = shutdown.cancelled() => return Ok(()),
         };
+        tokio::spawn(reload(hangup, server.tls()));
         server.run(shutdown).await
     });
     // Threads that still read a file are not waited for: what is acknowledged is on the disk.

@@ -34,7 +34,16 @@ pub mod whoami;
 pub mod why;
 pub(crate) mod written;
 
-use crate::{access, app::App, auth, call::AsItCame, error::ApiError, server::Answer};
+use crate::{
+    access,
+    app::App,
+    auth::{self, Caller},
+    call::AsItCame,
+    client_address::{self, Peer},
+    error::ApiError,
+    limits::Limit,
+    server::Answer,
+};
 use axum::{
     Router,
     extract::Request,
@@ -83,17 +92,29 @@ impl Answer for Routes {
 }
 
 impl Routes {
+    /// Answers a request, and counts the limit that it met.
+    async fn route(&mut self, request: Request) -> Response {
+        let response = self.pass_on(request).await;
+        if let Some(limit) = response.extensions().get::<ApiError>().and_then(|error| error.limit) {
+            self.app.limits.refusals.count(limit);
+        }
+        response
+    }
+
     /// Looks who calls, and passes the request on to its route.
-    async fn route(&mut self, mut request: Request) -> Response {
+    async fn pass_on(&mut self, mut request: Request) -> Response {
+        if let Err(error) = small_enough(&request, self.app.config.args.max_head) {
+            return error.into_response();
+        }
         if !OPEN.contains(&request.uri().path()) {
             match auth::caller(&self.app, request.headers()) {
                 Ok(caller) => {
-                    if let Err(error) = access::check(&self.app, &caller, request.method(), request.uri().path()) {
+                    if let Err(error) = self.admit(&caller, &request) {
                         return error.into_response();
                     }
                     request.extensions_mut().insert(caller);
                 }
-                Err(error) => return ([(WWW_AUTHENTICATE, "Bearer")], error).into_response(),
+                Err(error) => return self.turn_away(error, &request),
             }
         }
         // Refused in a query, as everywhere.
@@ -103,6 +124,39 @@ impl Routes {
         let response = self.router.answer(request).await;
         if is_plain_refusal(&response) { explain(response).await } else { response }
     }
+
+    /// Whether somebody known may ask for this, and now.
+    fn admit(&self, caller: &Caller, request: &Request) -> Result<(), ApiError> {
+        caller.token.as_ref().map_or(Ok(()), |token| self.app.limits.rates.ask(token))?;
+        access::check(&self.app, caller, request.method(), request.uri().path())
+    }
+
+    /// 401, or 429 for an address where that is said again and again.
+    fn turn_away(&self, error: ApiError, request: &Request) -> Response {
+        let Some(Peer(peer)) = request.extensions().get() else { return unauthorized(error) };
+        let client = client_address::of(*peer, request.headers(), &self.app.config.args.trusted_proxy);
+        tracing::debug!(%client, path = request.uri().path(), "a request without a valid token");
+        match self.app.limits.rates.ask_unauthorized(client) {
+            Ok(()) => unauthorized(error),
+            Err(error) => error.into_response(),
+        }
+    }
+}
+
+fn unauthorized(error: ApiError) -> Response {
+    ([(WWW_AUTHENTICATE, "Bearer")], error).into_response()
+}
+
+/// Refuses a head that is larger than `most` bytes; where it is twice that, HTTP itself has refused it already.
+fn small_enough(request: &Request, most: usize) -> Result<(), ApiError> {
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    let line = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let found = line + headers.sum::<usize>();
+    if found <= most {
+        return Ok(());
+    }
+    let message = format!("the head of the request is {found} bytes, more than {most}, the limit of --max-head");
+    Err(Limit::Head.refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "HEAD_TOO_LARGE", message))
 }
 
 fn router() -> Router<Arc<App>> {

@@ -8,12 +8,14 @@ pub(crate) mod handover;
 mod open;
 mod socket;
 mod stop;
+mod stream;
 
 use self::{background::Background, open::Parts};
 use crate::{
     app::App,
     config::{Config, LogTarget},
     credentials, routes,
+    tls::Tls,
     writer::{WriteError, Writer},
 };
 use anyhow::{Context, bail, ensure};
@@ -51,6 +53,7 @@ pub struct Server {
     parts: Parts,
     background: Background,
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     url: String,
     admin_token: Option<String>,
 }
@@ -60,21 +63,27 @@ impl Server {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         // First of all: whoever starts a second server on the log is told so, and not that the address is taken.
         let log = open::open_log(&config)?;
+        let tls = Tls::open(&config.args)?.map(Arc::new);
         let listen = config.args.listen;
         let listener = listen_at(listen);
         let listener =
             listener.map_err(|error| Refused::io(format!("--listen {listen}: cannot listen there"), error))?;
         let local = listener.local_addr().context("the listener has no address")?;
-        let url = format!("http://{}", reachable(local));
+        let url = format!("{}://{}", if tls.is_some() { "https" } else { "http" }, reachable(local));
         let parts = open::open(config, log, &url).await?;
         let background = background::spawn(&parts.app);
         let admin_token = first_steps(&parts.app, &url).await?;
-        Ok(Self { parts, background, listener, url, admin_token })
+        Ok(Self { parts, background, listener, tls, url, admin_token })
     }
 
     /// Where it listens.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The certificate, to be read again.
+    pub fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.clone()
     }
 
     /// The way to the writer, for whoever runs a server in the same process.
@@ -94,10 +103,10 @@ impl Server {
     /// A vital part of the server died.
     #[expect(clippy::disallowed_methods, reason = "`stop` waits for the task by its handle")]
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { parts, background, listener, url, .. } = self;
+        let Self { parts, background, listener, tls, url, .. } = self;
         tracing::info!(%url, "listening");
         let app = parts.app.clone();
-        let accepting = tokio::spawn(accept::serve(listener, routes::Routes::new(app.clone()), app.clone()));
+        let accepting = tokio::spawn(accept::serve(listener, routes::Routes::new(app.clone()), app.clone(), tls));
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = app.died.cancelled() => {}

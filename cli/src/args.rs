@@ -220,7 +220,7 @@ Examples:
   mcpctl dev
   mcpctl dev --no-probe --listen 127.0.0.1:9000
   RUST_LOG=info mcpctl dev")]
-    Dev(crate::dev::Dev),
+    Dev(Box<crate::dev::Dev>),
 }
 
 /// Flags of `get`.

@@ -52,7 +52,7 @@ fn run(shell: &Shell, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Completions(options) => completions::run(shell, &options),
         #[cfg(feature = "dev")]
-        Command::Dev(options) => dev::run(shell, options),
+        Command::Dev(options) => dev::run(shell, *options),
         // One thread is enough for one request at a time, and starts sooner.
         command => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(talk(shell, command)),
     }

@@ -13,8 +13,11 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use mcpctl_events::{name::Name, state::Llm, wire::rows::ApiKeyRef};
 use secrecy::{ExposeSecret, SecretString};
 use std::convert::Infallible;
+use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
+/// Most bytes of a key.
+const MAX_KEY: u64 = 64 << 10;
 /// Largest whole answer of a model server.
 const MAX_ANSWER: usize = 64 << 20;
 
@@ -121,19 +124,30 @@ async fn whole(llm: &Llm, response: reqwest::Response) -> Result<Bytes, ApiError
 /// Reads the key now; the key itself is never stored.
 async fn key(reference: Option<&ApiKeyRef>) -> Result<Option<SecretString>, ApiError> {
     let missing = |what: String| Err(ApiError::new(StatusCode::BAD_GATEWAY, "API_KEY_UNREADABLE", what));
-    let key = match reference {
+    let key: SecretString = match reference {
         Some(ApiKeyRef { env: Some(name), .. }) => match std::env::var(name) {
-            Ok(key) => key,
+            Ok(key) => key.into(),
             Err(_) => return missing(format!("environment variable {name} of the server holds no API key")),
         },
-        Some(ApiKeyRef { file: Some(path), .. }) => match tokio::fs::read_to_string(path).await {
+        Some(ApiKeyRef { file: Some(path), .. }) => match read_key(path).await {
             Ok(key) => key,
             Err(error) => return missing(format!("the file of the API key cannot be read: {error}")),
         },
         _ => return Ok(None),
     };
-    let key = key.trim();
+    let key = key.expose_secret().trim();
     Ok((!key.is_empty()).then(|| SecretString::from(key)))
+}
+
+/// A file that is no key may have no end.
+async fn read_key(path: &str) -> std::io::Result<SecretString> {
+    let mut key = String::new();
+    let file = tokio::fs::File::open(path).await?;
+    file.take(MAX_KEY + 1).read_to_string(&mut key).await?;
+    if key.len() as u64 > MAX_KEY {
+        return Err(std::io::Error::other(format!("it is longer than {MAX_KEY} bytes")));
+    }
+    Ok(key.into())
 }
 
 fn unreachable_upstream(llm: &Llm, error: &reqwest::Error) -> ApiError {

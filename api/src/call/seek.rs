@@ -8,6 +8,7 @@ use super::{
 use crate::{
     app::App,
     error::ApiError,
+    limits::Limit,
     relay::places::{Full, Given, Way},
 };
 use axum::http::StatusCode;
@@ -121,8 +122,10 @@ fn toss(app: &App) -> usize {
 }
 
 fn busy(target: &Target, full: &Full) -> ApiError {
-    let message = format!("'{}' is busy: {} calls are waiting for it already", target.name(), full.waiting);
-    ApiError { retry_after: Some(1), ..ApiError::new(StatusCode::TOO_MANY_REQUESTS, "BUSY", message) }
+    let name = target.name();
+    let message =
+        format!("'{name}' is busy: {} calls are waiting for it already, the limit of --queue-depth", full.waiting);
+    ApiError { retry_after: Some(1), ..Limit::Queue.refuse(StatusCode::TOO_MANY_REQUESTS, "BUSY", message) }
 }
 
 fn too_long(target: &Target) -> ApiError {

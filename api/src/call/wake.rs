@@ -4,6 +4,7 @@ use super::{relayed, stopping};
 use crate::{
     app::App,
     error::ApiError,
+    limits::Limit,
     relay::places::Way,
     routes::written::tables_reach,
     writer::{Done, system},
@@ -164,6 +165,7 @@ pub fn asleep_again(way: &Way) -> ApiError {
 }
 
 fn crowded(way: &Way) -> ApiError {
-    let message = format!("Llm '{}' is being woken, and too many calls wait for it already", way.llm.name);
-    ApiError { retry_after: Some(5), ..ApiError::new(StatusCode::TOO_MANY_REQUESTS, "BUSY", message) }
+    let message =
+        format!("Llm '{}' is being woken, and as many calls wait for it as --queue-depth allows", way.llm.name);
+    ApiError { retry_after: Some(5), ..Limit::Queue.refuse(StatusCode::TOO_MANY_REQUESTS, "BUSY", message) }
 }

@@ -122,7 +122,6 @@ impl<'a> Fields<'a> {
         let members: Members<'a> = serde_json::from_slice(body)
             .map_err(|error| ApiError::invalid("", format!("the body is no JSON object: {error}")))?;
         super::check_strings(body)?;
-        super::check_depth(body)?;
         Ok(Self { pointer: String::new(), members: members.0, problems, null_is_absent: false })
     }
 

@@ -1,9 +1,6 @@
 //! No string may hold NUL or half a surrogate pair: databases and terminals choke on them.
 
-use crate::error::ApiError;
-
-/// Deepest nesting of what is kept; usual parsers give up at 128.
-const MAX_DEPTH: usize = 100;
+use crate::{error::ApiError, limits::Limit};
 
 /// Refuses `\u0000` and lone surrogates in the strings of valid JSON.
 pub fn check_strings(json: &[u8]) -> Result<(), ApiError> {
@@ -39,8 +36,8 @@ fn unit(json: &[u8], at: usize) -> Option<u16> {
     u16::from_str_radix(std::str::from_utf8(&escape[2..]).ok()?, 16).ok()
 }
 
-/// Refuses valid JSON that is nested deeper than readers of it take: what is kept has to be read again by everyone.
-pub fn check_depth(json: &[u8]) -> Result<(), ApiError> {
+/// Refuses JSON that is nested deeper than readers of it take: what is kept has to be read again by everyone.
+pub fn check_depth(json: &[u8], most: usize) -> Result<(), ApiError> {
     let (mut depth, mut in_string, mut at) = (0_usize, false, 0);
     while at < json.len() {
         match json[at] {
@@ -50,8 +47,9 @@ pub fn check_depth(json: &[u8]) -> Result<(), ApiError> {
             b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > MAX_DEPTH {
-            return Err(ApiError::invalid("", format!("the body is nested deeper than {MAX_DEPTH} levels")));
+        if depth > most {
+            let message = format!("the body is nested deeper than {most} levels, the limit of --max-json-depth");
+            return Err(ApiError { limit: Some(Limit::Depth), ..ApiError::invalid("", message) });
         }
         at += 1;
     }
@@ -68,8 +66,8 @@ mod tests {
             assert!(check_strings(bad.as_bytes()).is_err(), "{bad}");
         }
         let nested = |levels: usize| format!("{}\"[{{\\\"[\"{}", "[".repeat(levels), "]".repeat(levels));
-        assert!(check_depth(nested(MAX_DEPTH).as_bytes()).is_ok());
-        assert!(check_depth(nested(MAX_DEPTH + 1).as_bytes()).is_err());
+        assert!(check_depth(nested(7).as_bytes(), 7).is_ok());
+        assert!(check_depth(nested(8).as_bytes(), 7).is_err());
         for good in [r#"["\ud83d\ude00"]"#, r#"["\\u0000"]"#, r#"["\n\u0001"]"#, "[]"] {
             assert!(check_strings(good.as_bytes()).is_ok(), "{good}");
         }

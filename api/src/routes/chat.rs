@@ -30,7 +30,7 @@ pub async fn chat(
     Path(name): Path<String>,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let body = json::read_body(body, app.config.args.max_body).await?;
+    let body = json::read_json(body, &app.config.args).await?;
     let turn = Turn::parse(&body)?;
     chat::turn(&app, &caller, &name, turn).await
 }

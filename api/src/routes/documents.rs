@@ -169,7 +169,7 @@ async fn show<D: Kind>(app: &Arc<App>, name: &str, query: &PastQuery) -> Result<
 
 async fn create<D: Kind>(asked: Asked, body: Body) -> Result<Response, ApiError> {
     let Asked { app, caller, query, headers } = asked;
-    let body = json::read_body(body, app.config.args.max_body).await?;
+    let body = json::read_json(body, &app.config.args).await?;
     let key = idempotency(&headers, &caller, &format!("POST /{}", D::LIST), &body)?;
     let (name, definition) = new::<D>(&body)?;
     access::allow(&app, &caller, Verb::Create, D::RESOURCE, Some(&name))?;
@@ -182,7 +182,7 @@ async fn create<D: Kind>(asked: Asked, body: Body) -> Result<Response, ApiError>
 
 async fn replace<D: Kind>(asked: Asked, path: &str, body: Body) -> Result<Response, ApiError> {
     let Asked { app, caller, query, headers } = asked;
-    let body = json::read_body(body, app.config.args.max_body).await?;
+    let body = json::read_json(body, &app.config.args).await?;
     let key = idempotency(&headers, &caller, &format!("PUT /{}/{path}", D::LIST), &body)?;
     let name = path_name::<D>(&app, path)?;
     let old = app.look(|state| D::documents(state).get(&name).map(|document| document.definition.clone()));

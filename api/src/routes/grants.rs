@@ -51,7 +51,7 @@ pub async fn create(
     body: Body,
 ) -> Result<Response, ApiError> {
     caller.must_be_admin("create", "grants")?;
-    let body = json::read_body(body, app.config.args.max_body).await?;
+    let body = json::read_json(body, &app.config.args).await?;
     let key = idempotency(&headers, &caller, "POST /grants", &body)?;
     let wanted = read(&body)?;
     let written = write(&app, &caller, Command::Grant(wanted.clone()), key, query).await?;

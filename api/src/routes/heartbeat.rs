@@ -33,7 +33,7 @@ pub async fn heartbeat(
     Query(query): Query<WriteQuery>,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let body = json::read_body(body, app.config.args.max_body).await?;
+    let body = json::read_json(body, &app.config.args).await?;
     let session = parse(&body)?;
     let user = caller.user.id;
     // The usual heartbeat, of which there are many, costs the writer nothing.

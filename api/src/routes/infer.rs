@@ -24,7 +24,7 @@ use std::sync::Arc;
     responses((status = 200, description = "the model server's answer, unchanged; server-sent events with `stream: true`"),
         (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
 pub async fn infer(State(app): State<Arc<App>>, Path(name): Path<String>, body: Body) -> Result<Response, ApiError> {
-    let body = json::read_body(body, app.config.args.max_body).await?;
+    let body = json::read_body(body, &app.config.args).await?;
     let (path, late_error) = ("/v1/chat/completions", call::error_event as LateError);
     let asked = Asked { path, request: ModelRequest::parse(body)?, late_error };
     let target = app.look(|state| Target::named(state, &name)).ok_or_else(|| not_found(&name))?;

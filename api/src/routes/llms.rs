@@ -116,7 +116,7 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let body = json::read_body(body, app.config.args.max_body).await?;
+    let body = json::read_json(body, &app.config.args).await?;
     let key = idempotency(&headers, &caller, "POST /llms", &body)?;
     let (name, definition) = new(&body)?;
     access::allow(&app, &caller, Verb::Create, Kind::Llm, Some(&name))?;
@@ -148,7 +148,7 @@ pub async fn replace(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let body = json::read_body(body, app.config.args.max_body).await?;
+    let body = json::read_json(body, &app.config.args).await?;
     let key = idempotency(&headers, &caller, &format!("PUT /llms/{name}"), &body)?;
     let name = path_name::<LlmDefinition>(&app, &name)?;
     // A row that is not there has no name to be wrong about: that it is not there is what is said then.

@@ -16,7 +16,7 @@ pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     };
     let queue = app.places.waiting();
     let longest = u64::try_from(queue.longest().as_millis()).unwrap_or(u64::MAX);
-    let gauges: [(&str, &str, u64); 12] = [
+    let gauges: [(&str, &str, u64); 13] = [
         ("mcpctl_log_sequence", "last sequence of the log that was folded", sequence),
         ("mcpctl_log_term", "term of the log's writer", term),
         ("mcpctl_projected_sequence", "sequence that the read tables are at", projected),
@@ -28,6 +28,11 @@ pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
         ("mcpctl_llms", "Llms in the registry", llms as u64),
         ("mcpctl_agents", "agents in the registry", agents as u64),
         ("mcpctl_sessions", "publisher sessions in the registry", sessions as u64),
+        (
+            "mcpctl_connections",
+            "connections that are open",
+            app.limits.connections.load(std::sync::atomic::Ordering::Relaxed) as u64,
+        ),
         ("mcpctl_streams", "publisher streams bound to this process", app.relay.streams() as u64),
         ("mcpctl_open_calls", "relayed calls under way in this process", app.relay.open_tasks() as u64),
         ("mcpctl_queued_calls", "calls that wait for a busy model or pool", queue.length as u64),
@@ -38,6 +43,12 @@ pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     for (name, help, value) in gauges {
         // Writing into a string cannot fail.
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
+    }
+    let name = "mcpctl_limit_refusals_total";
+    let _ =
+        writeln!(text, "# HELP {name} what was refused for the sake of a limit, by its flag\n# TYPE {name} counter");
+    for (limit, count) in app.limits.refusals.counts() {
+        let _ = writeln!(text, "{name}{{limit=\"{}\"}} {count}", limit.flag().trim_start_matches('-'));
     }
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }

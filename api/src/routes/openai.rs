@@ -78,7 +78,7 @@ pub async fn responses(
 }
 
 async fn call(app: Arc<App>, caller: &Caller, path: &'static str, body: Body) -> Result<Response, ApiError> {
-    let body = json::read_body(body, app.config.args.max_body).await?;
+    let body = json::read_body(body, &app.config.args).await?;
     let request = ModelRequest::parse(body)?;
     let model = request.model_name()?;
     let (kind, name) = match model.strip_prefix("agent/") {

@@ -43,7 +43,7 @@ pub async fn register(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let body = json::read_body(body, app.config.args.max_body).await?;
+    let body = json::read_json(body, &app.config.args).await?;
     let key = idempotency(&headers, &caller, "register", &body)?;
     let register = if body.len() > LARGE_BODY {
         // Reading it takes longer than calls under way may wait for their next chunk.

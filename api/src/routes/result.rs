@@ -6,6 +6,7 @@ use crate::{
     auth::Caller,
     error::ApiError,
     json,
+    limits::Limit,
     relay::{
         Finish, Known,
         binding::Binding,
@@ -87,7 +88,7 @@ struct Upload {
 impl Upload {
     /// One object. The task fails if it is no result; a body that broke off may be sent again.
     async fn single(&self, body: Body) -> Result<(), ApiError> {
-        let body = match json::read_body(body, self.app.config.args.max_body).await {
+        let body = match json::read_body(body, &self.app.config.args).await {
             Err(error) if error.status == StatusCode::PAYLOAD_TOO_LARGE => {
                 self.broken(error.message.clone());
                 return Err(error);
@@ -110,7 +111,7 @@ impl Upload {
                 outcome = self.line(&line);
                 matches!(outcome, Ok(true))
             });
-            fed.map_err(|error| self.broken(error.to_string()))?;
+            fed.map_err(|error| ApiError { limit: Some(Limit::Body), ..self.broken(error.to_string()) })?;
             if !outcome? {
                 return Ok(());
             }

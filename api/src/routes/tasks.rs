@@ -12,6 +12,7 @@ use crate::{
     durable::{self, Follow, PATHS},
     error::ApiError,
     json::{self, Fields, Problems},
+    limits::Limit,
     relay::object::Whole,
     request::ModelRequest,
     writer::WriteError,
@@ -41,9 +42,7 @@ use serde_json::value::RawValue;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use uuid::Uuid;
 
-/// Tasks of one user that may be open at once.
-const MOST_OPEN: u64 = 10_000;
-/// And how many bytes they may ask with.
+/// How many bytes the open tasks of one user may ask with.
 const MOST_BYTES: u64 = 1 << 30;
 const USUAL_LIMIT: u64 = 1000;
 /// How often a follower looks at a task that has not begun.
@@ -69,7 +68,7 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let body = json::read_body(body, app.config.args.max_body).await?;
+    let body = json::read_json(body, &app.config.args).await?;
     let (asks, path, request) = parse(&body)?;
     if durable::target(&app, &asks).is_none() {
         let (Asks::Llm(name) | Asks::Pool(name)) = &asks;
@@ -85,11 +84,12 @@ pub async fn create(
         return Ok(numbered(&app, (StatusCode::ACCEPTED, Json(present(first)))));
     }
     let (count, bytes) = app.work.open_tasks(caller.user.id).await?;
-    if count >= MOST_OPEN || bytes >= MOST_BYTES {
+    let most = app.config.args.max_tasks_per_user;
+    if count >= most as u64 || bytes >= MOST_BYTES {
         let message = format!(
-            "you have {count} open inference tasks of {bytes} bytes; {MOST_OPEN} of {MOST_BYTES} are the most there may be"
+            "you have {count} open inference tasks of {bytes} bytes; {most}, the limit of --max-tasks-per-user, and {MOST_BYTES} bytes are the most there may be"
         );
-        let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_TASKS", message);
+        let error = Limit::Tasks.refuse(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_TASKS", message);
         return Err(ApiError { retry_after: Some(60), ..error });
     }
     let (id, at) = (app.clock.id(), app.clock.now());

@@ -63,7 +63,7 @@ pub async fn create(
     body: Body,
 ) -> Result<Response, ApiError> {
     caller.must_be_admin("create", "tokens")?;
-    let body = json::read_body(body, app.config.args.max_body).await?;
+    let body = json::read_json(body, &app.config.args).await?;
     let key = idempotency(&headers, &caller, "POST /tokens", &body)?;
     let wanted = Wanted::read(&body)?;
     let secret = credentials::random();

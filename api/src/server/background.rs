@@ -11,6 +11,8 @@ use tokio::{
 const TICK: Duration = Duration::from_millis(500);
 /// How often connections to MCP servers are looked at that nobody uses.
 const TOOLS: Duration = Duration::from_secs(30);
+/// How often is forgotten who asked long ago.
+const RATES: Duration = Duration::from_mins(1);
 /// How often is saved when tokens were last used.
 const USES: Duration = Duration::from_mins(1);
 /// How often is looked whether a snapshot is missing.
@@ -38,6 +40,8 @@ pub(super) fn spawn(app: &Arc<App>) -> Background {
     set.spawn(every(app.config.args.gc_interval.max(Duration::from_millis(10)), move || {
         sweeping.writer.request_sweep();
     }));
+    let rated = app.clone();
+    set.spawn(every(RATES, move || rated.limits.rates.tidy()));
     let pooled = app.clone();
     set.spawn(every(TOOLS, move || pooled.tools.close_idle()));
     set.spawn(heartbeats::run(app.clone()));

@@ -8,9 +8,21 @@ use super::{
     activity::{Activity, Pause, Pauses},
     handover::{Handover, LongLived, write_out},
     socket::Socket,
+    stream::Stream,
 };
-use crate::{app::App, clock::Clock};
-use axum::{Router, body::Body, http::Request, response::Response};
+use crate::{
+    app::App,
+    client_address::Peer,
+    clock::Clock,
+    error::ApiError,
+    limits::{Limit, Refusals},
+};
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode},
+    response::Response,
+};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -23,17 +35,18 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{io::AsyncWriteExt, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-/// How long a client may take to send the head of a request, and how long a connection may wait for one: longer than a
-/// publisher's heartbeats are apart, so that they share a connection.
-const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long nothing may be asked before a connection rests: most callers ask again sooner, or not at all.
 const REST_AFTER: Duration = Duration::from_secs(4);
-/// Largest head of a request, and most that is read ahead of a body.
-const MAX_HEAD: usize = 64 << 10;
+/// HTTP reads so many times as much as a head may have: what is a little too large is told so.
+const HEADROOM: usize = 2;
+/// HTTP's buffers are never smaller.
+const LEAST_BUFFER: usize = 64 << 10;
+/// How long a client has to take the last words of a connection.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What has an answer to every request.
 pub(crate) trait Answer: Clone + Send + Sync + 'static {
@@ -55,19 +68,25 @@ pub(super) struct Connections<A> {
     answers: A,
     /// How long a peer may take nothing.
     patience: Duration,
+    /// Most that is read ahead.
+    buffer: usize,
+    /// How long a client may take to send the head of a request, and how long a connection may wait for one.
     header_timeout: Duration,
+    refusals: Arc<Refusals>,
     rest_after: Duration,
     stopping: CancellationToken,
     cut: CancellationToken,
 }
 
 impl<A: Answer> Connections<A> {
-    pub(super) fn new(answers: A, app: &App) -> Self {
+    pub(super) fn new(answers: A, app: &Arc<App>) -> Self {
         Self {
             clock: app.clock,
             answers,
             patience: app.config.args.idle_timeout,
-            header_timeout: HEADER_TIMEOUT,
+            buffer: (app.config.args.max_head * HEADROOM).max(LEAST_BUFFER),
+            header_timeout: app.config.args.header_timeout,
+            refusals: app.limits.refusals.clone(),
             rest_after: REST_AFTER,
             stopping: app.stopping.clone(),
             cut: app.cut.clone(),
@@ -75,8 +94,8 @@ impl<A: Answer> Connections<A> {
     }
 
     /// Serves requests until the client hangs up or the server stops.
-    pub(super) async fn serve(self, stream: TcpStream) {
-        let mut idle = Idle { stream, unread: Bytes::new() };
+    pub(super) async fn serve(self, stream: Stream, peer: Peer) {
+        let mut idle = Idle { stream, unread: Bytes::new(), peer };
         let mut stopping = pin!(self.stopping.cancelled());
         loop {
             tokio::select! {
@@ -98,10 +117,12 @@ impl<A: Answer> Connections<A> {
 
     /// Answers requests until there are none for a while, or one has an answer that goes on for long.
     async fn exchange(&self, idle: Idle, stopping: Pin<&mut impl Future<Output = ()>>) -> Next {
+        let peer = idle.peer;
         let (activity, handover) = (Arc::new(Activity::default()), Handover::default());
         let socket = Socket::new(TokioIo::new(idle.stream), idle.unread, self.patience, activity.clone());
         let (answers, noted, lending) = (self.answers.clone(), activity.clone(), handover.clone());
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
             let answering = Answering::begin(&noted);
             let lending = Handover::is_possible(&request).then(|| lending.clone());
             let mut answers = answers.clone();
@@ -120,7 +141,7 @@ impl<A: Answer> Connections<A> {
         });
         // Heads that take too long are noticed by their pause.
         let mut serving =
-            http1::Builder::new().header_read_timeout(None).max_buf_size(MAX_HEAD).serve_connection(socket, service);
+            http1::Builder::new().header_read_timeout(None).max_buf_size(self.buffer).serve_connection(socket, service);
         let mut pauses = Pauses::new(self.clock, self.rest_after, self.header_timeout);
         let ended = tokio::select! {
             ended = poll_fn(|context| match Pin::new(&mut serving).poll(context) {
@@ -147,7 +168,7 @@ impl<A: Answer> Connections<A> {
                 let parts = serving.into_parts();
                 // Even an empty rest keeps the buffer that it was a part of.
                 let unread = if parts.read_buf.is_empty() { Bytes::new() } else { parts.read_buf };
-                let idle = Idle { stream: parts.io.into_inner().into_inner(), unread };
+                let idle = Idle { stream: parts.io.into_inner().into_inner(), unread, peer };
                 match body {
                     Some(body) => Next::StreamsOn(idle, body),
                     None => Next::Rests(idle),
@@ -159,11 +180,42 @@ impl<A: Answer> Connections<A> {
                 Next::Over
             }
             Ended::Stalled => {
-                tracing::debug!("the head of a request did not come to its end");
+                self.refusals.count(Limit::HeadTime);
+                last_words(serving.into_parts().io.into_inner().into_inner(), &stalled(self.header_timeout)).await;
                 Next::Over
             }
         }
     }
+}
+
+/// 408, which HTTP has no words for itself.
+fn stalled(within: Duration) -> ApiError {
+    let message = format!(
+        "the head of the request was not whole after {} s, the limit of --header-timeout",
+        within.as_secs_f64()
+    );
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, "HEAD_STALLED", message)
+}
+
+/// Tells why a connection is closed on which there is no request to answer.
+async fn last_words(mut stream: Stream, error: &ApiError) {
+    let said = async {
+        stream.write_all(&raw(error)).await?;
+        stream.shutdown().await
+    };
+    let _ = timeout(LAST_WORDS, said).await;
+}
+
+/// An error as it goes out where there is no request to answer.
+pub(super) fn raw(error: &ApiError) -> Vec<u8> {
+    let body = serde_json::to_string(&error.body()).unwrap_or_default();
+    let retry_after = error.retry_after.map(|after| format!("retry-after: {after}\r\n")).unwrap_or_default();
+    let head = format!(
+        "HTTP/1.1 {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{retry_after}connection: close\r\n\r\n",
+        error.status,
+        body.len()
+    );
+    (head + &body).into_bytes()
 }
 
 /// Why an exchange is over.
@@ -189,15 +241,20 @@ enum Next {
 
 /// A connection between two requests.
 pub(super) struct Idle {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     /// What came of the next request already.
     pub(super) unread: Bytes,
+    pub(super) peer: Peer,
 }
 
 impl Idle {
     /// Waits for a request; false if none comes.
-    async fn asked(&self, within: Duration) -> bool {
-        !self.unread.is_empty() || matches!(timeout(within, self.stream.readable()).await, Ok(Ok(())))
+    async fn asked(&mut self, within: Duration) -> bool {
+        if self.unread.is_empty() {
+            let Ok(Some(unread)) = timeout(within, self.stream.asked()).await else { return false };
+            self.unread = unread;
+        }
+        true
     }
 }
 
@@ -248,8 +305,8 @@ mod tests {
     use super::*;
     use axum::{response::IntoResponse, routing::post};
     use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
+        io::AsyncReadExt,
+        net::{TcpListener, TcpStream},
         task::JoinHandle,
         time::sleep,
     };
@@ -295,13 +352,23 @@ mod tests {
             let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
             let stop = stopping.clone();
             let (clock, rest_after, patience) = (Clock::start(), REST, LONG);
-            let connections =
-                Connections { clock, answers: router, patience, header_timeout, rest_after, stopping: stop, cut };
+            let connections = Connections {
+                clock,
+                answers: router,
+                patience,
+                buffer: LEAST_BUFFER,
+                header_timeout,
+                refusals: Arc::default(),
+                rest_after,
+                stopping: stop,
+                cut,
+            };
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let dialled = TcpStream::connect(listener.local_addr().unwrap());
             let (client, accepted) = tokio::join!(dialled, listener.accept());
+            let (accepted, peer) = accepted.unwrap();
             #[expect(clippy::disallowed_methods, reason = "what a test starts ends with its runtime")]
-            let task = tokio::spawn(connections.serve(accepted.unwrap().0));
+            let task = tokio::spawn(connections.serve(Stream::Plain(accepted), Peer(peer.ip())));
             Self { client: client.unwrap(), task, stopping, pieces }
         }
 
@@ -319,11 +386,16 @@ mod tests {
             assert!(!read.to_lowercase().contains("connection: close"), "{read}");
         }
 
-        async fn ends(mut self) {
+        async fn ends(self) {
+            assert_eq!(self.last_words().await, "");
+        }
+
+        /// What comes before the connection is closed.
+        async fn last_words(mut self) -> String {
             let mut rest = Vec::new();
             timeout(LONG, self.client.read_to_end(&mut rest)).await.expect("the connection is closed").unwrap();
-            assert_eq!(String::from_utf8_lossy(&rest), "");
             self.task.await.unwrap();
+            String::from_utf8_lossy(&rest).into_owned()
         }
     }
 
@@ -434,7 +506,9 @@ mod tests {
             if let Some(body) = first {
                 served.read(body).await;
             }
-            served.ends().await;
+            let said = served.last_words().await;
+            assert!(said.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{said}");
+            assert!(said.contains("was not whole after 0.3 s, the limit of --header-timeout"), "{said}");
         }
     }
 

@@ -4,7 +4,7 @@
 //! to do is little: each piece of the body is a chunk of its own ([RFC 9112, 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)),
 //! and a peer that hangs up ends it. After the last chunk the connection is one that waits for a request again.
 
-use super::connection::Idle;
+use super::{connection::Idle, stream::Stream};
 use axum::body::Body;
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame};
@@ -14,13 +14,12 @@ use hyper::{
     header::{CONNECTION, TRANSFER_ENCODING, UPGRADE},
 };
 use std::{
-    io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
+use tokio::{io::AsyncWriteExt, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Most that a peer may send ahead during the answer.
@@ -90,13 +89,13 @@ impl HttpBody for Lent {
 /// Writes the rest of an answer, chunk by chunk; `None` if the connection is over with it. A peer may take nothing for
 /// `patience`.
 pub(super) async fn write_out(idle: Idle, mut body: Body, patience: Duration, cut: &CancellationToken) -> Option<Idle> {
-    let Idle { mut stream, unread } = idle;
+    let Idle { mut stream, unread, peer } = idle;
     let mut ahead = unread.to_vec();
     loop {
         let frame = tokio::select! {
             biased;
             frame = body.frame() => frame,
-            () = hung_up(&stream, &mut ahead) => return None,
+            () = hung_up(&mut stream, &mut ahead) => return None,
             () = cut.cancelled() => return None,
         };
         let Some(frame) = frame else { break };
@@ -107,14 +106,14 @@ pub(super) async fn write_out(idle: Idle, mut body: Body, patience: Duration, cu
         }
     }
     write(&mut stream, &b"0\r\n\r\n"[..], patience, cut).await?;
-    Some(Idle { stream, unread: ahead.into() })
+    Some(Idle { stream, unread: ahead.into(), peer })
 }
 
 fn chunk(data: Bytes) -> impl Buf {
     Bytes::from(format!("{:x}\r\n", data.len())).chain(data).chain(&b"\r\n"[..])
 }
 
-async fn write(stream: &mut TcpStream, mut bytes: impl Buf, patience: Duration, cut: &CancellationToken) -> Option<()> {
+async fn write(stream: &mut Stream, mut bytes: impl Buf, patience: Duration, cut: &CancellationToken) -> Option<()> {
     while bytes.has_remaining() {
         tokio::select! {
             biased;
@@ -127,16 +126,10 @@ async fn write(stream: &mut TcpStream, mut bytes: impl Buf, patience: Duration, 
 
 /// Returns when the peer hangs up. What it sends ahead of its next request is kept; one that sends too much is not
 /// looked at any more.
-async fn hung_up(stream: &TcpStream, ahead: &mut Vec<u8>) {
+async fn hung_up(stream: &mut Stream, ahead: &mut Vec<u8>) {
     while ahead.len() < MAX_AHEAD {
-        if stream.readable().await.is_err() {
+        if !stream.read_ahead(ahead).await {
             return;
-        }
-        match stream.try_read_buf(ahead) {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => return,
         }
     }
     std::future::pending::<()>().await;

@@ -81,13 +81,8 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let clock = Clock::start();
     let DbTarget::Sqlite(db) = &config.db;
     let tables = open_tables(db).await?;
-    let (work, work_writer) = WorkStore::open(db).await.context("the work store cannot be opened")?;
     let (last, died) = (CancellationToken::new(), CancellationToken::new());
-    let vital = Vital::new("work store", &died);
-    let work_task = tokio::spawn(async move {
-        let _vital = vital;
-        work_writer.run().await;
-    });
+    let (work, work_task) = open_work(db, &died).await?;
     fail_pending_turns(&work, clock, &last).await;
     let uses = crate::uses::Uses::load(&work).await.context("the work store cannot be read")?;
     let snapshots = Snapshots::new(&config.data_dir);
@@ -166,6 +161,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         past: crate::past::Past::new(snapshots),
         heads,
         walking: Arc::new(tokio::sync::Semaphore::new(1)),
+        limits: crate::limits::Limits::new(&config.args),
         uses,
         stream_opens: Opens::default(),
         tasks: TaskTracker::new(),
@@ -176,6 +172,17 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         config,
     });
     Ok(Parts { app, threads: vec![writer_thread, follower], projector, work: work_task, last })
+}
+
+#[expect(clippy::disallowed_methods, reason = "`stop` waits for the task by its handle")]
+async fn open_work(db: &Path, died: &CancellationToken) -> anyhow::Result<(WorkStore, Task<()>)> {
+    let (work, writer) = WorkStore::open(db).await.context("the work store cannot be opened")?;
+    let vital = Vital::new("work store", died);
+    let task = tokio::spawn(async move {
+        let _vital = vital;
+        writer.run().await;
+    });
+    Ok((work, task))
 }
 
 async fn open_tables(db: &Path) -> anyhow::Result<Tables> {
