@@ -6,8 +6,7 @@ mod strings;
 
 pub use fields::{Fields, Problems};
 pub use keys::each_key;
-use strings::check_depth;
-pub use strings::check_strings;
+pub use strings::{check_depth, check_strings};
 
 use crate::{config::Args, error::ApiError, limits::Limit};
 use axum::{body::Body, http::StatusCode};

@@ -37,6 +37,7 @@ mod snapshots;
 mod tail;
 pub mod tls;
 mod tools;
+pub mod untrusted;
 mod upstream;
 mod uses;
 mod vital;

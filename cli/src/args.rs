@@ -191,6 +191,19 @@ Examples:
   mcpctl completions zsh > ~/.zfunc/_mcpctl
   mcpctl completions fish > ~/.config/fish/completions/mcpctl.fish")]
     Completions(Completions),
+    /// Make the registry hold what documents say: Llms, projects, agents, personalities, prompts
+    #[command(after_help = "\
+Examples:
+  mcpctl apply -f team.yaml                      a line for each: created, configured or unchanged
+  mcpctl apply -f team.yaml --dry-run
+  mcpctl get agent reviewer -o yaml | mcpctl apply -f -
+
+A document is what `get -o yaml` prints; `---` is between two:
+  kind: agent
+  name: reviewer
+  llm: qwen
+  systemPrompt: You review code.")]
+    Apply(Apply),
     /// Delete agents, Llms, projects, threads and more, cancel tasks
     #[command(after_help = "\
 Examples:
@@ -249,6 +262,17 @@ pub struct Get {
     /// Go on: on a terminal a live table, in a pipe a line for each change
     #[arg(short, long)]
     pub watch: bool,
+}
+
+/// What to apply.
+#[derive(Args)]
+pub struct Apply {
+    /// File of YAML or JSON documents, or - for stdin
+    #[arg(short, long, value_name = "FILE|-")]
+    pub file: String,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Two points of the history.

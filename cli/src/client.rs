@@ -75,6 +75,22 @@ impl Client {
         self.send(self.request(Method::POST, route)?.json(body), route).await
     }
 
+    /// Writes a JSON document; where a version is given, only over that.
+    pub async fn write(
+        &self,
+        method: Method,
+        route: &Route,
+        body: String,
+        if_match: Option<u64>,
+    ) -> anyhow::Result<Answer> {
+        let request = self.request(method, route)?.header(reqwest::header::CONTENT_TYPE, "application/json").body(body);
+        let request = match if_match {
+            Some(version) => request.header(reqwest::header::IF_MATCH, version),
+            None => request,
+        };
+        self.answer(request.timeout(ANSWER), route).await
+    }
+
     /// Gets an answer that may be long; its body is still on its way.
     pub async fn open(&self, route: &Route) -> anyhow::Result<Response> {
         self.send(self.request(Method::GET, route)?, route).await

@@ -30,6 +30,7 @@ pub mod settings;
 mod stream;
 mod task;
 mod undelivered;
+pub mod untrusted;
 mod upload;
 mod wake;
 

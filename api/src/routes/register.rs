@@ -18,7 +18,7 @@ use axum::{
 };
 use mcpctl_events::{
     access::{Kind, Verb},
-    command::{AgentEntry, Command, Provider, Register},
+    command::{AgentEntry, Command, Provider, Register, User},
     event::{Subject, row::Status},
     name::{Name, SessionId},
     state::State as Registry,
@@ -26,6 +26,7 @@ use mcpctl_events::{
 };
 use serde_json::value::RawValue;
 use std::{collections::HashSet, sync::Arc};
+use uuid::Uuid;
 
 const NO_PROVIDERS: &str = "`providers` array is required and must be non-empty";
 const LARGE_BODY: usize = 256 << 10;
@@ -48,9 +49,11 @@ pub async fn register(
     let register = if body.len() > LARGE_BODY {
         // Reading it takes longer than calls under way may wait for their next chunk.
         let (app, caller) = (app.clone(), caller.clone());
-        tokio::task::spawn_blocking(move || parse(&app, &caller, &body)).await.map_err(ApiError::internal)??
+        tokio::task::spawn_blocking(move || parse(&|| app.clock.id(), caller.user, &body))
+            .await
+            .map_err(ApiError::internal)??
     } else {
-        parse(&app, &caller, &body)?
+        parse(&|| app.clock.id(), caller.user.clone(), &body)?
     };
     may_publish(&app, &caller, &register)?;
     let session = register.session.clone();
@@ -95,23 +98,22 @@ fn rows<T>(names: &[Name], present: impl Fn(&Name) -> Option<T>) -> Vec<T> {
     names.iter().filter_map(present).collect()
 }
 
-fn parse(app: &App, caller: &Caller, body: &[u8]) -> Result<Register, ApiError> {
+/// Reads a declaration; ids that it may need are `fresh`.
+pub(crate) fn parse(fresh: &impl Fn() -> Uuid, user: User, body: &[u8]) -> Result<Register, ApiError> {
     let problems = Problems::default();
     let mut fields = Fields::parse(body, &problems)?.null_is_absent();
     let session = fields.string("providerSessionId").map(|text| SessionId::parse(&text));
     if let Some(Err(error)) = &session {
         fields.problem("providerSessionId", error.to_string());
     }
-    let fresh = || SessionId::parse(&app.clock.id().to_string());
-    let session = session.unwrap_or_else(fresh).ok();
+    let session = session.unwrap_or_else(|| SessionId::parse(&fresh().to_string())).ok();
     let providers = fields.array("providers").unwrap_or_default();
     let agents = fields.array("agents").unwrap_or_default();
     if providers.is_empty() && agents.is_empty() {
         problems.say("", NO_PROVIDERS);
     }
-    let providers = entries(&fields, "/providers", &providers, |entry| provider(app, entry));
-    let agents = entries(&fields, "/agents", &agents, |entry| agent(app, entry));
-    let user = caller.user.clone();
+    let providers = entries(&fields, "/providers", &providers, |entry| provider(fresh, entry));
+    let agents = entries(&fields, "/agents", &agents, |entry| agent(fresh, entry));
     problems.check(session.map(|session| Register { session, user, providers, agents }))
 }
 
@@ -142,7 +144,7 @@ fn entries<'a, T>(
     entries
 }
 
-fn provider(app: &App, mut fields: Fields<'_>) -> Option<(Name, Provider)> {
+fn provider(fresh: &impl Fn() -> Uuid, mut fields: Fields<'_>) -> Option<(Name, Provider)> {
     let (name, type_) = (fields.required_name("name"), fields.required_string("type"));
     let model = fields.required_string("model");
     let (tier, description) = (fields.string("tier"), fields.string("description"));
@@ -160,7 +162,7 @@ fn provider(app: &App, mut fields: Fields<'_>) -> Option<(Name, Provider)> {
     let (max_concurrent, max_wait_seconds) = (fields.count("maxConcurrent"), fields.count("maxWaitSeconds"));
     let name = name?;
     let provider = Provider {
-        id: app.clock.id(),
+        id: fresh(),
         name: name.clone(),
         type_: type_?,
         model: model?,
@@ -176,7 +178,7 @@ fn provider(app: &App, mut fields: Fields<'_>) -> Option<(Name, Provider)> {
     Some((name, provider))
 }
 
-fn agent(app: &App, mut fields: Fields<'_>) -> Option<(Name, AgentEntry)> {
+fn agent(fresh: &impl Fn() -> Uuid, mut fields: Fields<'_>) -> Option<(Name, AgentEntry)> {
     if !(fields.is_string("name") && fields.is_string("llmName")) {
         fields.problems().say(fields.pointer(), NO_NAMES);
         return None;
@@ -187,7 +189,7 @@ fn agent(app: &App, mut fields: Fields<'_>) -> Option<(Name, AgentEntry)> {
     let (default_params, extras) = (fields.params("defaultParams"), fields.object("extras"));
     let name = name?;
     let agent = AgentEntry {
-        id: app.clock.id(),
+        id: fresh(),
         name: name.clone(),
         llm_name: llm_name?,
         description,

@@ -65,6 +65,11 @@ pub struct Refusal {
 }
 
 impl Failure {
+    /// Whether there is no such thing.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.status == StatusCode::NOT_FOUND)
+    }
+
     /// Turns a transport error around: what failed first comes last in its chain.
     pub fn transport(server: &Url, error: &reqwest::Error) -> Self {
         let address = host_and_port(server);

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "what a test starts ends with its runtime")]
 
 mod access;
+mod applying;
 mod audit;
 mod calls;
 mod chat;

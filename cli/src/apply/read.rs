@@ -1,0 +1,169 @@
+//! Documents, as people write them: YAML or JSON, many in one text.
+
+use crate::args::Noun;
+use crate::exit::Stuck;
+use crate::get::definition::kind;
+use crate::output::document::Document;
+use serde::Deserialize;
+use serde_norway::Value;
+
+/// What can be applied, in the order in which it is: what others name comes before them.
+const NOUNS: [Noun; 5] = [Noun::Llms, Noun::Projects, Noun::Agents, Noun::Personalities, Noun::Prompts];
+/// Deeper documents are refused, as the server does.
+const DEPTH: usize = 100;
+
+/// One document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// What it is.
+    pub noun: Noun,
+    /// Its name.
+    pub name: String,
+    /// All members but `kind`, in their order.
+    pub definition: Document,
+}
+
+/// Reads all documents; those that others may name come first, and else the order is theirs.
+pub fn read(text: &str) -> Result<Vec<Wanted>, Stuck> {
+    let mut all = Vec::new();
+    for (index, document) in serde_norway::Deserializer::from_str(text).enumerate() {
+        let stuck = |problem: String| {
+            let next = "a document is as `mcpctl get agent NAME -o yaml` prints it; `---` is between two";
+            Stuck::new(format!("document {}: {problem}", index + 1), next)
+        };
+        let value = Value::deserialize(document).map_err(|error| stuck(error.to_string()))?;
+        // Between two lines of `---` there may be nothing.
+        if !value.is_null() {
+            all.push(wanted(value).map_err(stuck)?);
+        }
+    }
+    all.sort_by_key(|wanted| NOUNS.iter().position(|noun| *noun == wanted.noun));
+    Ok(all)
+}
+
+fn wanted(value: Value) -> Result<Wanted, String> {
+    let Document::Map(mut members) = convert(value, 0)? else { return Err("is no mapping".to_owned()) };
+    let kinds = NOUNS.map(kind);
+    let is = |it: &Document| NOUNS.into_iter().find(|noun| matches!(it, Document::Text(word) if word == kind(*noun)));
+    let at = members.iter().position(|(key, _)| key == "kind");
+    let noun = at.and_then(|at| is(&members.remove(at).1));
+    let noun = noun.ok_or_else(|| format!("`kind` is one of {}", kinds.join(", ")))?;
+    let definition = Document::Map(members);
+    match definition.get("name") {
+        Some(Document::Text(name)) if !name.is_empty() => Ok(Wanted { noun, name: name.clone(), definition }),
+        _ => Err("`name` is a text, and is required".to_owned()),
+    }
+}
+
+/// The same as JSON has it.
+fn convert(value: Value, depth: usize) -> Result<Document, String> {
+    if depth > DEPTH {
+        return Err(format!("is nested deeper than {DEPTH} levels"));
+    }
+    Ok(match value {
+        Value::Null => Document::Token("null".to_owned()),
+        Value::Bool(truth) => Document::Token(truth.to_string()),
+        Value::Number(number) => Document::Token(token(&number)?),
+        Value::String(text) => Document::Text(text),
+        Value::Sequence(items) => {
+            Document::List(items.into_iter().map(|item| convert(item, depth + 1)).collect::<Result<_, _>>()?)
+        }
+        Value::Mapping(members) => {
+            let member = |(key, value)| match key {
+                Value::String(key) => Ok((key, convert(value, depth + 1)?)),
+                _ => Err("a key is a text; quote it if it looks like something else".to_owned()),
+            };
+            Document::Map(members.into_iter().map(member).collect::<Result<_, String>>()?)
+        }
+        Value::Tagged(tagged) => return Err(format!("has the tag {}, which nothing here knows", tagged.tag)),
+    })
+}
+
+/// A number as JSON spells it, which has neither infinity nor what is no number.
+fn token(number: &serde_norway::Number) -> Result<String, String> {
+    let json = serde_json::to_string(number).unwrap_or_default();
+    if json.is_empty() || json == "null" {
+        Err(format!("holds the number {number}, which JSON has not"))
+    } else {
+        Ok(json)
+    }
+}
+
+/// Whether two documents mean the same: nothing is as good as an empty thing, a number is its value, and the order of
+/// members is nobody's business.
+pub fn is_same(one: &Document, other: &Document) -> bool {
+    match (one, other) {
+        (Document::Token(one), Document::Token(other)) => {
+            one == other || number(one).is_some_and(|n| number(other) == Some(n))
+        }
+        (Document::List(one), Document::List(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
+        }
+        (Document::Map(_), Document::Map(_)) => within(one, other) && within(other, one),
+        _ => one == other || one.is_empty() && other.is_empty(),
+    }
+}
+
+fn number(token: &str) -> Option<f64> {
+    token.parse().ok()
+}
+
+fn within(one: &Document, other: &Document) -> bool {
+    let Document::Map(members) = one else { return false };
+    let nothing = Document::Token("null".to_owned());
+    members.iter().all(|(key, value)| is_same(value, other.get(key).unwrap_or(&nothing)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::json;
+
+    #[test]
+    fn many_documents_come_in_the_order_in_which_they_can_be_made() {
+        let text = "kind: prompt\nname: p\n---\nkind: agent\nname: a\nllm: l\nextras: {b: [1, 2.50, null], a: yes}\n---\n---\n\
+                    {\"kind\": \"llm\", \"name\": \"l\"}\n";
+        let all = read(text).unwrap();
+        let names: Vec<_> = all.iter().map(|wanted| wanted.name.as_str()).collect();
+        assert_eq!(names, ["l", "a", "p"]);
+        assert_eq!(
+            json::compact(&all[1].definition),
+            r#"{"name":"a","llm":"l","extras":{"b":[1,2.5,null],"a":"yes"}}"#
+        );
+        assert_eq!(read("").unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_no_document_is_refused_with_its_number() {
+        for (text, says) in [
+            (
+                "kind: agent\nname: a\n---\nkind: planet\nname: mars\n",
+                "document 2: `kind` is one of llm, project, agent",
+            ),
+            ("name: a\n", "document 1: `kind` is one of"),
+            ("kind: agent\nname: 5\n", "document 1: `name` is a text"),
+            ("- kind: agent\n", "document 1: is no mapping"),
+            ("kind: agent\nname: a\nextras: {1: 2}\n", "a key is a text"),
+            ("kind: agent\nname: a\nextras: .inf\n", "which JSON has not"),
+            ("kind: agent\nname: !custom a\n", "tag"),
+            ("kind: [agent\n", "document 1: "),
+        ] {
+            let told = read(text).unwrap_err().to_string();
+            assert!(told.contains(says), "{text}: {told}");
+        }
+        let deep = format!("kind: agent\nname: a\nextras: {}{}\n", "[".repeat(110), "]".repeat(110));
+        assert!(read(&deep).unwrap_err().to_string().contains("document 1: "));
+    }
+
+    #[test]
+    fn what_means_the_same_is_the_same() {
+        let same = |one: &str, other: &str| is_same(&Document::parse(one).unwrap(), &Document::parse(other).unwrap());
+        assert!(same(r#"{"a":1.50,"b":null,"c":{"d":[1]}}"#, r#"{"c":{"d":[1.0],"e":{}},"a":1.5}"#));
+        assert!(same(r#"{"a":[]}"#, "{}") && same(r#"{"a":""}"#, r#"{"a":null}"#));
+        for (one, other) in
+            [("{\"a\":1}", "{\"a\":2}"), ("{\"a\":1}", "{}"), ("[1,2]", "[2,1]"), ("\"1\"", "1"), ("true", "false")]
+        {
+            assert!(!same(one, other), "{one} {other}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! `mcpctl`, the command line of the registry.
+//!
+//! Knows the wire and the terminal. What a server or a publisher does lives in their crates; only [`dev`] composes them.
+
+mod apply;
+mod args;
+mod audit;
+mod auth;
+mod chat;
+mod client;
+mod clock;
+mod completions;
+mod context;
+mod credentials;
+mod delete;
+mod describe;
+#[cfg(feature = "dev")]
+mod dev;
+mod diff;
+mod events;
+mod exit;
+mod gc;
+mod get;
+mod history;
+mod home;
+mod login;
+mod output;
+mod past;
+mod pause;
+mod shell;
+mod status;
+mod token;
+pub mod untrusted;
+mod why;
+
+use args::{Cli, Command};
+use shell::Shell;
+use std::process::ExitCode;
+
+/// Reads the command line, does what it says, and picks the exit code.
+pub fn main() -> ExitCode {
+    let Cli { global, command } = match Cli::read(&std::env::args_os().collect::<Vec<_>>()) {
+        Ok(cli) => cli,
+        Err(told) => return exit::told(&told),
+    };
+    let shell = Shell::new(global);
+    exit::code(run(&shell, command), shell.screen)
+}
+
+fn run(shell: &Shell, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Completions(options) => completions::run(shell, &options),
+        #[cfg(feature = "dev")]
+        Command::Dev(options) => dev::run(shell, *options),
+        // One thread is enough for one request at a time, and starts sooner.
+        command => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(talk(shell, command)),
+    }
+}
+
+async fn talk(shell: &Shell, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Get(options) => get::run(shell, options).await,
+        Command::Describe(options) => describe::run(shell, &options).await,
+        Command::Chat(options) => chat::agent(shell, options).await,
+        Command::ChatLlm(options) => chat::llm(shell, options).await,
+        Command::Gc => gc::run(shell).await,
+        Command::Status => status::run(shell).await,
+        Command::Events(options) => events::run(shell, &options).await,
+        Command::History(options) => history::run(shell, &options).await,
+        Command::Why(options) => why::run(shell, &options).await,
+        Command::Audit(command) => audit::run(shell, &command).await,
+        Command::Diff(options) => diff::run(shell, &options).await,
+        Command::Token(command) => token::run(shell, &command).await,
+        Command::Auth(command) => auth::run(shell, &command).await,
+        Command::Context(command) => context::run(shell, &command).await,
+        Command::Login => login::run(shell).await,
+        Command::Apply(options) => apply::run(shell, &options).await,
+        Command::Delete(options) => delete::run(shell, &options).await,
+        Command::Disable(options) => pause::run(shell, &options, pause::Change::Disable).await,
+        Command::Enable(options) => pause::run(shell, &options, pause::Change::Enable).await,
+        #[cfg(feature = "dev")]
+        Command::Dev(_) => unreachable!("runs on its own threads"),
+        Command::Completions(_) => unreachable!("talks to nobody"),
+    }
+}
