@@ -13,6 +13,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     fmt,
+    ops::RangeInclusive,
 };
 
 /// Most members that an object may have of which each is looked at, and most elements of such an array.
@@ -236,16 +237,26 @@ impl<'a> Fields<'a> {
 
     /// A count from 1 that may be left out.
     pub fn count(&mut self, name: &str) -> Option<u32> {
-        let count = self.read::<u32>(name, "is a whole number from 1");
-        if count == Some(0) {
-            self.problem(name, "is a whole number from 1");
-        }
-        count.filter(|count| *count > 0)
+        self.whole(name, 1..=u32::MAX.into(), "is a whole number from 1").and_then(|count| u32::try_from(count).ok())
     }
 
     /// A whole number of any sign that may be left out.
     pub fn integer(&mut self, name: &str) -> Option<i32> {
-        self.read(name, "is a whole number")
+        let range = i32::MIN.into()..=i32::MAX.into();
+        self.whole(name, range, "is a whole number").and_then(|number| i32::try_from(number).ok())
+    }
+
+    /// A whole number in a range; `2.0` is one, as in JSON Schema.
+    fn whole(&mut self, name: &str, range: RangeInclusive<i64>, expected: &str) -> Option<i64> {
+        let number = self.raw(name)?.get();
+        #[expect(clippy::cast_possible_truncation, reason = "what is no whole number of 53 bits is none here")]
+        let whole = |number: f64| (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64);
+        let number = number.parse().ok().or_else(|| number.parse().ok().and_then(whole));
+        let number = number.filter(|number| range.contains(number));
+        if number.is_none() {
+            self.problem(name, expected);
+        }
+        number
     }
 
     /// Strings that may be left out.

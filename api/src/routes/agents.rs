@@ -12,6 +12,7 @@ use crate::{
     error::ApiError,
     json::{self, Fields, Problems},
     present,
+    routes::openapi::{bodies, queries},
 };
 use axum::{
     Extension, Json,
@@ -33,7 +34,7 @@ use mcpctl_projector::store::AgentFilter;
 use std::{ops::ControlFlow, sync::Arc};
 
 /// Lists agents.
-#[utoipa::path(get, path = "/api/v1/agents", operation_id = "listAgents", tag = "registry", params(ListQuery),
+#[utoipa::path(get, path = "/api/v1/agents", operation_id = "listAgents", tag = "registry", params(queries::AgentQuery),
     responses((status = 200, body = Vec<Agent>), (status = "default", body = ErrorBody)))]
 pub async fn index(
     State(app): State<Arc<App>>,
@@ -126,7 +127,7 @@ fn not_found(name: &str) -> ApiError {
 }
 
 /// Creates a public agent.
-#[utoipa::path(post, path = "/api/v1/agents", operation_id = "createAgent", tag = "registry", params(WriteQuery, WriteHeaders), request_body(content = Object),
+#[utoipa::path(post, path = "/api/v1/agents", operation_id = "createAgent", tag = "registry", params(WriteQuery, WriteHeaders), request_body = bodies::NewAgent,
     responses((status = 201, body = Agent), (status = "default", body = ErrorBody)))]
 pub async fn create(
     State(app): State<Arc<App>>,
@@ -157,7 +158,7 @@ async fn left(app: &Arc<App>, written: &mut Written, name: &Name) -> Result<Agen
 
 /// Replaces an agent's definition; a field left out returns to its default.
 #[utoipa::path(put, path = "/api/v1/agents/{name}", operation_id = "replaceAgent", tag = "registry", params(("name" = String, Path), WriteQuery, WriteHeaders, IfMatch),
-    request_body(content = Object), responses((status = 200, body = Agent), (status = "default", body = ErrorBody)))]
+    request_body = bodies::ReplacedAgent, responses((status = 200, body = Agent), (status = "default", body = ErrorBody)))]
 pub async fn replace(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,

@@ -37,7 +37,6 @@ use mcpctl_projector::{
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use utoipa::IntoParams;
 use uuid::Uuid;
 
 /// A kind of document.
@@ -79,21 +78,18 @@ pub(super) trait Kind: StoredDocument + Send + Sync + 'static {
 }
 
 /// Query of a list of documents.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
 pub struct DocumentQuery {
     /// Text in the name or the description; of prompts, in the content.
     q: Option<String>,
     /// Documents at most; the header `Link` says how to go on.
-    #[param(value_type = Option<u32>)]
     limit: Option<String>,
     /// Where an earlier page ended.
     cursor: Option<String>,
     /// As it was then: a sequence, or a time (inclusive).
     as_of: Option<String>,
     /// Waits until the list shows at least this sequence, 5 s at most.
-    #[param(value_type = Option<u64>)]
     min_sequence: Option<String>,
     /// Personalities and prompts: of this agent.
     agent: Option<String>,

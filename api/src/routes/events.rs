@@ -6,6 +6,7 @@ use super::{
     rows::{read as read_parameter, sequence, short},
     written::set_sequence,
 };
+use crate::routes::openapi::values::Sequence;
 use crate::{app::App, auth::Caller, cloudevent::CloudEvent, error::ApiError, json::Problems};
 use axum::{
     Extension,
@@ -72,9 +73,9 @@ impl EventsQuery {
 /// Lists events in log order. With `Accept: text/event-stream`, follows them: each event's id is its sequence, and
 /// `Last-Event-ID` goes on after it.
 #[utoipa::path(get, path = "/api/v1/events", operation_id = "listEvents", tag = "audit",
-    params(("after" = Option<u64>, Query, description = "only events above this sequence"),
-        ("until" = Option<u64>, Query), ("type" = Option<String>, Query, description = "a glob such as mcpctl.agent.*"),
-        ("subject" = Option<String>, Query), ("limit" = Option<u32>, Query, description = "1,000 by default, 10,000 at most")),
+    params(("after" = Option<Sequence>, Query, description = "only events above this sequence"),
+        ("until" = Option<Sequence>, Query), ("type" = Option<String>, Query, max_length = 1000, description = "a glob such as mcpctl.agent.*"),
+        ("subject" = Option<String>, Query), ("limit" = Option<u32>, Query, minimum = 1, maximum = 10000, description = "1,000 by default, 10,000 at most")),
     responses((status = 200, description = "an array of CloudEvents 1.0", body = Vec<Object>),
         (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
 pub async fn index(

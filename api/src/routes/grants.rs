@@ -6,6 +6,7 @@ use crate::{
     auth::Caller,
     error::ApiError,
     json::{self, Fields, Problems},
+    routes::openapi::{bodies, values},
 };
 use axum::{
     Extension, Json,
@@ -19,11 +20,7 @@ use mcpctl_events::{
     command::{Command, GrantTo},
     name::Name,
     time::LogTime,
-    wire::{
-        SEQUENCE_HEADER,
-        access::{GrantRow, NewGrant},
-        error::ErrorBody,
-    },
+    wire::{SEQUENCE_HEADER, access::GrantRow, error::ErrorBody},
 };
 use std::sync::Arc;
 
@@ -42,7 +39,7 @@ pub async fn index(State(app): State<Arc<App>>, Extension(caller): Extension<Cal
 
 /// Lets a user do something more, with any of their tokens.
 #[utoipa::path(post, path = "/api/v1/grants", operation_id = "createGrant", tag = "access", params(WriteQuery, WriteHeaders),
-    request_body = NewGrant, responses((status = 201, body = GrantRow), (status = "default", body = ErrorBody)))]
+    request_body = bodies::GrantRequest, responses((status = 201, body = GrantRow), (status = "default", body = ErrorBody)))]
 pub async fn create(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -62,8 +59,8 @@ pub async fn create(
 
 /// Takes a grant back.
 #[utoipa::path(delete, path = "/api/v1/grants/{user}/{verb}/{kind}/{names}", operation_id = "deleteGrant", tag = "access",
-    params(("user" = String, Path), ("verb" = String, Path), ("kind" = String, Path),
-        ("names" = String, Path, description = "a name, or a glob"), WriteQuery, WriteHeaders),
+    params(("user" = values::Name, Path), ("verb" = bodies::GrantVerb, Path), ("kind" = bodies::GrantKind, Path),
+        ("names" = values::Glob, Path, description = "a name, or a glob"), WriteQuery, WriteHeaders),
     responses((status = 204), (status = "default", body = ErrorBody)))]
 pub async fn delete(
     State(app): State<Arc<App>>,
@@ -77,7 +74,8 @@ pub async fn delete(
     let not_found = |_| ApiError::not_found(format!("User not found: {}", user.escape_default()));
     let user = Name::parse(&user).map_err(not_found)?;
     let grant = Grant::parse(&verb, &format!("{kind}/{names}"));
-    let grant = grant.map_err(|error| ApiError::invalid(pointer(&error), error.to_string()))?;
+    // What cannot be granted is granted to nobody.
+    let grant = grant.map_err(|error| ApiError::not_found(format!("no such grant: {error}")))?;
     let written = write(&app, &caller, Command::Withdraw(GrantTo { user, grant }), key, query).await?;
     Ok(written.empty())
 }

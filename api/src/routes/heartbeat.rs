@@ -6,6 +6,7 @@ use crate::{
     auth::Caller,
     error::ApiError,
     json::{self, Fields, Problems},
+    routes::openapi::bodies,
     server::NextIsFar,
 };
 use axum::{
@@ -25,7 +26,7 @@ use std::sync::Arc;
 
 /// Renews the lease of a session and brings its inactive rows back.
 #[utoipa::path(post, path = "/api/v1/llms/_provider-heartbeat", tag = "publishing",
-    request_body(content = Object, description = "`{providerSessionId}`"),
+    request_body = bodies::Heartbeat,
     responses((status = 200, body = HeartbeatSeen), (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
 pub async fn heartbeat(
     State(app): State<Arc<App>>,

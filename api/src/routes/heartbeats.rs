@@ -1,6 +1,7 @@
 //! `GET /api/v1/heartbeats`: which publishers were heard, second by second, as far back as is kept.
 
 use super::rows::{read, sequence};
+use crate::routes::openapi::values::{self, Sequence};
 use crate::{app::App, auth::Caller, error::ApiError, json::Problems};
 use axum::{
     Extension, Json,
@@ -25,12 +26,13 @@ const MAX_LIMIT: usize = 10_000;
 #[into_params(parameter_in = Query)]
 pub struct HeartbeatsQuery {
     /// Only of this session.
+    #[param(value_type = Option<values::SessionId>)]
     session: Option<String>,
     /// Only events above this sequence of their own stream; 410 if some of those are no longer kept.
-    #[param(value_type = Option<u64>)]
+    #[param(value_type = Option<Sequence>)]
     after: Option<String>,
     /// Events at most: 1,000 by default, 10,000 at most.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 10000)]
     limit: Option<String>,
 }
 

@@ -1,6 +1,10 @@
 //! `GET /api/v1/agents/:name/history`, and the same of Llms and sessions: a life, also one that has ended.
 
-use super::{events::written, rows::read as read_parameter};
+use super::{
+    events::written,
+    openapi::values::Before,
+    rows::{read as read_parameter, sequence},
+};
 use crate::{app::App, auth::Caller, error::ApiError, json::Problems};
 use axum::{
     Extension,
@@ -29,10 +33,10 @@ const MAX_LIMIT: u32 = 10_000;
 #[into_params(parameter_in = Query)]
 pub struct HistoryQuery {
     /// Events at most, the newest: 1,000 by default, 10,000 at most.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 10000)]
     limit: Option<String>,
     /// Only events below this sequence.
-    #[param(value_type = Option<u64>)]
+    #[param(value_type = Option<Before>)]
     before: Option<String>,
 }
 
@@ -108,7 +112,7 @@ impl HistoryQuery {
         let most = format!("is a whole number from 1 to {MAX_LIMIT}");
         let limit = |text: &str| text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
         let limit = read_parameter(&problems, "limit", self.limit.as_deref(), &most, limit);
-        let before = |text: &str| text.parse::<u64>().ok().and_then(|sequence| sequence.checked_sub(1));
+        let before = |text: &str| sequence(text).and_then(|sequence| sequence.checked_sub(1));
         let until = read_parameter(&problems, "before", self.before.as_deref(), "is a sequence", before);
         problems.check(Some((limit.unwrap_or(DEFAULT_LIMIT), until)))
     }

@@ -10,6 +10,7 @@ use crate::{
     error::ApiError,
     json,
     request::ModelRequest,
+    routes::openapi::bodies,
 };
 use axum::{
     body::Body,
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 /// Calls a model.
 #[utoipa::path(post, path = "/api/v1/llms/{name}/infer", tag = "calls", params(("name" = String, Path)),
-    request_body(content = Object, description = "an OpenAI chat completion request; `model` is replaced"),
+    request_body(content = bodies::ModelRequest, description = "an OpenAI chat completion request; `model` is replaced"),
     responses((status = 200, description = "the model server's answer, unchanged; server-sent events with `stream: true`"),
         (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
 pub async fn infer(State(app): State<Arc<App>>, Path(name): Path<String>, body: Body) -> Result<Response, ApiError> {

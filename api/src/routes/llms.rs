@@ -13,6 +13,7 @@ use crate::{
     error::ApiError,
     json::{self, Fields, Problems},
     present,
+    routes::openapi::{bodies, queries},
 };
 use axum::{
     Extension, Json,
@@ -39,7 +40,7 @@ use std::{ops::ControlFlow, sync::Arc};
 const API_KEY_REF: &str = "is {\"env\": \"NAME\"} or {\"file\": \"path\"}";
 
 /// Lists Llms.
-#[utoipa::path(get, path = "/api/v1/llms", operation_id = "listLlms", tag = "registry", params(ListQuery),
+#[utoipa::path(get, path = "/api/v1/llms", operation_id = "listLlms", tag = "registry", params(queries::LlmQuery),
     responses((status = 200, body = Vec<Llm>), (status = "default", body = ErrorBody)))]
 pub async fn index(
     State(app): State<Arc<App>>,
@@ -107,7 +108,7 @@ pub(super) fn not_found(name: &str) -> ApiError {
 }
 
 /// Creates a public Llm.
-#[utoipa::path(post, path = "/api/v1/llms", operation_id = "createLlm", tag = "registry", params(WriteQuery, WriteHeaders), request_body(content = Object),
+#[utoipa::path(post, path = "/api/v1/llms", operation_id = "createLlm", tag = "registry", params(WriteQuery, WriteHeaders), request_body = bodies::NewLlm,
     responses((status = 201, body = Llm), (status = "default", body = ErrorBody)))]
 pub async fn create(
     State(app): State<Arc<App>>,
@@ -139,7 +140,7 @@ async fn left(app: &Arc<App>, written: &mut Written, name: &Name) -> Result<Llm,
 
 /// Replaces an Llm's definition; a field left out returns to its default.
 #[utoipa::path(put, path = "/api/v1/llms/{name}", operation_id = "replaceLlm", tag = "registry", params(("name" = String, Path), WriteQuery, WriteHeaders, IfMatch),
-    request_body(content = Object), responses((status = 200, body = Llm), (status = "default", body = ErrorBody)))]
+    request_body = bodies::ReplacedLlm, responses((status = 200, body = Llm), (status = "default", body = ErrorBody)))]
 pub async fn replace(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,

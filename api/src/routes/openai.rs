@@ -15,6 +15,7 @@ use crate::{
     error::ApiError,
     json,
     request::ModelRequest,
+    routes::openapi::bodies,
 };
 use axum::{Extension, body::Body, extract::State, http::StatusCode, response::Response};
 use mcpctl_events::access::{Kind, Verb};
@@ -27,7 +28,7 @@ const RESPONSES: &str = "/v1/responses";
 
 /// A chat completion.
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "openai",
-    request_body(content = Object, description = "OpenAI's request; `model` is an Llm, a pool, or `agent/<name>`"),
+    request_body(content = bodies::NamedModelRequest, description = "OpenAI's request; `model` is an Llm, a pool, or `agent/<name>`"),
     responses((status = 200, description = "the model server's answer, unchanged; server-sent events with `stream: true`"),
         (status = "default", body = error::OpenAiError)))]
 pub async fn chat_completions(
@@ -40,7 +41,7 @@ pub async fn chat_completions(
 
 /// A text completion.
 #[utoipa::path(post, path = "/v1/completions", tag = "openai",
-    request_body(content = Object, description = "OpenAI's request; `model` is an Llm or a pool"),
+    request_body(content = bodies::NamedModelRequest, description = "OpenAI's request; `model` is an Llm or a pool"),
     responses((status = 200, description = "the model server's answer, unchanged; server-sent events with `stream: true`"),
         (status = "default", body = error::OpenAiError)))]
 pub async fn completions(
@@ -53,7 +54,7 @@ pub async fn completions(
 
 /// Embeddings.
 #[utoipa::path(post, path = "/v1/embeddings", tag = "openai",
-    request_body(content = Object, description = "OpenAI's request; `model` is an Llm or a pool"),
+    request_body(content = bodies::NamedModelRequest, description = "OpenAI's request; `model` is an Llm or a pool"),
     responses((status = 200, description = "the model server's answer, unchanged"),
         (status = "default", body = error::OpenAiError)))]
 pub async fn embeddings(
@@ -66,7 +67,7 @@ pub async fn embeddings(
 
 /// A response.
 #[utoipa::path(post, path = "/v1/responses", tag = "openai",
-    request_body(content = Object, description = "OpenAI's request; `model` is an Llm, a pool, or `agent/<name>`"),
+    request_body(content = bodies::NamedModelRequest, description = "OpenAI's request; `model` is an Llm, a pool, or `agent/<name>`"),
     responses((status = 200, description = "the model server's answer, unchanged; server-sent events with `stream: true`"),
         (status = "default", body = error::OpenAiError)))]
 pub async fn responses(

@@ -1,5 +1,9 @@
 //! `GET /openapi.json`.
 
+pub mod bodies;
+pub mod queries;
+pub mod values;
+
 use super::{
     agents, audit, chat, documents, events, gc, grants, health, heartbeat, heartbeats, history, infer, llms, members,
     metrics, openai, poll, register, result, sessions, stream, tasks, threads, tokens, tools, whoami, why,
@@ -17,6 +21,23 @@ use utoipa::{
         title = "mcpd",
         description = "An event-sourced registry for LLMs and agents. Every route under /api and /v1 takes a bearer token."
     ),
+    components(schemas(
+        mcpctl_events::wire::chat::ChatEvent,
+        bodies::GrantKind,
+        bodies::GrantVerb,
+        queries::RowKind,
+        queries::RowStatus,
+        values::AnyResource,
+        values::AnyVerb,
+        values::Before,
+        values::Glob,
+        values::Key,
+        values::Limit,
+        values::Name,
+        values::Point,
+        values::Sequence,
+        values::SessionId,
+    )),
     paths(
         register::register,
         stream::stream,
@@ -95,7 +116,6 @@ use utoipa::{
         health::readyz,
         metrics::metrics,
     ),
-    components(schemas(mcpctl_events::wire::chat::ChatEvent)),
     security(("token" = [])),
     modifiers(&Token)
 )]

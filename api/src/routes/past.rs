@@ -1,6 +1,7 @@
 //! Lists and single reads as of some point of the history.
 
 use super::rows::list;
+use crate::routes::openapi::values::Point;
 use crate::{app::App, error::ApiError, past};
 use axum::{http::Uri, response::Response};
 use mcpctl_events::{
@@ -19,6 +20,7 @@ use uuid::Uuid;
 #[into_params(parameter_in = Query)]
 pub struct PastQuery {
     /// As it was then: a sequence, or a time (inclusive).
+    #[param(value_type = Option<Point>)]
     pub as_of: Option<String>,
 }
 

@@ -13,6 +13,7 @@ use crate::{
         binding::{Binding, End},
         frame::Frame,
     },
+    routes::openapi::values,
 };
 use axum::{
     Extension,
@@ -42,7 +43,7 @@ pub struct PollQuery {
 
 /// Waits for tasks.
 #[utoipa::path(get, path = "/api/v1/llms/_provider-tasks", tag = "publishing",
-    params(("waitSeconds" = Option<u64>, Query), ("x-mcpctl-provider-session" = String, Header)),
+    params(("waitSeconds" = Option<u64>, Query), ("x-mcpctl-provider-session" = values::SessionId, Header)),
     responses((status = 200, description = "`{tasks: […]}`"), (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
 pub async fn poll(
     State(app): State<Arc<App>>,

@@ -8,6 +8,7 @@ use crate::{
     error::ApiError,
     json::{self, Fields, Problems},
     present,
+    routes::openapi::bodies,
 };
 use axum::{
     Extension,
@@ -35,7 +36,7 @@ const NO_NAMES: &str = "agent entry requires string `name` and `llmName`";
 
 /// Registers.
 #[utoipa::path(post, path = "/api/v1/llms/_provider-register", tag = "publishing", params(WriteQuery, WriteHeaders),
-    request_body(content = Object, description = "`{providerSessionId?, providers: […], agents?: […]}`"),
+    request_body = bodies::Declaration,
     responses((status = 201, body = Registered), (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
 pub async fn register(
     State(app): State<Arc<App>>,

@@ -15,6 +15,7 @@ use crate::{
         task::{Pushed, Task},
         upload::Lines,
     },
+    routes::openapi::values,
 };
 use axum::{
     Extension,
@@ -29,7 +30,7 @@ use uuid::Uuid;
 
 /// Takes a result.
 #[utoipa::path(post, path = "/api/v1/llms/_provider-task/{id}/result", tag = "publishing",
-    params(("id" = String, Path), ("x-mcpctl-provider-session" = String, Header)),
+    params(("id" = String, Path), ("x-mcpctl-provider-session" = values::SessionId, Header)),
     request_body(content = Object, description = "one result object, or many as application/x-ndjson"),
     responses((status = 202, description = "taken"), (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
 pub async fn result(

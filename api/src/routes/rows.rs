@@ -16,7 +16,6 @@ use mcpctl_events::{
 use mcpctl_projector::store::{Page, RowFilter};
 use serde::{Deserialize, Serialize};
 use std::{ops::ControlFlow, time::Duration};
-use utoipa::IntoParams;
 use uuid::Uuid;
 
 /// How long a list waits for the sequence that its caller has seen elsewhere.
@@ -25,9 +24,8 @@ const MAX_PATTERN: usize = 1000;
 const MAX_LABELS: usize = 50;
 
 /// Query of a list.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// `public` or `virtual`.
     kind: Option<String>,
@@ -38,15 +36,12 @@ pub struct ListQuery {
     /// Text in name, description or model.
     q: Option<String>,
     /// Rows at most; the header `Link` says how to go on.
-    #[param(value_type = Option<u32>)]
     limit: Option<String>,
     /// Where an earlier page ended.
     cursor: Option<String>,
     /// Only what can be called now, or only what can't.
-    #[param(value_type = Option<bool>)]
     callable: Option<String>,
     /// Waits until the list shows at least this sequence, 5 s at most.
-    #[param(value_type = Option<u64>)]
     min_sequence: Option<String>,
     /// As it was then: a sequence, or a time (inclusive).
     pub as_of: Option<String>,
@@ -160,19 +155,19 @@ fn flag(text: &str) -> Option<bool> {
     text.parse().ok()
 }
 
-/// A sequence, or any other whole number.
+/// A sequence, which databases hold with a sign.
 pub fn sequence(text: &str) -> Option<u64> {
-    text.parse().ok()
+    text.parse().ok().filter(|sequence| i64::try_from(*sequence).is_ok())
 }
 
 /// How much to list.
 pub fn limit(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|limit| *limit > 0)
+    text.parse().ok().filter(|limit| *limit > 0 && i32::try_from(*limit).is_ok())
 }
 
 /// A text to look for; databases refuse patterns that are much longer.
 pub fn short(text: &str) -> Option<String> {
-    (text.len() <= MAX_PATTERN).then(|| text.to_owned())
+    (text.chars().count() <= MAX_PATTERN).then(|| text.to_owned())
 }
 
 fn labels(text: &str) -> Option<Vec<(String, String)>> {

@@ -8,6 +8,7 @@ use crate::{
     error::ApiError,
     in_the_end::in_the_end,
     relay::binding::{Binding, End, Features, Next},
+    routes::openapi::values,
     server::handover::LongLived,
 };
 use axum::{
@@ -72,7 +73,7 @@ impl Opens {
 
 /// Opens a stream.
 #[utoipa::path(get, path = "/api/v1/llms/_provider-stream", tag = "publishing",
-    params(("x-mcpctl-provider-session" = String, Header)),
+    params(("x-mcpctl-provider-session" = values::SessionId, Header)),
     responses((status = 200, description = "server-sent events: hello, task, goodbye; comments as pings"),
         (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
 pub async fn stream(

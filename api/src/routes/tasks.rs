@@ -15,6 +15,7 @@ use crate::{
     limits::Limit,
     relay::object::Whole,
     request::ModelRequest,
+    routes::openapi::bodies,
     writer::WriteError,
 };
 use axum::{
@@ -60,7 +61,7 @@ pub struct TasksQuery {
 
 /// Stores a call, and answers it when there is a publisher for it.
 #[utoipa::path(post, path = "/api/v1/inference-tasks", operation_id = "createInferenceTask", tag = "calls", params(WriteHeaders),
-    request_body(content = Object, description = "`{llm | pool, path?, request}`"),
+    request_body = bodies::TaskRequest,
     responses((status = 202, body = InferenceTask), (status = "default", body = ErrorBody)))]
 pub async fn create(
     State(app): State<Arc<App>>,
@@ -150,7 +151,7 @@ fn parse(body: &[u8]) -> Result<(Asks, String, String), ApiError> {
 
 /// Lists the caller's tasks, the newest first, without their answers.
 #[utoipa::path(get, path = "/api/v1/inference-tasks", operation_id = "listInferenceTasks", tag = "calls",
-    params(("limit" = Option<u32>, Query), ("all" = Option<bool>, Query, description = "everybody's; for admins")),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 1000), ("all" = Option<bool>, Query, description = "everybody's; for admins")),
     responses((status = 200, body = Vec<InferenceTask>), (status = "default", body = ErrorBody)))]
 pub async fn index(
     State(app): State<Arc<App>>,

@@ -8,6 +8,7 @@ use crate::{
     credentials,
     error::ApiError,
     json::{self, Fields, Problems},
+    routes::openapi::bodies,
 };
 use axum::{
     Extension, Json,
@@ -54,7 +55,7 @@ pub async fn index(State(app): State<Arc<App>>, Extension(caller): Extension<Cal
 
 /// Makes a token, and its user if that is new. The secret is shown this once.
 #[utoipa::path(post, path = "/api/v1/tokens", operation_id = "createToken", tag = "access", params(WriteQuery, WriteHeaders),
-    request_body(content = Object), responses((status = 201, body = NewToken), (status = "default", body = ErrorBody)))]
+    request_body = bodies::TokenRequest, responses((status = 201, body = NewToken), (status = "default", body = ErrorBody)))]
 pub async fn create(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,

@@ -6,6 +6,7 @@ use crate::{
     auth::Caller,
     error::ApiError,
     json::Problems,
+    routes::openapi::values,
 };
 use axum::{
     Extension, Json,
@@ -34,8 +35,10 @@ const RESOURCE: &str = "is a kind, such as agent, or a kind and a name, such as 
 #[into_params(parameter_in = Query)]
 pub struct Question {
     /// What is to be done: `run`.
+    #[param(value_type = values::AnyVerb)]
     verb: String,
     /// To what: `agent/local-coder`, or `agent` for all of them.
+    #[param(value_type = values::AnyResource)]
     resource: String,
 }
 

@@ -1,6 +1,7 @@
 //! What every write has in common: the key of the client, waiting for the read tables, the sequence headers.
 
 use super::repeat;
+use crate::routes::openapi::values::{Key, Sequence};
 use crate::{app::App, auth::Caller, error::ApiError, writer::Done};
 use axum::{
     Json,
@@ -40,7 +41,7 @@ pub struct WriteQuery {
 #[expect(dead_code, reason = "only described")]
 pub struct WriteHeaders {
     /// The same key and body within 24 h: the first answer again, and nothing is done twice.
-    #[param(rename = "idempotency-key")]
+    #[param(rename = "idempotency-key", value_type = Key, required = false)]
     idempotency_key: Option<String>,
 }
 
@@ -50,7 +51,7 @@ pub struct WriteHeaders {
 #[expect(dead_code, reason = "only described")]
 pub struct IfMatch {
     /// The `version` that the change is made to: 409 if there is another by now.
-    #[param(rename = "if-match")]
+    #[param(rename = "if-match", value_type = Sequence, required = false)]
     if_match: Option<u64>,
 }
 

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChatRequest {
     /// What the user says.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1))]
     pub message: String,
     /// Thread to go on with; left out, a new one begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -21,6 +22,7 @@ pub struct ChatRequest {
     pub stream: bool,
     /// Personality whose prompts join the system block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?$"))]
     pub personality: Option<String>,
     /// Replaces the agent's own system prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,6 +39,7 @@ pub struct ChatRequest {
     pub allow_tools: Option<Vec<String>>,
     /// How often the model may be asked in this turn, 1 to 100; 10 if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 100))]
     pub max_iterations: Option<u32>,
 }
 

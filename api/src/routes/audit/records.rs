@@ -1,5 +1,7 @@
 //! `GET /api/v1/audit/records`: the records of the log as they are stored, one a line.
 
+use crate::routes::openapi::values::Sequence;
+use crate::routes::rows::sequence;
 use crate::{app::App, auth::Caller, error::ApiError};
 use axum::{
     Extension,
@@ -17,7 +19,7 @@ use mcpctl_events::{
     record::Header,
     wire::{NDJSON, error::ErrorBody},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use std::{io, sync::Arc};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
@@ -31,7 +33,15 @@ const PAGE: usize = 256;
 #[into_params(parameter_in = Query)]
 pub struct RecordsQuery {
     /// Up to the record that holds this sequence.
+    #[serde(default, deserialize_with = "signed")]
+    #[param(value_type = Option<Sequence>)]
     until: Option<u64>,
+}
+
+/// A sequence, as everywhere else.
+fn signed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    sequence(&text).map(Some).ok_or_else(|| de::Error::custom("until: is a sequence"))
 }
 
 /// Exports the log: every admitted record, byte for byte, in log order. Their hashes, and with them the head, can be

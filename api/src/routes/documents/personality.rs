@@ -7,6 +7,7 @@ use crate::{
     error::ApiError,
     json::Fields,
     routes::{
+        openapi::{bodies, queries},
         past::PastQuery,
         written::{IfMatch, WriteHeaders, WriteQuery},
     },
@@ -89,7 +90,7 @@ impl Kind for PersonalityDefinition {
 }
 
 /// Lists personalities.
-#[utoipa::path(get, path = "/api/v1/personalities", operation_id = "listPersonalities", tag = "registry", params(DocumentQuery),
+#[utoipa::path(get, path = "/api/v1/personalities", operation_id = "listPersonalities", tag = "registry", params(queries::PersonalityQuery),
     responses((status = 200, body = Vec<Personality>), (status = "default", body = ErrorBody)))]
 pub async fn index(
     State(app): State<Arc<App>>,
@@ -113,7 +114,7 @@ pub async fn show(
 
 /// Creates a personality.
 #[utoipa::path(post, path = "/api/v1/personalities", operation_id = "createPersonality", tag = "registry",
-    params(WriteQuery, WriteHeaders), request_body(content = Object, description = "`{name, agent, description?}`"),
+    params(WriteQuery, WriteHeaders), request_body = bodies::NewPersonality,
     responses((status = 201, body = Personality), (status = "default", body = ErrorBody)))]
 pub async fn create(asked: Asked, body: Body) -> Result<Response, ApiError> {
     super::create::<PersonalityDefinition>(asked, body).await
@@ -121,7 +122,7 @@ pub async fn create(asked: Asked, body: Body) -> Result<Response, ApiError> {
 
 /// Replaces a personality; a field left out returns to its default.
 #[utoipa::path(put, path = "/api/v1/personalities/{name}", operation_id = "replacePersonality", tag = "registry",
-    params(("name" = String, Path), WriteQuery, WriteHeaders, IfMatch), request_body(content = Object),
+    params(("name" = String, Path), WriteQuery, WriteHeaders, IfMatch), request_body = bodies::ReplacedPersonality,
     responses((status = 200, body = Personality), (status = "default", body = ErrorBody)))]
 pub async fn replace(asked: Asked, Path(name): Path<String>, body: Body) -> Result<Response, ApiError> {
     super::replace::<PersonalityDefinition>(asked, &name, body).await

@@ -9,6 +9,7 @@ use crate::{
     error::ApiError,
     json::Fields,
     routes::{
+        openapi::{bodies, queries},
         past::PastQuery,
         written::{IfMatch, WriteHeaders, WriteQuery},
     },
@@ -102,7 +103,7 @@ impl Kind for ProjectDefinition {
 }
 
 /// Lists projects.
-#[utoipa::path(get, path = "/api/v1/projects", operation_id = "listProjects", tag = "registry", params(DocumentQuery),
+#[utoipa::path(get, path = "/api/v1/projects", operation_id = "listProjects", tag = "registry", params(queries::ProjectQuery),
     responses((status = 200, body = Vec<Project>), (status = "default", body = ErrorBody)))]
 pub async fn index(
     State(app): State<Arc<App>>,
@@ -126,7 +127,7 @@ pub async fn show(
 
 /// Creates a project.
 #[utoipa::path(post, path = "/api/v1/projects", operation_id = "createProject", tag = "registry",
-    params(WriteQuery, WriteHeaders), request_body(content = Object, description = "`{name, description?, mcpServers?: [{name, url} | {name, command, args?, env?}]}`"),
+    params(WriteQuery, WriteHeaders), request_body = bodies::NewProject,
     responses((status = 201, body = Project), (status = "default", body = ErrorBody)))]
 pub async fn create(asked: Asked, body: Body) -> Result<Response, ApiError> {
     super::create::<ProjectDefinition>(asked, body).await
@@ -134,7 +135,7 @@ pub async fn create(asked: Asked, body: Body) -> Result<Response, ApiError> {
 
 /// Replaces a project; a field left out returns to its default.
 #[utoipa::path(put, path = "/api/v1/projects/{name}", operation_id = "replaceProject", tag = "registry",
-    params(("name" = String, Path), WriteQuery, WriteHeaders, IfMatch), request_body(content = Object),
+    params(("name" = String, Path), WriteQuery, WriteHeaders, IfMatch), request_body = bodies::ReplacedProject,
     responses((status = 200, body = Project), (status = "default", body = ErrorBody)))]
 pub async fn replace(asked: Asked, Path(name): Path<String>, body: Body) -> Result<Response, ApiError> {
     super::replace::<ProjectDefinition>(asked, &name, body).await

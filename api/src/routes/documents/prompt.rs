@@ -7,6 +7,7 @@ use crate::{
     error::ApiError,
     json::Fields,
     routes::{
+        openapi::{bodies, queries},
         past::PastQuery,
         written::{IfMatch, WriteHeaders, WriteQuery},
     },
@@ -116,7 +117,7 @@ impl Kind for PromptDefinition {
 }
 
 /// Lists prompts.
-#[utoipa::path(get, path = "/api/v1/prompts", operation_id = "listPrompts", tag = "registry", params(DocumentQuery),
+#[utoipa::path(get, path = "/api/v1/prompts", operation_id = "listPrompts", tag = "registry", params(queries::PromptQuery),
     responses((status = 200, body = Vec<Prompt>), (status = "default", body = ErrorBody)))]
 pub async fn index(
     State(app): State<Arc<App>>,
@@ -140,7 +141,7 @@ pub async fn show(
 
 /// Creates a prompt.
 #[utoipa::path(post, path = "/api/v1/prompts", operation_id = "createPrompt", tag = "registry",
-    params(WriteQuery, WriteHeaders), request_body(content = Object, description = "`{name, content, priority?, and exactly one of agent, project, personality}`"),
+    params(WriteQuery, WriteHeaders), request_body = bodies::NewPrompt,
     responses((status = 201, body = Prompt), (status = "default", body = ErrorBody)))]
 pub async fn create(asked: Asked, body: Body) -> Result<Response, ApiError> {
     super::create::<PromptDefinition>(asked, body).await
@@ -148,7 +149,7 @@ pub async fn create(asked: Asked, body: Body) -> Result<Response, ApiError> {
 
 /// Replaces a prompt; a field left out returns to its default.
 #[utoipa::path(put, path = "/api/v1/prompts/{name}", operation_id = "replacePrompt", tag = "registry",
-    params(("name" = String, Path), WriteQuery, WriteHeaders, IfMatch), request_body(content = Object),
+    params(("name" = String, Path), WriteQuery, WriteHeaders, IfMatch), request_body = bodies::ReplacedPrompt,
     responses((status = 200, body = Prompt), (status = "default", body = ErrorBody)))]
 pub async fn replace(asked: Asked, Path(name): Path<String>, body: Body) -> Result<Response, ApiError> {
     super::replace::<PromptDefinition>(asked, &name, body).await
