@@ -16,6 +16,7 @@ mod lists;
 mod nodelay;
 mod openai;
 mod operations;
+mod promises;
 mod publisher;
 mod publishing;
 mod repeats;

@@ -43,7 +43,7 @@ values! {
     /// At least one letter.
     Text = text(None, 1);
     /// http or https, without user and password.
-    Url = text(Some("^https?://[a-z0-9]([a-z0-9-]*[a-z0-9])?(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~-]*)*$"), 0);
+    Url = text(Some("^https?://[a-z]([a-z0-9-]*[a-z0-9])?(:[1-9][0-9]{0,3})?(/[!-~]*)?$"), 0);
     /// Of an environment variable.
     Variable = text(Some("^[^=]+$"), 0);
     /// As in `90d`.
