@@ -15,12 +15,13 @@ command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 # Link-time optimisation takes longer than it is worth here.
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 cargo +nightly fuzz build --features libfuzzer
+built=target/$(rustc -vV | sed -n 's/^host: //p')/release
 broken=()
 for target in "${targets[@]}"; do
   printf '\n== %s, %s s\n' "$target" "$seconds"
   mkdir -p "target/fuzz/corpus/$target" "target/fuzz/artifacts/$target"
-  # The first folder is where new inputs go.
-  cargo +nightly fuzz run --features libfuzzer "$target" "target/fuzz/corpus/$target" "fuzz/corpus/$target" -- \
+  # As it was built above, whatever changes meanwhile. The first folder is where new inputs go.
+  "$built/$target" "target/fuzz/corpus/$target" "fuzz/corpus/$target" \
     -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 \
     -artifact_prefix="target/fuzz/artifacts/$target/" || broken+=("$target")
 done

@@ -14,6 +14,7 @@ pub struct Shell {
     context: Option<String>,
     server: Option<String>,
     token: Option<String>,
+    #[cfg(feature = "dev")]
     token_is_of_flag: bool,
 }
 
@@ -24,8 +25,10 @@ impl Shell {
         let settled = |flag: Option<String>, variable| {
             flag.or_else(|| std::env::var(variable).ok()).filter(|value| !value.is_empty())
         };
+        #[cfg(feature = "dev")]
         let token_is_of_flag = global.token.as_ref().is_some_and(|token| !token.is_empty());
         Shell {
+            #[cfg(feature = "dev")]
             token_is_of_flag,
             screen: Screen::detect(global.no_color, global.quiet),
             format: global.output,
@@ -56,6 +59,7 @@ impl Shell {
     }
 
     /// `--token`.
+    #[cfg(feature = "dev")]
     pub fn token_flag(&self) -> Option<&str> {
         self.token().filter(|_| self.token_is_of_flag)
     }

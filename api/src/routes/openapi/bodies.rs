@@ -3,6 +3,7 @@
 #![expect(dead_code, reason = "only described")]
 
 use super::values::{CallResource, Count, Lasts, Name, Resource, SessionId, Text, Url, Variable};
+use mcpctl_events::event::token::Role;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -246,22 +247,6 @@ pub enum ReplacedPrompt {
     Project(ReplacedProjectPrompt),
     /// Of a personality.
     Personality(ReplacedPersonalityPrompt),
-}
-
-/// What a token may do.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Look.
-    Viewer,
-    /// And chat.
-    Chatter,
-    /// And publish.
-    Publisher,
-    /// And edit public rows.
-    Editor,
-    /// And everything else.
-    Admin,
 }
 
 /// A token that is to be.
