@@ -7,6 +7,7 @@ use mcpctl_events::{
     command::{Hand, Reach},
     definition::document::{PersonalityDefinition, ProjectDefinition, PromptDefinition},
     event::token::Role,
+    name::SessionId,
     state::{State, StoredDocument},
 };
 use uuid::Uuid;
@@ -49,11 +50,11 @@ pub fn allow(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: Option<&s
 
 /// How far the caller's hand reaches when they delete or replace the row of this name.
 pub fn hand(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: &str) -> Hand {
-    let reach = match reason(app, caller, verb, kind, Some(name)) {
+    // What was granted was named by an admin, and reaches further than the role.
+    let reach = match granted(app, caller, verb, kind, Some(name)) {
         _ if caller.role == Role::Admin => Reach::All,
-        Some(Reason::Role) => Reach::Public,
-        // An admin has named it.
-        Some(Reason::Grant(_)) => Reach::All,
+        Some(_) => Reach::All,
+        None if caller.role >= verb.role() => Reach::Public,
         None => Reach::Own,
     };
     Hand { user: caller.user.id, reach }
@@ -72,11 +73,36 @@ pub fn reason(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: Option<&
     if caller.role >= verb.role() {
         return Some(Reason::Role);
     }
+    granted(app, caller, verb, kind, name).map(Reason::Grant)
+}
+
+fn granted(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: Option<&str>) -> Option<Grant> {
     app.look(|state| {
         let grants = state.grants.get(&caller.user.name)?;
         let name = name.map(|name| called(state, kind, name));
-        grants.keys().find(|grant| grant.allows(verb, kind, name)).cloned().map(Reason::Grant)
+        grants.keys().find(|grant| grant.allows(verb, kind, name)).cloned()
     })
+}
+
+/// What somebody who does `verb` by a grant alone changes besides the row that the grant names: they need another one for
+/// that. A role is for all names.
+pub fn allow_besides(app: &App, caller: &Caller, verb: Verb, besides: (Verb, Kind, &str)) -> Result<(), ApiError> {
+    let (other, kind, name) = besides;
+    if caller.role >= verb.role() { Ok(()) } else { allow(app, caller, other, kind, Some(name)) }
+}
+
+/// Whether a publisher may still publish all that its session holds: a grant may have been withdrawn since it registered.
+pub fn publishes(app: &App, caller: &Caller, session: &SessionId) -> Result<(), ApiError> {
+    if caller.role >= Verb::Publish.role() {
+        return Ok(());
+    }
+    let rows = app.look(|state| {
+        let session = state.sessions.get(session).filter(|session| session.user_id == caller.user.id)?;
+        let llms = session.llms.iter().map(|name| (Kind::Llm, name.clone()));
+        Some(llms.chain(session.agents.iter().map(|name| (Kind::Agent, name.clone()))).collect::<Vec<_>>())
+    });
+    let mut rows = rows.into_iter().flatten();
+    rows.try_for_each(|(kind, name)| allow(app, caller, Verb::Publish, kind, Some(&name)))
 }
 
 /// 403, which names what is missing.
@@ -140,10 +166,11 @@ fn needed<'a>(method: &Method, path: &'a str) -> Need<'a> {
         // Own ones are anybody's to end.
         ("inference-tasks", None, _) => Need::OfRows(Verb::Run),
         _ => match (kind_of(list), action) {
-            (Some(kind), Some("disable" | "enable")) => Need::Of(Verb::Edit, kind, name),
             (Some(kind), None) if *method == Method::PUT => Need::Of(Verb::Edit, kind, name),
             (Some(kind), None) if *method == Method::DELETE => Need::Of(Verb::Delete, kind, name),
             (Some(kind), None) => Need::Of(Verb::Create, kind, None),
+            // A pause, however it is spelled; the route asks once more.
+            (Some(kind), Some(_)) => Need::Of(Verb::Edit, kind, name),
             _ => Need::Nothing,
         },
     }
@@ -174,6 +201,8 @@ mod tests {
             (Method::POST, "/api/v1/llms", of(Verb::Create, Kind::Llm, None)),
             (Method::PUT, "/api/v1/agents/coder", of(Verb::Edit, Kind::Agent, Some("coder"))),
             (Method::POST, "/api/v1/agents/coder/disable", of(Verb::Edit, Kind::Agent, Some("coder"))),
+            (Method::POST, "/api/v1/agents/coder/%64isable", of(Verb::Edit, Kind::Agent, Some("coder"))),
+            (Method::POST, "/api/v1/agents/coder/%63hat", of(Verb::Edit, Kind::Agent, Some("coder"))),
             (Method::DELETE, "/api/v1/projects/apollo", of(Verb::Delete, Kind::Project, Some("apollo"))),
             (Method::GET, "/v1/models", Need::Nothing),
             (Method::POST, "/v1/chat/completions", run),

@@ -1,7 +1,10 @@
 //! Which address a request comes from: the connection's, unless that is a proxy which the operator trusts to say.
 
-use axum::http::HeaderMap;
-use std::{net::IpAddr, str::FromStr};
+use axum::http::{HeaderMap, HeaderValue};
+use std::{
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -25,6 +28,10 @@ impl FromStr for Network {
         let address: IpAddr = address.parse().map_err(|_| wrong())?;
         let most = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| wrong()))?;
+        // Peers are compared by what they are in IPv4.
+        if address.to_canonical() != address {
+            return Err("is written in IPv4, not as an IPv6 address that stands for one".to_owned());
+        }
         if bits > most { Err(wrong()) } else { Ok(Self { address, bits }) }
     }
 }
@@ -50,11 +57,11 @@ pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     if !is_trusted(peer) {
         return peer;
     }
-    let lines: Vec<&str> = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
+    let lines: Vec<&[u8]> = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
     let mut client = peer;
-    for said in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+    for said in lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {
         // Whatever is no address is where what can be believed ends.
-        let Ok(address) = said.trim().parse() else { break };
+        let Some(address) = std::str::from_utf8(said).ok().and_then(|said| address(said.trim())) else { break };
         client = address;
         if !is_trusted(address) {
             break;
@@ -63,14 +70,24 @@ pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     client
 }
 
+/// An address, maybe with a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    bare.parse().ok().or_else(|| text.parse().ok().map(|with_port: SocketAddr| with_port.ip()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn bytes() -> &'static str {
+        "\u{ff}, 9.9.9.8"
+    }
+
     fn client(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for line in forwarded {
-            headers.append(FORWARDED_FOR, line.parse().unwrap());
+            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         let trusted: Vec<Network> = trusted.iter().map(|text| text.parse().unwrap()).collect();
         of(peer.parse().unwrap(), &headers, &trusted).to_string()
@@ -90,6 +107,10 @@ mod tests {
         );
         assert_eq!(client("127.0.0.1", &["6.6.6.6", "203.0.113.9,10.1.2.3"], proxies), "203.0.113.9");
         assert_eq!(client("127.0.0.1", &["203.0.113.9, nonsense"], proxies), "127.0.0.1");
+        assert_eq!(client("127.0.0.1", &["6.6.6.6", bytes()], proxies), "9.9.9.8", "whatever else is in the line");
+        assert_eq!(client("127.0.0.1", &["203.0.113.9:5678"], proxies), "203.0.113.9");
+        assert_eq!(client("127.0.0.1", &["[2001:db8::1]:5678"], proxies), "2001:db8::1");
+        assert_eq!(client("127.0.0.1", &["[2001:db8::1]"], proxies), "2001:db8::1");
         assert_eq!(client("::ffff:127.0.0.1", &["2001:db8::1"], proxies), "2001:db8::1");
     }
 
@@ -98,7 +119,7 @@ mod tests {
         let has = |network: &str, address: &str| network.parse::<Network>().unwrap().has(address.parse().unwrap());
         assert!(has("0.0.0.0/0", "1.2.3.4") && has("::/0", "::1") && has("2001:db8::/32", "2001:db8:1::1"));
         assert!(!has("10.0.0.0/8", "11.0.0.1") && !has("10.0.0.0/8", "::1") && !has("10.0.0.1", "10.0.0.2"));
-        for bad in ["", "x", "10.0.0.0/33", "::1/129", "10.0.0.0/", "10.0.0.0/-1"] {
+        for bad in ["", "x", "10.0.0.0/33", "::1/129", "10.0.0.0/", "10.0.0.0/-1", "::ffff:10.0.0.0/104"] {
             assert!(bad.parse::<Network>().is_err(), "{bad}");
         }
     }

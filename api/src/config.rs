@@ -74,16 +74,16 @@ pub struct Args {
     #[arg(long, env = "MCPD_MAX_BODY", default_value = "16MiB", value_parser = duration::parse_size)]
     pub max_body: usize,
     /// Largest head of a request: its line and its headers
-    #[arg(long, env = "MCPD_MAX_HEAD", default_value = "64KiB", value_parser = duration::parse_size)]
+    #[arg(long, env = "MCPD_MAX_HEAD", default_value = "64KiB", value_parser = head)]
     pub max_head: usize,
     /// Deepest nesting of JSON that is kept; what is passed on to models may be deeper
     #[arg(long, env = "MCPD_MAX_JSON_DEPTH", default_value = "100", value_parser = depth)]
     pub max_json_depth: usize,
     /// Longest time for the head of a request, and for a connection to wait for one
-    #[arg(long, env = "MCPD_HEADER_TIMEOUT", default_value = "60s", value_parser = duration::parse)]
+    #[arg(long, env = "MCPD_HEADER_TIMEOUT", default_value = "60s", value_parser = some_time)]
     pub header_timeout: Duration,
-    /// Longest silence within the body of a request
-    #[arg(long, env = "MCPD_BODY_TIMEOUT", default_value = "30s", value_parser = duration::parse)]
+    /// Longest silence within the body of a request; all of it may take twenty times that
+    #[arg(long, env = "MCPD_BODY_TIMEOUT", default_value = "30s", value_parser = some_time)]
     pub body_timeout: Duration,
     /// Connections that may be open at once
     #[arg(long, env = "MCPD_MAX_CONNECTIONS", default_value = "50000", value_parser = count::<1>)]
@@ -142,6 +142,18 @@ pub struct Args {
 fn count<const LEAST: usize>(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| (LEAST..=MAX_COUNT).contains(count));
     count.ok_or_else(|| format!("is a whole number from {LEAST} to {MAX_COUNT}"))
+}
+
+/// Reads how large a head may be.
+fn head(text: &str) -> Result<usize, String> {
+    let size = duration::parse_size(text)?;
+    if (1 << 10..=1 << 20).contains(&size) { Ok(size) } else { Err("is a size from 1KiB to 1MiB".to_owned()) }
+}
+
+/// Reads how long something may take, in which it can be done.
+fn some_time(text: &str) -> Result<Duration, String> {
+    let time = duration::parse(text)?;
+    if time >= Duration::from_millis(10) { Ok(time) } else { Err("is a time of at least 10ms".to_owned()) }
 }
 
 /// Reads how deep JSON may be; readers of it give up at 128.

@@ -15,6 +15,7 @@ use crate::{
 };
 use mcpctl_events::{
     admission::{Rejected, Verdict},
+    event::Body as EventBody,
     leadership::{Observation, StepDown},
     log::{EventLog, Position, ReadError},
     replica::{Decoded, Replica, Stopped},
@@ -174,6 +175,10 @@ impl Follower {
         for session in &forgotten {
             self.relay.forget(session);
         }
+        let ends = |record: &&mcpctl_events::record::Record| record.events.iter().any(|event| ends_access(&event.body));
+        if records.iter().any(ends) {
+            self.relay.look_again();
+        }
         self.progress.send_modify(|progress| progress.sequence = sequence);
         for record in records {
             self.tail.tell(record);
@@ -215,4 +220,9 @@ impl Follower {
             }
         }
     }
+}
+
+/// Whether somebody may do less after it: a token made anew replaces one.
+fn ends_access(body: &EventBody) -> bool {
+    matches!(body, EventBody::TokenRevoked(_) | EventBody::TokenIssued(_) | EventBody::Withdrawn(_))
 }

@@ -11,6 +11,7 @@ pub use strings::{check_depth, check_strings};
 use crate::{config::Args, error::ApiError, limits::Limit};
 use axum::{body::Body, http::StatusCode};
 use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use serde::Deserialize;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub fn object<'de, T: Deserialize<'de>>(text: &'de [u8]) -> serde_json::Result<T
 
 /// Bodies above this are looked through on a thread that may take its time: calls under way wait for their next chunk.
 const LARGE: usize = 256 << 10;
+/// All of a body may take so many times the longest silence within it.
+const PATIENCE: u32 = 20;
 /// Bytes beyond the limit that are read and dropped, so that a client that is still sending gets to read the answer.
 const DRAINED: usize = 32 << 20;
 
@@ -42,13 +45,21 @@ pub async fn read_json(body: Body, args: &Args) -> Result<Bytes, ApiError> {
 /// Reads a whole body, whatever it is.
 pub async fn read_body(mut body: Body, args: &Args) -> Result<Bytes, ApiError> {
     let (limit, silence) = (args.max_body, args.body_timeout);
+    // What will not be read to its end is not begun.
+    if body.size_hint().lower() > (limit + DRAINED) as u64 {
+        return Err(too_large(limit));
+    }
+    let whole = timeout(silence * PATIENCE, whole(&mut body, limit, silence)).await;
+    whole.unwrap_or_else(|_| Err(stalled(silence * PATIENCE)))
+}
+
+async fn whole(body: &mut Body, limit: usize, silence: Duration) -> Result<Bytes, ApiError> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
-    while let Some(piece) = next(&mut body, silence).await? {
+    while let Some(piece) = next(body, silence).await? {
         if first.len() + all.len() + piece.len() > limit {
-            drain(&mut body, silence).await;
-            let message = format!("the body is larger than {limit} bytes, the limit of --max-body");
-            return Err(Limit::Body.refuse(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", message));
+            drain(body, silence).await;
+            return Err(too_large(limit));
         }
         // A body that came in one piece is not copied.
         if first.is_empty() && all.is_empty() {
@@ -59,6 +70,11 @@ pub async fn read_body(mut body: Body, args: &Args) -> Result<Bytes, ApiError> {
         }
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+fn too_large(limit: usize) -> ApiError {
+    let message = format!("the body is larger than {limit} bytes, the limit of --max-body");
+    Limit::Body.refuse(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", message)
 }
 
 async fn next(body: &mut Body, silence: Duration) -> Result<Option<Bytes>, ApiError> {
@@ -72,7 +88,10 @@ async fn next(body: &mut Body, silence: Duration) -> Result<Option<Bytes>, ApiEr
 }
 
 fn stalled(silence: Duration) -> ApiError {
-    let message = format!("the body did not go on for {} s, the limit of --body-timeout", silence.as_secs_f64());
+    let message = format!(
+        "the body did not go on, or not come to its end, for {} s, the limit of --body-timeout",
+        silence.as_secs_f64()
+    );
     Limit::BodyTime.refuse(StatusCode::REQUEST_TIMEOUT, "BODY_STALLED", message)
 }
 

@@ -1,5 +1,6 @@
 //! `mcpd`: flags, signals, exit codes. Everything else is in the library.
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use mcpd::{
     backup,
@@ -8,7 +9,9 @@ use mcpd::{
     server::{self, Refused, Server},
     tls::Tls,
 };
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -67,6 +70,13 @@ fn back_up(args: Args, dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Each connection is a file, and the usual limit of 1024 is meant for programs of another kind.
+fn raise_file_limit() {
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
+}
+
 /// Reads the certificate again at each SIGHUP, which ends no server.
 async fn reload(mut hangup: Signal, tls: Option<Arc<Tls>>) {
     while hangup.recv().await.is_some() {
@@ -83,8 +93,8 @@ fn reset_admin(args: Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let token = runtime.block_on(server::reset_admin(config))?;
     eprintln!("the new token of user admin; it is shown this once, and `mcpctl login` takes it:");
-    println!("{token}");
-    Ok(())
+    let shown = writeln!(std::io::stdout(), "{token}").and_then(|()| std::io::stdout().flush());
+    shown.context("the new token could not be shown, and the one before works no more: run it again")
 }
 
 /// Half of the cores: the writer and the follower have threads of their own, and a chunk that is handed from one worker
@@ -95,6 +105,7 @@ fn workers() -> usize {
 
 #[expect(clippy::disallowed_methods, reason = "waiting for signals ends with the runtime")]
 fn run(args: Args) -> anyhow::Result<()> {
+    raise_file_limit();
     let config = Config::from_args(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build()?;
     let outcome = runtime.block_on(async {

@@ -15,7 +15,10 @@ use binding::{Binding, End};
 use mcpctl_events::name::SessionId;
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 use task::Task;
 use tokio::sync::watch;
@@ -29,6 +32,8 @@ const REMEMBERED: usize = 32_768;
 pub struct Relay {
     inner: Mutex<Inner>,
     changed: watch::Sender<u64>,
+    /// Counts changes of who may do what.
+    access: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +68,7 @@ pub enum Known {
 
 impl Default for Relay {
     fn default() -> Self {
-        Self { inner: Mutex::default(), changed: watch::Sender::new(0) }
+        Self { inner: Mutex::default(), changed: watch::Sender::new(0), access: AtomicU64::new(0) }
     }
 }
 
@@ -99,6 +104,20 @@ impl Relay {
         if let Some(binding) = bound {
             self.end(&binding, End::Gone);
         }
+    }
+
+    /// A token or a grant is no more: every stream looks whether it may go on.
+    pub fn look_again(&self) {
+        self.access.fetch_add(1, Relaxed);
+        let bound: Vec<_> = self.inner().sessions.values().cloned().collect();
+        for binding in bound {
+            binding.nudge();
+        }
+    }
+
+    /// How often that was.
+    pub fn access(&self) -> u64 {
+        self.access.load(Relaxed)
     }
 
     /// The stream that is bound to a session.

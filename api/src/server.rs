@@ -72,7 +72,9 @@ impl Server {
         let url = format!("{}://{}", if tls.is_some() { "https" } else { "http" }, reachable(local));
         let parts = open::open(config, log, &url).await?;
         let background = background::spawn(&parts.app);
-        let admin_token = first_steps(&parts.app, &url).await?;
+        // A certificate is for the name that others know, and not for the address that is listened at.
+        let known_as = parts.app.config.args.advertise_url.clone().filter(|_| tls.is_some());
+        let admin_token = first_steps(&parts.app, known_as.as_deref().unwrap_or(&url)).await?;
         Ok(Self { parts, background, listener, tls, url, admin_token })
     }
 

@@ -54,28 +54,39 @@ impl Uses {
         uses.get(&token).map(|known| LogTime::from_millis(known.last_ms.load(Relaxed)))
     }
 
-    /// Takes what was not saved yet, and drops the tokens that are no more.
-    fn take(&self, exists: impl Fn(Uuid) -> bool) -> (Vec<(Uuid, LogTime)>, Vec<Uuid>) {
-        let mut uses = self.0.write().unwrap_or_else(PoisonError::into_inner);
+    /// What is not saved yet, and the tokens that are no more.
+    fn unsaved(&self, exists: impl Fn(Uuid) -> bool) -> (Vec<(Uuid, LogTime)>, Vec<Uuid>) {
+        let uses = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let gone: Vec<Uuid> = uses.keys().copied().filter(|id| !exists(*id)).collect();
-        uses.retain(|id, _| !gone.contains(id));
         let changed = uses.iter().filter_map(|(id, known)| {
             let last = known.last_ms.load(Relaxed);
-            (known.saved_ms.swap(last, Relaxed) != last).then(|| (*id, LogTime::from_millis(last)))
+            (known.saved_ms.load(Relaxed) != last && !gone.contains(id)).then(|| (*id, LogTime::from_millis(last)))
         });
         (changed.collect(), gone)
+    }
+
+    /// All of that is saved.
+    fn saved(&self, changed: &[(Uuid, LogTime)], gone: &[Uuid]) {
+        let mut uses = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        uses.retain(|id, _| !gone.contains(id));
+        for (id, at) in changed {
+            if let Some(known) = uses.get(id) {
+                known.saved_ms.store(at.as_millis(), Relaxed);
+            }
+        }
     }
 }
 
 /// Saves what is new. What a crash loses is at most the time since the last save.
 pub async fn save(app: &App) {
     let ids: std::collections::HashSet<Uuid> = app.look(|state| state.tokens.values().map(|token| token.id).collect());
-    let (changed, gone) = app.uses.take(|id| ids.contains(&id));
+    let (changed, gone) = app.uses.unsaved(|id| ids.contains(&id));
     if changed.is_empty() && gone.is_empty() {
         return;
     }
-    if let Err(error) = app.work.save_token_uses(&changed, &gone).await {
-        tracing::warn!(%error, "when tokens were last used is not saved");
+    match app.work.save_token_uses(&changed, &gone).await {
+        Ok(()) => app.uses.saved(&changed, &gone),
+        Err(error) => tracing::warn!(%error, "when tokens were last used is not saved; trying again"),
     }
 }
 
@@ -88,16 +99,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_new_is_taken_once_and_what_is_gone_is_dropped() {
+    fn what_is_new_is_saved_once_and_what_is_gone_is_dropped() {
         let (uses, one, two) = (Uses::default(), Uuid::from_u128(1), Uuid::from_u128(2));
         uses.note(one, at(1));
         uses.note(two, at(2));
         uses.note(one, LogTime::from_millis(1999));
         assert_eq!(uses.last(one), Some(at(1)), "to the second");
-        assert_eq!(uses.take(|_| true).0.len(), 2);
+        let save = |exists: &dyn Fn(Uuid) -> bool| {
+            let unsaved = uses.unsaved(exists);
+            assert_eq!(uses.unsaved(exists), unsaved, "until it is saved");
+            uses.saved(&unsaved.0, &unsaved.1);
+            unsaved
+        };
+        assert_eq!(save(&|_| true).0.len(), 2);
         uses.note(one, at(5));
         uses.note(one, at(3));
-        assert_eq!(uses.take(|id| id == one), (vec![(one, at(5))], vec![two]));
-        assert_eq!((uses.last(two), uses.take(|_| true)), (None, (Vec::new(), Vec::new())));
+        assert_eq!(save(&|id| id == one), (vec![(one, at(5))], vec![two]));
+        assert_eq!((uses.last(two), save(&|_| true)), (None, (Vec::new(), Vec::new())));
     }
 }

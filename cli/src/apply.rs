@@ -88,10 +88,14 @@ fn text(file: &str) -> anyhow::Result<String> {
     };
     let mut text = String::new();
     if file == "-" {
-        std::io::stdin().lock().take(LONGEST).read_to_string(&mut text).map_err(unreadable)?;
+        std::io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text).map_err(unreadable)?;
     } else {
         let opened = std::fs::File::open(file).map_err(unreadable)?;
-        opened.take(LONGEST).read_to_string(&mut text).map_err(unreadable)?;
+        opened.take(LONGEST + 1).read_to_string(&mut text).map_err(unreadable)?;
+    }
+    if text.len() as u64 > LONGEST {
+        let problem = format!("{} is longer than {} MiB", shown(file), LONGEST >> 20);
+        return Err(Stuck::new(problem, "split it; documents may be applied one after the other").into());
     }
     Ok(text)
 }

@@ -45,7 +45,8 @@ pub fn code(result: anyhow::Result<()>, screen: Screen) -> ExitCode {
     let red = |s: &str| if screen.colour_err { format!("\u{1b}[31m{s}\u{1b}[0m") } else { s.to_owned() };
     // The label holds our own colour codes; only what others wrote is cleaned.
     let _ = write!(std::io::stderr().lock(), "{} ", red("error:"));
-    output::tell(&format!("{error:#}"));
+    // What comes below is ours, and begins a line; what others wrote does not.
+    output::tell(&format!("{error:#}").replace(['\n', '\r'], "\n  "));
     if let Some(failure) = error.downcast_ref::<Failure>() {
         let details = failure.details().map(|d| format!("  {d}"));
         details

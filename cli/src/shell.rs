@@ -26,6 +26,11 @@ impl Shell {
             flag.or_else(|| std::env::var(variable).ok()).filter(|value| !value.is_empty())
         };
         #[cfg(feature = "dev")]
+        // A context that is asked for here is not overruled by what the environment has always had.
+        let asked = global.context.as_ref().is_some_and(|context| !context.is_empty());
+        let settled_here = |flag: Option<String>, variable| {
+            if asked { flag.filter(|value| !value.is_empty()) } else { settled(flag, variable) }
+        };
         let token_is_of_flag = global.token.as_ref().is_some_and(|token| !token.is_empty());
         Shell {
             #[cfg(feature = "dev")]
@@ -33,8 +38,8 @@ impl Shell {
             screen: Screen::detect(global.no_color, global.quiet),
             format: global.output,
             context: settled(global.context, "MCPCTL_CONTEXT"),
-            server: settled(global.server, "MCPCTL_SERVER"),
-            token: settled(global.token, "MCPCTL_TOKEN"),
+            server: settled_here(global.server, "MCPCTL_SERVER"),
+            token: settled_here(global.token, "MCPCTL_TOKEN"),
         }
     }
 

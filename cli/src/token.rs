@@ -52,7 +52,7 @@ async fn create(shell: &Shell, options: &Create) -> anyhow::Result<()> {
                 "token '{}' of user '{}' with role {}{until}; it is shown this once, and `mcpctl login` takes it:",
                 clean::line(&made.name),
                 clean::line(&made.user),
-                made.role
+                clean::line(&made.role)
             ));
             Ok(output::answer(&format!("{}\n", clean::line(&made.token)))?)
         }

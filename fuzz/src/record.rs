@@ -25,7 +25,9 @@ pub fn record(data: &[u8]) {
             Err(DecodeError::NotAnEnvelope) => assert_eq!(header, None),
         }
     }
-    // A snapshot of whatever became of it is read back as it was.
+    // A snapshot of whatever became of it is read back, and written as it was. Indexes may differ where two rows share an
+    // id, which no decision ever makes.
     let text = serde_json::to_string(&state).expect("a state can be written");
-    assert_eq!(serde_json::from_str::<State>(&text).expect("and read"), state);
+    let read: State = serde_json::from_str(&text).expect("and read");
+    assert_eq!(serde_json::to_string(&read).expect("and written again"), text);
 }

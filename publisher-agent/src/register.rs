@@ -90,6 +90,16 @@ fn same(one: &Register, other: &Register) -> bool {
     text(one) == text(other)
 }
 
+/// A line of a log is one line, and says what it says from left to right: what a server writes is no exception.
+fn on_one_line(text: &str) -> String {
+    let shown = |letter: char| {
+        let is_plain = matches!(letter, '"' | '\'' | '\\');
+        let escaped = (!is_plain).then(|| letter.escape_debug());
+        is_plain.then_some(letter).into_iter().chain(escaped.into_iter().flatten())
+    };
+    text.chars().flat_map(shown).collect()
+}
+
 /// A refusal, with the entries at fault by name.
 fn explain(error: &CallError, declared: &Register) -> String {
     let CallError::Refused { body, .. } = error else { return format!("cannot register: {error}") };
@@ -99,7 +109,7 @@ fn explain(error: &CallError, declared: &Register) -> String {
         // Writing to a string cannot fail.
         let _ = write!(text, "; {entry}{pointer}: {reason}");
     }
-    text
+    on_one_line(&text)
 }
 
 /// `/providers/0/model` → `provider 'vllm-local', `.

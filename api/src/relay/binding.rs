@@ -148,6 +148,14 @@ impl Binding {
         }
     }
 
+    /// Has whoever sends the stream look at it again.
+    pub(super) fn nudge(&self) {
+        let waker = self.outbox().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     /// Why it is over, if it is.
     pub fn end(&self) -> Option<End> {
         self.outbox().end

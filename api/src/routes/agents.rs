@@ -140,6 +140,7 @@ pub async fn create(
     let key = idempotency(&headers, &caller, "POST /agents", &body)?;
     let (name, definition) = new(&body)?;
     access::allow(&app, &caller, Verb::Create, Kind::Agent, Some(&name))?;
+    may_join(&app, &caller, Verb::Create, &definition)?;
     let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
     let mut written = write(&app, &caller, Command::CreateAgent(create), key, query).await?;
     let row = left(&app, &mut written, &name).await?;
@@ -173,11 +174,20 @@ pub async fn replace(
     // A row that is not there has no name to be wrong about: that it is not there is what is said then.
     let there = app.look(|state| state.agents.get(&name).is_some());
     let definition = replacement(there.then_some(&name), &body)?;
+    may_join(&app, &caller, Verb::Edit, &definition)?;
     let by = access::hand(&app, &caller, Verb::Edit, Kind::Agent, &name);
     let put = Put { name: name.clone(), by, if_match: if_match(&headers)?, definition };
     let mut written = write(&app, &caller, Command::PutAgent(put), key, query).await?;
     let row = left(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::OK, row))
+}
+
+/// Whoever acts by a grant pins an agent only to what they may run, and puts it only into projects that they may edit: their
+/// tools are the agent's then.
+fn may_join(app: &App, caller: &Caller, verb: Verb, definition: &AgentDefinition) -> Result<(), ApiError> {
+    access::allow_besides(app, caller, verb, (Verb::Run, Kind::Llm, &definition.llm.name))?;
+    let Some(project) = &definition.project else { return Ok(()) };
+    access::allow_besides(app, caller, verb, (Verb::Edit, Kind::Project, project))
 }
 
 fn new(body: &[u8]) -> Result<(Name, AgentDefinition), ApiError> {
@@ -271,6 +281,7 @@ pub async fn switch(
 ) -> Result<Response, ApiError> {
     let key = idempotency(&headers, &caller, &format!("POST /agents/{name}/{switch}"), b"")?;
     let name = path_name::<AgentDefinition>(&app, &name)?;
+    access::allow(&app, &caller, Verb::Edit, Kind::Agent, Some(&name))?;
     let disabled = super::disabled(&switch)?;
     let command = Command::SwitchAgent(Switch { name: name.clone(), disabled });
     let mut written = write(&app, &caller, command, key, query).await?;

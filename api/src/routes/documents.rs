@@ -45,6 +45,8 @@ pub(super) trait Kind: StoredDocument + Send + Sync + 'static {
     const LIST: &'static str;
     /// What it is to whoever asks who may do what.
     const RESOURCE: Resource;
+    /// Whose it is.
+    fn belongs_to(&self) -> Option<(Resource, &Name)>;
     /// As the wire shows it.
     type Shown: Serialize + Send;
 
@@ -169,6 +171,7 @@ async fn create<D: Kind>(asked: Asked, body: Body) -> Result<Response, ApiError>
     let key = idempotency(&headers, &caller, &format!("POST /{}", D::LIST), &body)?;
     let (name, definition) = new::<D>(&body)?;
     access::allow(&app, &caller, Verb::Create, D::RESOURCE, Some(&name))?;
+    may_speak_for(&app, &caller, Verb::Create, &definition)?;
     D::allow(&definition, None, &caller)?;
     let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
     let mut written = write(&app, &caller, D::create(create), key, query).await?;
@@ -185,11 +188,21 @@ async fn replace<D: Kind>(asked: Asked, path: &str, body: Body) -> Result<Respon
     // What is not there has no name to be wrong about: that it is not there is what is said then.
     let definition = replacement::<D>(old.is_some().then_some(&name), &body)?;
     D::allow(&definition, old.as_deref(), &caller)?;
+    may_speak_for(&app, &caller, Verb::Edit, &definition)?;
+    if let Some(old) = &old {
+        may_speak_for(&app, &caller, Verb::Edit, &**old)?;
+    }
     let by = access::hand(&app, &caller, Verb::Edit, D::RESOURCE, &name);
     let put = Put { name: name.clone(), by, if_match: if_match(&headers)?, definition };
     let mut written = write(&app, &caller, D::put(put), key, query).await?;
     let shown = left::<D>(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::OK, shown))
+}
+
+/// Whoever acts by a grant changes how nobody speaks whom they may not edit.
+fn may_speak_for<D: Kind>(app: &App, caller: &Caller, verb: Verb, definition: &D) -> Result<(), ApiError> {
+    let Some((kind, owner)) = definition.belongs_to() else { return Ok(()) };
+    access::allow_besides(app, caller, verb, (Verb::Edit, kind, owner))
 }
 
 fn new<D: Kind>(body: &[u8]) -> Result<(Name, D), ApiError> {

@@ -2,6 +2,7 @@
 
 use super::written::{WriteQuery, settled, write_all};
 use crate::{
+    access,
     app::App,
     auth::Caller,
     error::ApiError,
@@ -36,6 +37,7 @@ pub async fn heartbeat(
 ) -> Result<Response, ApiError> {
     let body = json::read_json(body, &app.config.args).await?;
     let session = parse(&body)?;
+    access::publishes(&app, &caller, &session)?;
     let user = caller.user.id;
     // The usual heartbeat, of which there are many, costs the writer nothing.
     let heard = app.writer.hear(&session, user, || renew(&app, &session));

@@ -122,6 +122,7 @@ pub async fn create(
     let (name, definition) = new(&body)?;
     access::allow(&app, &caller, Verb::Create, Kind::Llm, Some(&name))?;
     may_set_key(&definition, None, &caller)?;
+    may_join(&app, &caller, Verb::Create, &definition)?;
     let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
     let mut written = write(&app, &caller, Command::CreateLlm(create), key, query).await?;
     let row = left(&app, &mut written, &name).await?;
@@ -156,6 +157,7 @@ pub async fn replace(
     let old = app.look(|state| state.llms.get(&name).map(|row| row.definition.clone()));
     let definition = replacement(old.is_some().then_some(&name), &body)?;
     may_set_key(&definition, old.as_deref(), &caller)?;
+    may_join(&app, &caller, Verb::Edit, &definition)?;
     let by = access::hand(&app, &caller, Verb::Edit, Kind::Llm, &name);
     let put = Put { name: name.clone(), by, if_match: if_match(&headers)?, definition };
     let mut written = write(&app, &caller, Command::PutLlm(put), key, query).await?;
@@ -208,16 +210,22 @@ fn definition(mut fields: Fields<'_>) -> Option<LlmDefinition> {
 }
 
 /// Only admins say where a key is, and where it is sent to: others could send any file of the server to a host of theirs.
-/// Whatever passes here was set by an admin just so, however often the row has changed since it was looked at.
+/// Whatever passes here with a key was set by an admin just so, however often the row has changed since it was looked at.
 fn may_set_key(new: &LlmDefinition, old: Option<&LlmDefinition>, caller: &Caller) -> Result<(), ApiError> {
-    let Some(key) = &new.api_key_ref else { return Ok(()) };
-    match old.filter(|old| old.api_key_ref.as_ref() == Some(key)) {
-        None => caller.must_be_admin("set", "the `apiKeyRef` of an Llm"),
-        Some(old) if old.url != new.url => {
-            caller.must_be_admin("change", "the `url` of an Llm that has an `apiKeyRef`")
-        }
-        Some(_) => Ok(()),
+    let key = old.and_then(|old| old.api_key_ref.as_ref());
+    if new.api_key_ref.as_ref() != key {
+        return caller.must_be_admin("set", "the `apiKeyRef` of an Llm");
     }
+    if key.is_some() && old.is_some_and(|old| old.url != new.url) {
+        return caller.must_be_admin("change", "the `url` of an Llm that has an `apiKeyRef`");
+    }
+    Ok(())
+}
+
+/// Whoever acts by a grant joins no pool that it does not name: calls of that would be theirs to answer.
+fn may_join(app: &App, caller: &Caller, verb: Verb, definition: &LlmDefinition) -> Result<(), ApiError> {
+    let Some(pool) = &definition.pool_name else { return Ok(()) };
+    access::allow_besides(app, caller, verb, (verb, Kind::Llm, pool))
 }
 
 fn url(fields: &mut Fields<'_>, type_: Option<&str>) -> Option<String> {
@@ -266,6 +274,7 @@ pub async fn switch(
 ) -> Result<Response, ApiError> {
     let key = idempotency(&headers, &caller, &format!("POST /llms/{name}/{switch}"), b"")?;
     let name = path_name::<LlmDefinition>(&app, &name)?;
+    access::allow(&app, &caller, Verb::Edit, Kind::Llm, Some(&name))?;
     let disabled = super::disabled(&switch)?;
     let command = Command::SwitchLlm(Switch { name: name.clone(), disabled });
     let mut written = write(&app, &caller, command, key, query).await?;

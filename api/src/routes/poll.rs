@@ -5,6 +5,7 @@ use super::{
     stream::{ended, open, session_of},
 };
 use crate::{
+    access,
     app::App,
     auth::Caller,
     error::ApiError,
@@ -59,6 +60,7 @@ pub async fn poll(
     if owner.is_some_and(|owner| owner != caller.user.id) {
         return Err(mcpctl_events::rejection::Rejection::SessionOfAnotherUser(session).into());
     }
+    access::publishes(&app, &caller, &session)?;
     let bound = app.relay.bound(&session).filter(|bound| bound.transport == Transport::LongPoll);
     let binding = if let Some(binding) = bound {
         binding
@@ -71,6 +73,11 @@ pub async fn poll(
     let _open = binding.polls.enter();
     let wait = Duration::from_secs(wait.min(LONGEST_WAIT));
     let frames = timeout(wait, poll_fn(|context| binding.poll_frames(context))).await.unwrap_or_default();
+    // What was granted when the wait began may be no more.
+    if !caller.is_welcome(&app) {
+        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "the token was revoked, or is over"));
+    }
+    access::publishes(&app, &caller, &binding.session)?;
     // Whoever waited was there.
     renew(&app, &binding);
     if frames.is_empty() && binding.over.is_cancelled() {

@@ -82,9 +82,18 @@ pub async fn register(
 fn may_publish(app: &App, caller: &Caller, register: &Register) -> Result<(), ApiError> {
     for provider in &register.providers {
         access::allow(app, caller, Verb::Publish, Kind::Llm, Some(&provider.name))?;
+        if let Some(pool) = &provider.pool_name {
+            access::allow_besides(app, caller, Verb::Publish, (Verb::Publish, Kind::Llm, pool))?;
+        }
     }
     for agent in &register.agents {
         access::allow(app, caller, Verb::Publish, Kind::Agent, Some(&agent.name))?;
+        if !register.providers.iter().any(|provider| provider.name == agent.llm_name) {
+            access::allow_besides(app, caller, Verb::Publish, (Verb::Run, Kind::Llm, &agent.llm_name))?;
+        }
+        if let Some(project) = &agent.project {
+            access::allow_besides(app, caller, Verb::Publish, (Verb::Edit, Kind::Project, project))?;
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::written::tables_reach;
 use crate::{
+    access,
     app::App,
     auth::Caller,
     call::sse_response,
@@ -36,6 +37,7 @@ use mcpctl_events::{
 use std::{
     collections::HashMap,
     convert::Infallible,
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
@@ -108,6 +110,7 @@ pub async fn open(
     transport: Transport,
 ) -> Result<(Arc<Binding>, u64), ApiError> {
     belongs_to(app, &session, caller)?;
+    access::publishes(app, caller, &session)?;
     if let Some(lease) = app.leases.get(&session) {
         lease.renew(app.clock.uptime(), app.clock.now());
     }
@@ -212,14 +215,16 @@ async fn leave(app: &App, binding: &Binding) {
     write(Command::Deactivate(deactivate)).await;
 }
 
-/// The body of a stream: frames as they come, pings between them, a goodbye at the end. It ends with its token, at the
-/// next ping.
+/// The body of a stream: frames as they come, pings between them, a goodbye at the end. It ends with its token, and
+/// with what was granted for it.
 struct StreamBody {
     app: Arc<App>,
     caller: Caller,
     binding: Arc<Binding>,
     hello: Option<Bytes>,
     pings: Interval,
+    /// How often access had changed when it was looked at last.
+    access: u64,
     over: bool,
 }
 
@@ -227,7 +232,13 @@ impl StreamBody {
     fn new(app: Arc<App>, caller: Caller, binding: Arc<Binding>) -> Self {
         let every = app.config.args.ping_interval.max(Duration::from_millis(10));
         let pings = interval_at(Instant::now() + app.clock.in_step(every), every);
-        Self { app, caller, binding, hello: None, pings, over: false }
+        let access = app.relay.access();
+        Self { app, caller, binding, hello: None, pings, access, over: false }
+    }
+
+    /// Whether the token works, and all that the session holds may still be published with it.
+    fn may_stay(&self) -> bool {
+        self.caller.is_welcome(&self.app) && access::publishes(&self.app, &self.caller, &self.binding.session).is_ok()
     }
 
     fn greet(&mut self) {
@@ -256,6 +267,11 @@ impl HttpBody for StreamBody {
         if self.over {
             return Poll::Ready(None);
         }
+        let access = self.app.relay.access();
+        if mem::replace(&mut self.access, access) != access && !self.may_stay() {
+            self.over = true;
+            return Poll::Ready(None);
+        }
         if let Some(hello) = self.hello.take() {
             return Poll::Ready(Some(Ok(Frame::data(hello))));
         }
@@ -270,7 +286,7 @@ impl HttpBody for StreamBody {
             return Poll::Ready(Some(Ok(Frame::data(event("goodbye", &Goodbye { reason: reason.to_owned() })))));
         }
         ready!(self.pings.poll_tick(context));
-        if !self.caller.is_welcome(&self.app) {
+        if !self.may_stay() {
             self.over = true;
             return Poll::Ready(None);
         }

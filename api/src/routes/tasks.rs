@@ -208,17 +208,20 @@ pub async fn follow(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let task = own(&app, &caller, &id).await?;
-    let waiting = async move { begin(app, task.asked.owner, task.asked.id).await };
+    let waiting = async move { begin(app, caller, task.asked.owner, task.asked.id).await };
     held::respond(Box::pin(waiting), error_event).await
 }
 
 /// Waits until the answer begins, or is there.
-async fn begin(app: Arc<App>, owner: Uuid, id: Uuid) -> Result<Reply, ApiError> {
+async fn begin(app: Arc<App>, caller: Caller, owner: Uuid, id: Uuid) -> Result<Reply, ApiError> {
     loop {
+        if !caller.is_welcome(&app) {
+            return Err(unwelcome());
+        }
         if let Some(answer) = app.durable.answer(id) {
             let mut follow = Follow::new(answer);
             if let Some(first) = follow.next().await {
-                return Ok(Reply::Stream(Body::from_stream(rest(app, owner, id, first, follow))));
+                return Ok(Reply::Stream(Body::from_stream(rest(app, caller, owner, id, first, follow))));
             }
         }
         let task = app.work.task(id, Some(owner)).await?.ok_or_else(|| not_found(&id.to_string()))?;
@@ -236,30 +239,41 @@ async fn begin(app: Arc<App>, owner: Uuid, id: Uuid) -> Result<Reply, ApiError> 
 /// error: what was said cannot be taken back.
 fn rest(
     app: Arc<App>,
+    caller: Caller,
     owner: Uuid,
     id: Uuid,
     first: Bytes,
     follow: Follow,
 ) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
-    stream::unfold((Some(first), Some((app, follow))), move |(first, following)| async move {
-        if let Some(first) = first {
-            return Some((Ok(first), (None, following)));
+    stream::unfold((Some(first), Some((app, follow))), move |(first, following)| {
+        let caller = caller.clone();
+        async move {
+            if let Some(first) = first {
+                return Some((Ok(first), (None, following)));
+            }
+            let (app, mut follow) = following?;
+            if !caller.is_welcome(&app) {
+                return Some((Ok(error_event(&unwelcome())), (None, None)));
+            }
+            if let Some(piece) = follow.next().await {
+                return Some((Ok(piece), (None, Some((app, follow)))));
+            }
+            let error = match app.work.task(id, Some(owner)).await.ok().flatten() {
+                Some(task) if task.status == TaskStatus::Completed => return None,
+                Some(task) if task.status.is_final() => ended(task).err(),
+                _ => None,
+            };
+            let error = error.unwrap_or_else(|| {
+                let message = "the answer broke off, and the task begins anew: follow it again";
+                ApiError::new(StatusCode::BAD_GATEWAY, "PUBLISHER_DISCONNECTED", message)
+            });
+            Some((Ok(error_event(&error)), (None, None)))
         }
-        let (app, mut follow) = following?;
-        if let Some(piece) = follow.next().await {
-            return Some((Ok(piece), (None, Some((app, follow)))));
-        }
-        let error = match app.work.task(id, Some(owner)).await.ok().flatten() {
-            Some(task) if task.status == TaskStatus::Completed => return None,
-            Some(task) if task.status.is_final() => ended(task).err(),
-            _ => None,
-        };
-        let error = error.unwrap_or_else(|| {
-            let message = "the answer broke off, and the task begins anew: follow it again";
-            ApiError::new(StatusCode::BAD_GATEWAY, "PUBLISHER_DISCONNECTED", message)
-        });
-        Some((Ok(error_event(&error)), (None, None)))
     })
+}
+
+fn unwelcome() -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "the token was revoked, or is over")
 }
 
 fn ended(task: work::InferenceTask) -> Result<Reply, ApiError> {

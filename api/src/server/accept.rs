@@ -50,16 +50,24 @@ pub(super) async fn serve(listener: TcpListener, answers: impl Answer, app: Arc<
                     continue;
                 };
                 let (connections, secured, within) = (connections.clone(), tls.clone(), app.config.args.header_timeout);
+                let (stopping, refusals) = (app.stopping.clone(), app.limits.refusals.clone());
                 app.tasks.spawn(async move {
                     let _open = open;
                     let stream = match secured {
                         None => Stream::Plain(stream),
                         // A peer that is slow to greet is one that is slow to ask.
-                        Some(tls) => match timeout(within, Box::pin(tls.acceptor().accept(stream))).await {
-                            Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
-                            Ok(Err(error)) => return tracing::debug!(%error, %peer, "no TLS was agreed on"),
-                            Err(_) => return,
-                        },
+                        Some(tls) => {
+                            let greeting = timeout(within, Box::pin(tls.acceptor().accept(stream)));
+                            let greeted = tokio::select! {
+                                greeted = greeting => greeted,
+                                () = stopping.cancelled() => return,
+                            };
+                            match greeted {
+                                Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
+                                Ok(Err(error)) => return tracing::debug!(%error, %peer, "no TLS was agreed on"),
+                                Err(_) => return refusals.count(Limit::HeadTime),
+                            }
+                        }
                     };
                     connections.serve(stream, Peer(peer.ip())).await;
                 });

@@ -19,7 +19,10 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{io::AsyncWriteExt, time::timeout};
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Most that a peer may send ahead during the answer.
@@ -113,7 +116,12 @@ fn chunk(data: Bytes) -> impl Buf {
     Bytes::from(format!("{:x}\r\n", data.len())).chain(data).chain(&b"\r\n"[..])
 }
 
-async fn write(stream: &mut Stream, mut bytes: impl Buf, patience: Duration, cut: &CancellationToken) -> Option<()> {
+async fn write(
+    stream: &mut (impl AsyncWrite + Unpin),
+    mut bytes: impl Buf,
+    patience: Duration,
+    cut: &CancellationToken,
+) -> Option<()> {
     while bytes.has_remaining() {
         tokio::select! {
             biased;
@@ -121,7 +129,12 @@ async fn write(stream: &mut Stream, mut bytes: impl Buf, patience: Duration, cut
             () = cut.cancelled() => return None,
         };
     }
-    Some(())
+    // TLS keeps what the socket does not take at once, and sends it when it is told to.
+    tokio::select! {
+        biased;
+        flushed = timeout(patience, stream.flush()) => flushed.ok()?.ok(),
+        () = cut.cancelled() => None,
+    }
 }
 
 /// Returns when the peer hangs up. What it sends ahead of its next request is kept; one that sends too much is not
@@ -133,4 +146,30 @@ async fn hung_up(stream: &mut Stream, ahead: &mut Vec<u8>) {
         }
     }
     std::future::pending::<()>().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, BufWriter};
+
+    #[tokio::test]
+    async fn what_is_written_is_sent_also_where_it_is_held_back_at_first() {
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        // As TLS does with what the socket does not take at once.
+        let mut near = BufWriter::new(near);
+        let cut = CancellationToken::new();
+        assert_eq!(write(&mut near, &b"a frame"[..], Duration::from_secs(5), &cut).await, Some(()));
+        let mut read = [0; 7];
+        timeout(Duration::from_secs(5), far.read_exact(&mut read)).await.expect("it was sent").unwrap();
+        assert_eq!(&read, b"a frame");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_is_given_up_while_it_is_flushed() {
+        let (near, _far) = tokio::io::duplex(4);
+        let mut near = BufWriter::new(near);
+        let cut = CancellationToken::new();
+        assert_eq!(write(&mut near, &b"a frame"[..], Duration::from_secs(5), &cut).await, None);
+    }
 }

@@ -90,7 +90,9 @@ impl<T: Write + Unpin> Write for Socket<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        // What TLS holds back waits for the peer just as well.
+        let flushed = Pin::new(&mut self.io).poll_flush(context);
+        self.judge(flushed, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -132,6 +134,23 @@ mod tests {
         let began = Instant::now();
         assert_eq!(write(&mut socket, b"e").await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_held_back_waits_for_the_peer_too() {
+        let (near, mut far) = tokio::io::duplex(4);
+        let activity = Arc::new(Activity::default());
+        let near = TokioIo::new(tokio::io::BufWriter::new(near));
+        let mut socket = Socket::new(near, Bytes::new(), PATIENCE, activity.clone());
+        let flush = async |socket: &mut Socket<_>| poll_fn(|context| Pin::new(&mut *socket).poll_flush(context)).await;
+        assert_eq!(write(&mut socket, b"abcdef").await.unwrap(), 6, "all of it is taken, as TLS does");
+        let flushed = tokio::time::timeout(PATIENCE / 2, flush(&mut socket)).await;
+        assert!(flushed.is_err() && !activity.is_written(), "not all of it is with the system");
+        far.read_exact(&mut [0; 4]).await.unwrap();
+        flush(&mut socket).await.unwrap();
+        assert!(activity.is_written());
+        assert_eq!(write(&mut socket, b"abcdef").await.unwrap(), 6);
+        assert_eq!(flush(&mut socket).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]

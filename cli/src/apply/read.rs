@@ -25,7 +25,8 @@ pub struct Wanted {
 
 /// Reads all documents; those that others may name come first, and else the order is theirs.
 pub fn read(text: &str) -> Result<Vec<Wanted>, Stuck> {
-    let mut all = Vec::new();
+    let mut all: Vec<Wanted> = Vec::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (index, document) in serde_norway::Deserializer::from_str(text).enumerate() {
         let stuck = |problem: String| {
             let next = "a document is as `mcpctl get agent NAME -o yaml` prints it; `---` is between two";
@@ -34,7 +35,11 @@ pub fn read(text: &str) -> Result<Vec<Wanted>, Stuck> {
         let value = Value::deserialize(document).map_err(|error| stuck(error.to_string()))?;
         // Between two lines of `---` there may be nothing.
         if !value.is_null() {
-            all.push(wanted(value).map_err(stuck)?);
+            let wanted = wanted(value).map_err(stuck)?;
+            if all.iter().any(|other| (other.noun, &other.name) == (wanted.noun, &wanted.name)) {
+                return Err(stuck(format!("{} '{}' is there twice", kind(wanted.noun), wanted.name)));
+            }
+            all.push(wanted);
         }
     }
     all.sort_by_key(|wanted| NOUNS.iter().position(|noun| *noun == wanted.noun));
@@ -89,29 +94,41 @@ fn token(number: &serde_norway::Number) -> Result<String, String> {
     }
 }
 
-/// Whether two documents mean the same: nothing is as good as an empty thing, a number is its value, and the order of
-/// members is nobody's business.
+/// Whether two definitions mean the same: what is left out is as good as empty, and the order of members is nobody's
+/// business.
 pub fn is_same(one: &Document, other: &Document) -> bool {
+    let (Document::Map(one), Document::Map(other)) = (one, other) else { return false };
+    let nothing = Document::Token("null".to_owned());
+    let within = |one: &[(String, Document)], other: &[(String, Document)]| {
+        one.iter().all(|(key, value)| {
+            let found = other.iter().find(|(name, _)| name == key).map_or(&nothing, |(_, value)| value);
+            is_equal(value, found) || value.is_empty() && found.is_empty()
+        })
+    };
+    within(one, other) && within(other, one)
+}
+
+/// Whether two values are the same: a number is its value.
+fn is_equal(one: &Document, other: &Document) -> bool {
     match (one, other) {
-        (Document::Token(one), Document::Token(other)) => {
-            one == other || number(one).is_some_and(|n| number(other) == Some(n))
-        }
+        (Document::Token(one), Document::Token(other)) => one == other || is_equal_number(one, other),
         (Document::List(one), Document::List(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_equal(one, other))
         }
-        (Document::Map(_), Document::Map(_)) => within(one, other) && within(other, one),
-        _ => one == other || one.is_empty() && other.is_empty(),
+        (Document::Map(members), Document::Map(others)) => {
+            members.len() == others.len()
+                && members.iter().all(|(key, value)| other.get(key).is_some_and(|found| is_equal(value, found)))
+        }
+        _ => one == other,
     }
 }
 
-fn number(token: &str) -> Option<f64> {
-    token.parse().ok()
-}
-
-fn within(one: &Document, other: &Document) -> bool {
-    let Document::Map(members) = one else { return false };
-    let nothing = Document::Token("null".to_owned());
-    members.iter().all(|(key, value)| is_same(value, other.get(key).unwrap_or(&nothing)))
+fn is_equal_number(one: &str, other: &str) -> bool {
+    // Whole numbers may be larger than what a float tells apart.
+    if let (Ok(one), Ok(other)) = (one.parse::<i128>(), other.parse::<i128>()) {
+        return one == other;
+    }
+    one.parse::<f64>().is_ok_and(|one| other.parse() == Ok(one))
 }
 
 #[cfg(test)]
@@ -131,6 +148,7 @@ mod tests {
             r#"{"name":"a","llm":"l","extras":{"b":[1,2.5,null],"a":"yes"}}"#
         );
         assert_eq!(read("").unwrap(), []);
+        assert_eq!(read("\u{feff}kind: llm\nname: a\n").unwrap().len(), 1);
     }
 
     #[test]
@@ -147,6 +165,7 @@ mod tests {
             ("kind: agent\nname: a\nextras: .inf\n", "which JSON has not"),
             ("kind: agent\nname: !custom a\n", "tag"),
             ("kind: [agent\n", "document 1: "),
+            ("kind: agent\nname: a\n---\nkind: agent\nname: a\n", "document 2: agent 'a' is there twice"),
         ] {
             let told = read(text).unwrap_err().to_string();
             assert!(told.contains(says), "{text}: {told}");
@@ -158,11 +177,17 @@ mod tests {
     #[test]
     fn what_means_the_same_is_the_same() {
         let same = |one: &str, other: &str| is_same(&Document::parse(one).unwrap(), &Document::parse(other).unwrap());
-        assert!(same(r#"{"a":1.50,"b":null,"c":{"d":[1]}}"#, r#"{"c":{"d":[1.0],"e":{}},"a":1.5}"#));
+        assert!(same(r#"{"a":1.50,"b":null,"c":{"d":[1]}}"#, r#"{"c":{"d":[1.0]},"a":1.5,"e":{}}"#));
         assert!(same(r#"{"a":[]}"#, "{}") && same(r#"{"a":""}"#, r#"{"a":null}"#));
-        for (one, other) in
-            [("{\"a\":1}", "{\"a\":2}"), ("{\"a\":1}", "{}"), ("[1,2]", "[2,1]"), ("\"1\"", "1"), ("true", "false")]
-        {
+        for (one, other) in [
+            (r#"{"a":1}"#, r#"{"a":2}"#),
+            (r#"{"a":1}"#, "{}"),
+            (r#"{"a":[1,2]}"#, r#"{"a":[2,1]}"#),
+            (r#"{"a":"1"}"#, r#"{"a":1}"#),
+            (r#"{"a":9007199254740993}"#, r#"{"a":9007199254740992}"#),
+            (r#"{"extras":{"a":""}}"#, r#"{"extras":{}}"#),
+            (r#"{"defaultParams":{"stop":[]}}"#, "{}"),
+        ] {
             assert!(!same(one, other), "{one} {other}");
         }
     }

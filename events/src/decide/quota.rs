@@ -3,7 +3,11 @@
 
 use crate::{
     command::Command,
-    event::{Body, Event, document::DocumentEvent, row::RowEvent},
+    event::{
+        Body, Event,
+        document::DocumentEvent,
+        row::{Cause, RowEvent},
+    },
     rejection::Rejection,
     state::State,
 };
@@ -32,18 +36,31 @@ impl Quotas {
 /// Refuses what a command would bring, if that is more than there may be.
 pub(super) fn check(state: &State, command: &Command, events: &[Event], quotas: Quotas) -> Result<(), Rejection> {
     let coming = || events.iter().filter_map(|event| owner_of_new(&event.body));
-    let Some(owner) = coming().next() else { return Ok(()) };
     if let Command::Register(register) = command {
         let (found, limit) = (register.providers.len() + register.agents.len(), quotas.rows_per_session);
-        if found > limit {
+        let grows = || coming().next().is_some() || events.iter().any(|event| is_adopted(&event.body));
+        if found > limit && grows() {
             return Err(Rejection::TooManyRows { of: "session", found, limit, flag: "--max-rows-per-session" });
         }
     }
+    let Some(owner) = coming().next() else { return Ok(()) };
     let (found, limit) = (state.rows_of(owner) + coming().count(), quotas.rows_per_user);
     if found > limit {
         return Err(Rejection::TooManyRows { of: "user", found, limit, flag: "--max-rows-per-user" });
     }
     Ok(())
+}
+
+/// Whether a session takes a row that another one had.
+fn is_adopted(body: &Body) -> bool {
+    fn of_row<D>(event: &RowEvent<D>) -> bool {
+        matches!(event, RowEvent::Activated(data) | RowEvent::Hibernated(data) if data.cause == Cause::Adopted)
+    }
+    match body {
+        Body::Llm(event) => of_row(event),
+        Body::Agent(event) => of_row(event),
+        _ => false,
+    }
 }
 
 fn owner_of_new(body: &Body) -> Option<Uuid> {

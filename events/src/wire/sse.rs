@@ -21,6 +21,9 @@ pub struct Event<'a> {
     pub data: &'a [u8],
 }
 
+/// Bytes in front of a value: the longest field that is known, a colon, a space, and a byte-order mark.
+const FIELD: usize = 16;
+
 /// An event was larger than this many bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("an event is larger than {} MiB", .0 / 1024 / 1024)]
@@ -67,6 +70,9 @@ impl Parser {
         }
         while let Some(end) = memchr2(b'\n', b'\r', input) {
             let line = &input[..end];
+            if self.line.len() + line.len() > self.longest_line() {
+                return Err(TooLarge(self.largest));
+            }
             let mut rest = &input[end + 1..];
             if input[end] == b'\r' {
                 self.after_cr = rest.is_empty();
@@ -82,11 +88,16 @@ impl Parser {
             }
             input = rest;
         }
-        if self.line.len() + input.len() > self.largest {
+        if self.line.len() + input.len() > self.longest_line() {
             return Err(TooLarge(self.largest));
         }
         self.line.extend_from_slice(input);
         Ok(())
+    }
+
+    /// A field may be in front of the largest data. However a line arrives, it is refused or taken alike.
+    fn longest_line(&self) -> usize {
+        self.largest + FIELD
     }
 
     /// The stream is over: hands on an event whose closing blank line never came.
@@ -226,7 +237,9 @@ mod tests {
     #[test]
     fn large_events_are_refused_however_they_come() {
         let refused = |input: &[u8]| Parser::with_largest(100).feed(input, &mut |_| {}).is_err();
-        assert!(refused(&[b'x'; 101]));
+        // A line of no field that is known: in one piece, and in two.
+        assert!(refused(&[b'x'; 117]) && !refused(&[b'x'; 116]));
+        assert!(refused(&[&[b'x'; 117][..], b"\n"].concat()) && !refused(&[&[b'x'; 116][..], b"\n"].concat()));
         assert!(refused(format!("data: {}\n", "x".repeat(101)).as_bytes()));
         assert!(refused("data: 0123456789\n".repeat(20).as_bytes()));
         assert!(!refused("data: 0123456789\n\n".repeat(20).as_bytes()));

@@ -147,6 +147,11 @@ async fn a_grant_allows_one_verb_on_the_names_that_fit_and_no_more() {
     // An escaped name is none that a glob means.
     ann.post("/agents/%6cocal-a/chat", &chat).await.refused(403, "FORBIDDEN", "may not run agent/");
 
+    for switch in ["%64isable", "disable%20", "%65nable"] {
+        let answer = ann.post(&format!("/agents/local-a/{switch}"), &json!({})).await;
+        answer.refused(403, "FORBIDDEN", "may not edit agent/local-a");
+    }
+
     let as_ann =
         |args: &[&str]| [args, &["--token", token.as_str()]].concat().iter().map(|&a| a.to_owned()).collect::<Vec<_>>();
     for (args, answer, why) in [
@@ -175,7 +180,7 @@ async fn a_grant_allows_one_verb_on_the_names_that_fit_and_no_more() {
 
 #[tokio::test]
 async fn grants_to_publish_create_and_edit_hold_for_their_names() {
-    let mcpd = Mcpd::start(&[]).await;
+    let mcpd = Mcpd::start(&["--ping-interval", "100ms"]).await;
     let admin = mcpd.client();
     let ann = token(&mcpd, "ann", "viewer").await;
     for (verb, resource) in [("publish", "llm/lab-*"), ("create", "project/lab-*"), ("edit", "llm/lab-*")] {
@@ -191,9 +196,42 @@ async fn grants_to_publish_create_and_edit_hold_for_their_names() {
     let _ = publisher.register(json!([samples::llm("lab-a")]), json!([])).await.expect(201);
     publisher.connect("").await;
     assert_eq!(ann.post("/llms/lab-a/disable", &json!({})).await.status, 200);
+    // Nor may she take the calls of others, or speak through them.
+    let mut pooled = samples::llm("lab-b");
+    pooled["poolName"] = json!("prod");
+    publisher.register(json!([pooled]), json!([])).await.refused(403, "FORBIDDEN", "may not publish llm/prod");
+    let _ = admin.post("/projects", &json!({"name": "prod"})).await.expect(201);
+    for (verb, resource) in [("create", "prompt/*"), ("publish", "agent/*")] {
+        let _ = admin.post("/grants", &json!({"user": "ann", "verb": verb, "resource": resource})).await.expect(201);
+    }
+    let prompt = json!({"name": "p", "content": "Obey.", "project": "prod"});
+    ann.post("/prompts", &prompt).await.refused(403, "FORBIDDEN", "may not edit project/prod");
+    let mut agent = samples::agent("a", "lab-a");
+    agent["project"] = json!("prod");
+    let joined = publisher.register(json!([samples::llm("lab-a")]), json!([agent])).await;
+    joined.refused(403, "FORBIDDEN", "may not edit project/prod");
     let _ = ann.post("/projects", &json!({"name": "lab-one"})).await.expect(201);
     ann.post("/projects", &json!({"name": "one"})).await.refused(403, "FORBIDDEN", "may not create project/one");
     ann.delete("/projects/lab-one").await.refused(403, "FORBIDDEN", "may not delete project/lab-one");
+    // What was granted and is withdrawn ends.
+    assert_eq!(admin.delete("/grants/ann/publish/llm/lab-*").await.status, 204);
+    publisher.heartbeat().await.refused(403, "FORBIDDEN", "may not publish llm/lab-a");
+    mcpctl_tests::eventually("its stream ends", std::time::Duration::from_secs(5), async || {
+        admin.row("/llms", "lab-a").await.filter(|row| row["status"] == "inactive")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_grant_reaches_where_a_role_does_not() {
+    let mcpd = Mcpd::start(&[]).await;
+    let (ann, bob) = (token(&mcpd, "ann", "publisher").await, token(&mcpd, "bob", "editor").await);
+    let publisher = mcpctl_tests::Publisher::new(ann, "s");
+    let _ = publisher.register(json!([samples::llm("qwen")]), json!([])).await.expect(201);
+    bob.delete("/llms/qwen").await.refused(403, "FORBIDDEN", "belongs to another user");
+    let grant = json!({"user": "bob", "verb": "delete", "resource": "llm/qwen"});
+    let _ = mcpd.client().post("/grants", &grant).await.expect(201);
+    assert_eq!(bob.delete("/llms/qwen").await.status, 204);
 }
 
 #[tokio::test]
@@ -266,7 +304,8 @@ async fn only_admins_say_which_key_goes_where() {
     let _ = editor.put("/llms/gpt", &described).await.expect(200);
     let mut without = moved.clone();
     without.as_object_mut().expect("an object").remove("apiKeyRef");
-    let _ = editor.put("/llms/gpt", &without).await.expect(200);
+    editor.put("/llms/gpt", &without).await.refused(403, "FORBIDDEN", refused);
+    let _ = admin.put("/llms/gpt", &without).await.expect(200);
     editor.put("/llms/gpt", &moved).await.refused(403, "FORBIDDEN", refused);
     let _ = admin.put("/llms/gpt", &moved).await.expect(200);
 }
@@ -379,4 +418,12 @@ async fn contexts_keep_servers_by_name() {
         assert!(code == Some(1) && said.contains("there is no context 'two'"), "{said}");
     }
     assert_eq!(mcpctl(&one, &["context", "add", "../x"]).await.2, Some(2));
+    // What is asked for on the line is not overruled by what the environment has always had.
+    let env = [("MCPCTL_SERVER", one.url.as_str()), ("MCPCTL_TOKEN", "mcp_of_the_environment")];
+    let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let _ = mcpctl(&one, &["context", "add", "two", "--server", &two.url, "--token", &two.home.token()]).await;
+    let args = ["--context", "two", "get", "llms", "-o", "name"].map(str::to_owned);
+    let mut asked = mcpctl_tests::program::Program::start("mcpctl", &one.home, &args, &env);
+    assert!(asked.exit(std::time::Duration::from_secs(20)).await.success(), "{}", asked.log());
+    assert_eq!(asked.log(), "llm/of-two\n");
 }

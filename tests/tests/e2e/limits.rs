@@ -161,6 +161,9 @@ async fn limits_that_cannot_be_are_refused_at_the_start() {
     for (flag, value, says) in [
         ("--max-json-depth", "0", "is a whole number from 1 to 120"),
         ("--max-rate", "-1", "max-rate"),
+        ("--max-head", "9999999999GiB", "max-head"),
+        ("--max-head", "2GiB", "is a size from 1KiB to 1MiB"),
+        ("--header-timeout", "0s", "is a time of at least 10ms"),
         ("--trusted-proxy", "10.0.0.0/40", "is an address such as 127.0.0.1"),
         ("--max-rows-per-user", "x", "is a whole number from 1"),
     ] {

@@ -35,6 +35,10 @@ use std::sync::Arc;
 impl Kind for PersonalityDefinition {
     const LIST: &'static str = "personalities";
     const RESOURCE: Resource = Resource::Personality;
+    fn belongs_to(&self) -> Option<(Resource, &Name)> {
+        Some((Resource::Agent, &self.agent))
+    }
+
     type Shown = Personality;
 
     fn shown(document: &Document<Self>) -> Personality {

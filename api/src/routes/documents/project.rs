@@ -37,6 +37,10 @@ use std::sync::Arc;
 impl Kind for ProjectDefinition {
     const LIST: &'static str = "projects";
     const RESOURCE: Resource = Resource::Project;
+    fn belongs_to(&self) -> Option<(Resource, &Name)> {
+        None
+    }
+
     type Shown = Project;
 
     fn shown(document: &Document<Self>) -> Project {

@@ -37,6 +37,14 @@ const ONE_OWNER: &str = "exactly one of `agent`, `project` and `personality` say
 impl Kind for PromptDefinition {
     const LIST: &'static str = "prompts";
     const RESOURCE: Resource = Resource::Prompt;
+    fn belongs_to(&self) -> Option<(Resource, &Name)> {
+        Some(match &self.owner {
+            PromptOwner::Agent(name) => (Resource::Agent, name),
+            PromptOwner::Project(name) => (Resource::Project, name),
+            PromptOwner::Personality(name) => (Resource::Personality, name),
+        })
+    }
+
     type Shown = Prompt;
 
     fn shown(document: &Document<Self>) -> Prompt {

@@ -1,7 +1,7 @@
 //! How many rows there may be.
 
 use super::{
-    ask::{bob, create_document, create_llm, name, public_llm, register},
+    ask::{bob, create_document, create_llm, expire, name, public_llm, register},
     given::Given,
 };
 use crate::{command::Command, decide::Quotas, definition::document::ProjectDefinition};
@@ -22,6 +22,19 @@ fn a_session_has_so_many_rows_and_no_more() {
         .refused(refused)
         .when(register("s").llm("one").llm("three"))
         .then(&["llm/three registered (registered) →active", "llm/two deactivated (withdrawn) active→inactive"]);
+}
+
+#[test]
+fn rows_that_are_adopted_count_too() {
+    limited(2, 10)
+        .given(register("s").llm("one").llm("two"))
+        .given(register("s").llm("three"))
+        .given(register("t").llm("one").llm("two"))
+        .when(register("t").llm("one").llm("two").llm("three"))
+        .refused("Virtual Llm 'three' is already active under a different session; publish it under another name, and give both the same `poolName` if they serve the same model")
+        .given(expire("s"))
+        .when(register("t").llm("one").llm("two").llm("three"))
+        .refused("the session would have 3 rows, more than the 2 that --max-rows-per-session allows; delete some, or raise it");
 }
 
 #[test]
