@@ -25,12 +25,12 @@ impl Shell {
         let settled = |flag: Option<String>, variable| {
             flag.or_else(|| std::env::var(variable).ok()).filter(|value| !value.is_empty())
         };
-        #[cfg(feature = "dev")]
         // A context that is asked for here is not overruled by what the environment has always had.
         let asked = global.context.as_ref().is_some_and(|context| !context.is_empty());
         let settled_here = |flag: Option<String>, variable| {
             if asked { flag.filter(|value| !value.is_empty()) } else { settled(flag, variable) }
         };
+        #[cfg(feature = "dev")]
         let token_is_of_flag = global.token.as_ref().is_some_and(|token| !token.is_empty());
         Shell {
             #[cfg(feature = "dev")]
