@@ -5,6 +5,7 @@ mod activity;
 mod background;
 mod connection;
 pub(crate) mod handover;
+mod last_words;
 mod open;
 mod socket;
 mod stop;

@@ -1,7 +1,8 @@
 //! Accepting connections.
 
 use super::{
-    connection::{Answer, Connections, raw},
+    connection::{Answer, Connections},
+    last_words::raw,
     stream::Stream,
 };
 use crate::{app::App, client_address::Peer, error::ApiError, limits::Limit, tls::Tls, vital::Vital};
