@@ -76,7 +76,7 @@ impl Verb {
     }
 
     /// Whether it can be done to a resource of this kind, and is not everybody's anyway.
-    fn is_grantable(self, kind: Kind) -> bool {
+    pub fn is_grantable(self, kind: Kind) -> bool {
         match self {
             Self::View => false,
             Self::Run | Self::Publish => matches!(kind, Kind::Llm | Kind::Agent),

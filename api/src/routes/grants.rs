@@ -59,7 +59,7 @@ pub async fn create(
 
 /// Takes a grant back.
 #[utoipa::path(delete, path = "/api/v1/grants/{user}/{verb}/{kind}/{names}", operation_id = "deleteGrant", tag = "access",
-    params(("user" = values::Name, Path), ("verb" = bodies::GrantVerb, Path), ("kind" = bodies::GrantKind, Path),
+    params(("user" = values::Name, Path), ("verb" = values::GrantVerb, Path), ("kind" = values::GrantKind, Path),
         ("names" = values::Glob, Path, description = "a name, or a glob"), WriteQuery, WriteHeaders),
     responses((status = 204), (status = "default", body = ErrorBody)))]
 pub async fn delete(

@@ -8,6 +8,7 @@ use uuid::Uuid;
 /// Where a row stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RowStatus))]
 pub enum Status {
     /// Can be called.
     Active,
@@ -31,6 +32,7 @@ impl Status {
 /// How a row is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RowKind))]
 pub enum Kind {
     /// By URL, from the server.
     Public,

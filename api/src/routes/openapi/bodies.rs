@@ -2,7 +2,7 @@
 //! it is found at once.
 #![expect(dead_code, reason = "only described")]
 
-use super::values::{CallResource, Count, Lasts, Name, Resource, SessionId, Text, Url, Variable};
+use super::values::{CallResource, CallVerb, Count, EditVerb, Lasts, Name, Resource, SessionId, Text, Url, Variable};
 use mcpctl_events::event::token::Role;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -261,60 +261,6 @@ pub struct TokenRequest {
     user: Option<Name>,
     /// When it stops working; never if it is left out.
     expires_in: Option<Lasts>,
-}
-
-/// What is done to all kinds.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum EditVerb {
-    /// Make a public row, or a document.
-    Create,
-    /// Change or pause one.
-    Edit,
-    /// Take one away.
-    Delete,
-}
-
-/// What is done to Llms and agents.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum CallVerb {
-    /// Call a model, chat with an agent.
-    Run,
-    /// Offer models and agents.
-    Publish,
-}
-
-/// What may be granted.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum GrantVerb {
-    /// Make a public row, or a document.
-    Create,
-    /// Change or pause one.
-    Edit,
-    /// Take one away.
-    Delete,
-    /// Call a model, chat with an agent.
-    Run,
-    /// Offer models and agents.
-    Publish,
-}
-
-/// To what kind.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum GrantKind {
-    /// Llms and pools.
-    Llm,
-    /// Agents.
-    Agent,
-    /// Projects.
-    Project,
-    /// Personalities.
-    Personality,
-    /// Prompts.
-    Prompt,
 }
 
 /// A grant to edit.

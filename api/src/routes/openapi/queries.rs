@@ -2,8 +2,8 @@
 #![expect(dead_code, reason = "only described")]
 
 use super::values::{Limit, Point, Sequence};
-use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use mcpctl_events::event::row;
+use utoipa::IntoParams;
 
 macro_rules! query {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)+ }) => {
@@ -27,37 +27,15 @@ macro_rules! query {
     };
 }
 
-/// How a row is reached.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum RowKind {
-    /// By URL.
-    Public,
-    /// Through its publisher.
-    Virtual,
-}
-
-/// Where a row stands.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum RowStatus {
-    /// Can be called.
-    Active,
-    /// Its publisher is gone.
-    Inactive,
-    /// Asleep, can be woken.
-    Hibernating,
-}
-
 query! {
     /// Which Llms.
     LlmQuery {
         /// Rows of this kind.
         #[param(inline)]
-        kind: Option<RowKind>,
+        kind: Option<row::Kind>,
         /// Rows with this status.
         #[param(inline)]
-        status: Option<RowStatus>,
+        status: Option<row::Status>,
         /// `key=value`, several separated by commas: rows that have them all.
         #[param(pattern = "^[^,=]*=[^,]*(,[^,=]*=[^,]*){0,49}$")]
         label: Option<String>,
@@ -76,10 +54,10 @@ query! {
     AgentQuery {
         /// Rows of this kind.
         #[param(inline)]
-        kind: Option<RowKind>,
+        kind: Option<row::Kind>,
         /// Rows with this status.
         #[param(inline)]
-        status: Option<RowStatus>,
+        status: Option<row::Status>,
         /// `key=value`, several separated by commas: rows that have them all.
         #[param(pattern = "^[^,=]*=[^,]*(,[^,=]*=[^,]*){0,49}$")]
         label: Option<String>,

@@ -1,5 +1,6 @@
 //! Values of requests that have a rule, for the API's document.
 
+use mcpctl_events::access::{Kind, Verb};
 use serde::Deserialize;
 use utoipa::{
     PartialSchema, ToSchema,
@@ -19,6 +20,16 @@ fn text(pattern: Option<&str>, least: usize) -> RefOr<Schema> {
 fn number(format: KnownFormat, least: i64, most: i64) -> RefOr<Schema> {
     let number = ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(format)));
     number.minimum(Some(least)).maximum(Some(most)).into()
+}
+
+/// One of these words.
+fn one_of(words: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
+}
+
+/// The verbs that can be granted on Llms and agents, and on documents or not.
+fn verbs(fits: impl Fn(Verb) -> bool) -> RefOr<Schema> {
+    one_of(Verb::ALL.iter().copied().filter(|verb| verb.is_grantable(Kind::Llm) && fits(*verb)).map(Verb::as_str))
 }
 
 macro_rules! values {
@@ -54,6 +65,14 @@ values! {
     Resource = text(Some("^(llm|agent|project|personality|prompt)/[a-z0-9*][a-z0-9._*-]{0,90}$"), 0);
     /// `llm` or `agent`, and a name or a glob.
     CallResource = text(Some("^(llm|agent)/[a-z0-9*][a-z0-9._*-]{0,90}$"), 0);
+    /// What may be granted.
+    GrantVerb = verbs(|_| true);
+    /// What is done to all kinds.
+    EditVerb = verbs(|verb| verb.is_grantable(Kind::Project));
+    /// What is done to Llms and agents.
+    CallVerb = verbs(|verb| !verb.is_grantable(Kind::Project));
+    /// To what kind something may be granted.
+    GrantKind = one_of(Kind::ALL.iter().map(|kind| kind.as_str()));
     /// A name, or a glob over names.
     Glob = text(Some("^[a-z0-9*][a-z0-9._*-]{0,90}$"), 0);
     /// What may be asked about.
