@@ -1,6 +1,11 @@
 //! What a request takes: the verb, the resource, and whether the caller's role or a grant of theirs allows it.
 
-use crate::{app::App, auth::Caller, error::ApiError};
+use crate::{
+    app::App,
+    auth::{Caller, works},
+    config::Auth,
+    error::ApiError,
+};
 use axum::http::{Method, StatusCode};
 use mcpctl_events::{
     access::{Grant, Kind, Verb},
@@ -74,6 +79,20 @@ pub fn reason(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: Option<&
         return Some(Reason::Role);
     }
     granted(app, caller, verb, kind, name).map(Reason::Grant)
+}
+
+/// Whether a user may do it now, with any token that works: what they asked for earlier is done on their behalf.
+pub fn may(app: &App, user: Uuid, verb: Verb, kind: Kind, name: &str) -> bool {
+    if app.config.args.auth == Auth::Off {
+        return true;
+    }
+    let now = app.clock.now();
+    app.look(|state| {
+        let mut tokens = state.tokens.values().filter(|token| token.user_id == user && works(token, now));
+        let grants = tokens.clone().next().and_then(|token| state.grants.get(&token.user));
+        tokens.any(|token| token.role >= verb.role())
+            || grants.is_some_and(|grants| grants.keys().any(|grant| grant.allows(verb, kind, Some(name))))
+    })
 }
 
 fn granted(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: Option<&str>) -> Option<Grant> {

@@ -32,6 +32,14 @@ impl Caller {
         app.look(|state| state.tokens.get(token).is_some_and(|known| works(known, now)))
     }
 
+    /// Refuses to go on when the token no longer works.
+    ///
+    /// # Errors
+    /// 401.
+    pub fn check_welcome(&self, app: &App) -> Result<(), ApiError> {
+        if self.is_welcome(app) { Ok(()) } else { Err(unauthorized("the token was revoked, or is over")) }
+    }
+
     /// Refuses everyone but admins. `verb` and `resource` go into the message.
     pub fn must_be_admin(&self, verb: &str, resource: &str) -> Result<(), ApiError> {
         if self.role == Role::Admin {
@@ -67,7 +75,8 @@ pub fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
     })
 }
 
-fn works(token: &Token, now: LogTime) -> bool {
+/// Whether a token works at this time.
+pub fn works(token: &Token, now: LogTime) -> bool {
     token.expires_at.is_none_or(|end| end > now)
 }
 

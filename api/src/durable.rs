@@ -5,6 +5,7 @@ mod answer;
 pub use answer::{Answer, Follow};
 
 use crate::{
+    access,
     app::App,
     call::{
         self, Asked,
@@ -15,7 +16,10 @@ use crate::{
     relay::places::Given,
     request::ModelRequest,
 };
-use mcpctl_events::name::Name;
+use mcpctl_events::{
+    access::{Kind, Verb},
+    name::Name,
+};
 use mcpctl_projector::store::{
     StoreError,
     work::{Asks, InferenceTask, StoredAnswer, StoredError},
@@ -295,6 +299,11 @@ async fn attempt(app: &Arc<App>, id: Uuid, given: Option<Given>, running: &Runni
             return Outcome::Back;
         }
     };
+    let (Asks::Llm(name) | Asks::Pool(name)) = &task.asked.asks;
+    if !access::may(app, task.asked.owner, Verb::Run, Kind::Llm, name) {
+        let error = format!("whoever left it may not run llm/{name} any more");
+        return Outcome::Failed(StoredError { error, code: "FORBIDDEN".to_owned() });
+    }
     match ask(app, &task, given, running).await {
         Ok(answer) => Outcome::Answered(answer),
         Err(error) if COMES_BACK.contains(&error.code) => {

@@ -74,9 +74,7 @@ pub async fn poll(
     let wait = Duration::from_secs(wait.min(LONGEST_WAIT));
     let frames = timeout(wait, poll_fn(|context| binding.poll_frames(context))).await.unwrap_or_default();
     // What was granted when the wait began may be no more.
-    if !caller.is_welcome(&app) {
-        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "the token was revoked, or is over"));
-    }
+    caller.check_welcome(&app)?;
     access::publishes(&app, &caller, &binding.session)?;
     // Whoever waited was there.
     renew(&app, &binding);

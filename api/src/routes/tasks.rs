@@ -215,9 +215,7 @@ pub async fn follow(
 /// Waits until the answer begins, or is there.
 async fn begin(app: Arc<App>, caller: Caller, owner: Uuid, id: Uuid) -> Result<Reply, ApiError> {
     loop {
-        if !caller.is_welcome(&app) {
-            return Err(unwelcome());
-        }
+        caller.check_welcome(&app)?;
         if let Some(answer) = app.durable.answer(id) {
             let mut follow = Follow::new(answer);
             if let Some(first) = follow.next().await {
@@ -252,8 +250,8 @@ fn rest(
                 return Some((Ok(first), (None, following)));
             }
             let (app, mut follow) = following?;
-            if !caller.is_welcome(&app) {
-                return Some((Ok(error_event(&unwelcome())), (None, None)));
+            if let Err(unwelcome) = caller.check_welcome(&app) {
+                return Some((Ok(error_event(&unwelcome)), (None, None)));
             }
             if let Some(piece) = follow.next().await {
                 return Some((Ok(piece), (None, Some((app, follow)))));
@@ -270,10 +268,6 @@ fn rest(
             Some((Ok(error_event(&error)), (None, None)))
         }
     })
-}
-
-fn unwelcome() -> ApiError {
-    ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "the token was revoked, or is over")
 }
 
 fn ended(task: work::InferenceTask) -> Result<Reply, ApiError> {

@@ -4,6 +4,8 @@ use mcpctl_tests::{Client, Mcpd, samples};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+const SOON: std::time::Duration = std::time::Duration::from_secs(10);
+
 async fn token(mcpd: &Mcpd, name: &str, role: &str) -> Client {
     let output = mcpd.mcpctl(&["token", "create", "--name", name, "--role", role, "-o", "json"]).await;
     assert!(output.status.success(), "{output:?}");
@@ -282,6 +284,43 @@ async fn what_is_somebodys_is_nobody_elses_to_read_or_delete() {
     let _ = mcpd.client().post("/agents", &json!({"name": "open", "llm": "qwen"})).await.expect(201);
     ann.delete("/agents/open").await.refused(403, "FORBIDDEN", "is public: editors and admins delete it");
     assert_eq!(bob.delete("/agents/open").await.status, 204);
+}
+
+#[tokio::test]
+async fn a_task_is_not_run_for_somebody_who_may_no_longer() {
+    let mcpd = Mcpd::start(&[]).await;
+    let admin = mcpd.client();
+    let (by_grant, by_role) = (token(&mcpd, "ann", "viewer").await, token(&mcpd, "bob", "chatter").await);
+    let still = token(&mcpd, "eve", "viewer").await;
+    for user in ["ann", "eve"] {
+        let grant = json!({"user": user, "verb": "run", "resource": "llm/qwen"});
+        let _ = admin.post("/grants", &grant).await.expect(201);
+    }
+    let mut publisher = mcpd.publisher("s");
+    let _ = publisher.register(json!([samples::llm("qwen")]), json!([])).await.expect(201);
+    let mut left = Vec::new();
+    for client in [&by_grant, &by_role, &still] {
+        let task = json!({"llm": "qwen", "request": samples::ask(false)});
+        let task = client.post("/inference-tasks", &task).await.expect(202).json();
+        left.push(format!("/inference-tasks/{}", task["id"].as_str().expect("an id")));
+    }
+    assert_eq!(admin.delete("/grants/ann/run/llm/qwen").await.status, 204);
+    assert_eq!(admin.delete("/tokens/bob").await.status, 204);
+    publisher.connect("").await;
+    let task = publisher.task("infer").await;
+    let _ = publisher.result(&task, &samples::completion("for eve")).await.expect(202);
+    for (path, status) in left.iter().zip(["error", "error", "completed"]) {
+        let task = mcpctl_tests::eventually("it has come to its end", SOON, async || {
+            let task = admin.get(path).await.expect(200).json();
+            (!task["finishedAt"].is_null()).then_some(task)
+        })
+        .await;
+        assert_eq!(task["status"], status, "{task}");
+        if status == "error" {
+            assert_eq!(task["code"], "FORBIDDEN");
+            assert_eq!(task["error"], "whoever left it may not run llm/qwen any more");
+        }
+    }
 }
 
 #[tokio::test]
