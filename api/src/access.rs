@@ -37,15 +37,21 @@ pub fn check(app: &App, caller: &Caller, method: &Method, path: &str) -> Result<
         Need::Nothing => Ok(()),
         Need::OfRows(verb) => allow(app, caller, verb, Kind::Llm, None)
             .or_else(|refused| allow(app, caller, verb, Kind::Agent, None).map_err(|_| refused)),
-        // Whoever publishes a row may take it away; the writer looks whose it is.
-        Need::Of(Verb::Delete, kind @ (Kind::Llm | Kind::Agent), name) => allow(app, caller, Verb::Delete, kind, name)
-            .or_else(|refused| allow(app, caller, Verb::Publish, kind, name).map_err(|_| refused)),
+        Need::Of(verb @ (Verb::Edit | Verb::Delete), kind, Some(text)) => {
+            let name = app.look(|state| called(state, kind, text).to_owned());
+            let allowed = allow(app, caller, verb, kind, Some(&name));
+            // Whoever publishes a row may take it away; the writer looks whose it is.
+            let publishes = verb == Verb::Delete && matches!(kind, Kind::Llm | Kind::Agent);
+            allowed.or_else(|refused| match allow(app, caller, Verb::Publish, kind, Some(&name)) {
+                Ok(()) if publishes => Ok(()),
+                _ => Err(refused),
+            })
+        }
         Need::Of(verb, kind, name) => allow(app, caller, verb, kind, name),
     }
 }
 
-/// Refuses what neither the caller's role nor a grant of theirs allows. `name` may be an id; without one, a grant for
-/// any name will do.
+/// Refuses what neither the caller's role nor a grant of theirs allows. Without a name, a grant for any will do.
 pub fn allow(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: Option<&str>) -> Result<(), ApiError> {
     match reason(app, caller, verb, kind, name) {
         Some(_) => Ok(()),
@@ -98,7 +104,6 @@ pub fn may(app: &App, user: Uuid, verb: Verb, kind: Kind, name: &str) -> bool {
 fn granted(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: Option<&str>) -> Option<Grant> {
     app.look(|state| {
         let grants = state.grants.get(&caller.user.name)?;
-        let name = name.map(|name| called(state, kind, name));
         grants.keys().find(|grant| grant.allows(verb, kind, name)).cloned()
     })
 }
@@ -118,7 +123,11 @@ pub fn publishes(app: &App, caller: &Caller, session: &SessionId) -> Result<(), 
     let rows = app.look(|state| {
         let session = state.sessions.get(session).filter(|session| session.user_id == caller.user.id)?;
         let llms = session.llms.iter().map(|name| (Kind::Llm, name.clone()));
-        Some(llms.chain(session.agents.iter().map(|name| (Kind::Agent, name.clone()))).collect::<Vec<_>>())
+        // Calls of a pool are its members' to answer.
+        let rows = session.llms.iter().filter_map(|name| state.llms.get(name));
+        let pools = rows.filter_map(|row| Some((Kind::Llm, row.definition.pool_name.clone()?)));
+        let agents = session.agents.iter().map(|name| (Kind::Agent, name.clone()));
+        Some(llms.chain(pools).chain(agents).collect::<Vec<_>>())
     });
     let mut rows = rows.into_iter().flatten();
     rows.try_for_each(|(kind, name)| allow(app, caller, Verb::Publish, kind, Some(&name)))
@@ -137,7 +146,8 @@ pub fn denied(caller: &Caller, verb: Verb, kind: Kind, name: Option<&str>) -> Ap
     ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", message)
 }
 
-/// The name of what a path names, maybe by its id; a name wins.
+/// The name of the row or document that a path means, maybe by its id; a name wins. What bodies say, and what is called,
+/// are names alone.
 fn called<'a>(state: &'a State, kind: Kind, text: &'a str) -> &'a str {
     fn document<'a, D: StoredDocument + 'a>(state: &'a State, text: &str, id: Uuid) -> Option<&'a str> {
         let documents = D::documents(state);

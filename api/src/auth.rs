@@ -1,9 +1,13 @@
 //! Who calls: the bearer token, looked up by its hash in the fold.
 
 use crate::{app::App, config::Auth, error::ApiError};
-use axum::http::{HeaderMap, StatusCode, header::AUTHORIZATION};
+use axum::http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{AUTHORIZATION, HOST, ORIGIN},
+};
 use mcpctl_events::{
     command::User, event::token::Role, hash::Hash, name::Name, record::Actor, state::Token, time::LogTime,
+    wire::server::is_this_machine,
 };
 
 const BEARER: &[u8] = b"Bearer ";
@@ -73,6 +77,39 @@ pub fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
         let user = User { id: known.user_id, name: known.user.clone() };
         Ok(Caller { user, role: known.role, token: Some(hash) })
     })
+}
+
+/// Refuses what a web page may have asked for that nobody meant to let in. Where nobody is asked for a token
+/// (`--auth off`), a browser on this machine is all that it takes to be an admin: a page sends requests without reading
+/// their answers, and can have its own name point here. So the server is called by this machine's names, or by its
+/// `--advertise-url`, and by pages of its own or `--cors-origin`, which is for `/v1`.
+///
+/// # Errors
+/// 403.
+pub fn check_page(app: &App, headers: &HeaderMap, path: &str) -> Result<(), ApiError> {
+    if app.config.args.auth != Auth::Off {
+        return Ok(());
+    }
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
+    let host = text(HOST).unwrap_or("localhost");
+    if !is_this_machine(host) && app.advertise_url.split('/').nth(2) != Some(host) {
+        let message = format!(
+            "a server without --auth is called by this machine's own names, such as localhost, and not by '{}'; name it \
+             with --advertise-url",
+            host.escape_default()
+        );
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", message));
+    }
+    let Some(origin) = text(ORIGIN) else { return Ok(()) };
+    let named = app.config.args.cors_origin.iter().any(|named| named == "*" || named == origin);
+    if origin.split('/').nth(2) == Some(host) || named && path.starts_with("/v1/") {
+        return Ok(());
+    }
+    let message = format!(
+        "a page of '{}' may not call a server without --auth; for /v1, --cors-origin lets it in",
+        origin.escape_default()
+    );
+    Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", message))
 }
 
 /// Whether a token works at this time.

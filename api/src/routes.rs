@@ -107,6 +107,9 @@ impl Routes {
             return error.into_response();
         }
         if !OPEN.contains(&request.uri().path()) {
+            if let Err(error) = auth::check_page(&self.app, request.headers(), request.uri().path()) {
+                return error.into_response();
+            }
             match auth::caller(&self.app, request.headers()) {
                 Ok(caller) => {
                     if let Err(error) = self.admit(&caller, &request) {

@@ -5,6 +5,7 @@ pub mod context;
 use crate::exit::{Stuck, Usage};
 use crate::home;
 use context::Context;
+use mcpctl_events::wire::server::is_same_server;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -107,24 +108,14 @@ pub fn resolve(context: &Context, server: Option<&str>, token: Option<&str>) -> 
     };
     // A kept token goes where it was kept for, and nowhere else.
     let kept_for = saved.server.as_deref().and_then(|kept| parse_server(kept).ok());
-    if token.is_none() && saved.token.is_some() && kept_for.is_none_or(|kept| !is_same_server(&kept, &server)) {
+    let is_kept_for = kept_for.is_some_and(|kept| is_same_server(kept.as_str(), server.as_str()));
+    if token.is_none() && saved.token.is_some() && !is_kept_for {
         let problem = format!("the token in {} is for another server than {server}", shown_path(context));
         let next = "give one with --token, or keep one by name: mcpctl context add NAME --server URL";
         return Err(Stuck::new(problem, next).into());
     }
     let token = token.map(str::to_owned).or(saved.token).filter(|t| !t.is_empty());
     Ok(Target { server, token: token.ok_or_else(|| missing("token", "--token", "MCPCTL_TOKEN"))? })
-}
-
-/// Whether two addresses are of one server; this machine has several names for itself.
-fn is_same_server(one: &Url, other: &Url) -> bool {
-    let host = |url: &Url| {
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        if is_here { "localhost".to_owned() } else { host }
-    };
-    let whole = |url: &Url| (url.scheme().to_owned(), host(url), url.port_or_known_default());
-    whole(one) == whole(other)
 }
 
 /// Reads a server's address. Its problems never show a user or password that was in it.

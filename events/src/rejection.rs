@@ -42,7 +42,9 @@ pub enum Rejection {
         name: Name,
     },
     /// The row is none of whoever would delete it or make it public.
-    #[error("virtual {title} '{name}' belongs to another user: only they and admins delete it or make it public")]
+    #[error(
+        "virtual {title} '{name}' belongs to another user: only they, admins, and whom an admin grants it, delete it or make it public"
+    )]
     NotYours {
         /// `Llm` or `Agent`.
         title: &'static str,
@@ -83,7 +85,7 @@ pub enum Rejection {
         agent: Name,
     },
     /// Nobody could let anybody in without it.
-    #[error("Token '{0}' is the last one with role admin; make another one first")]
+    #[error("Token '{0}' is the last one with role admin that does not end; make another one first")]
     LastAdmin(Name),
     /// Nobody has a token of this user.
     #[error("User not found: {0}; a user is made with its first token: mcpctl token create --user {0}")]

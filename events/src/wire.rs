@@ -12,6 +12,7 @@ pub mod error;
 pub mod publish;
 pub mod rows;
 pub mod secrets;
+pub mod server;
 pub mod sessions;
 pub mod sse;
 pub mod tasks;

@@ -19,7 +19,11 @@ use crate::{
     wake::Started,
 };
 use anyhow::Context;
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -35,6 +39,13 @@ const MODEL_IDLE: Duration = Duration::from_secs(4);
 /// A registration that lasted shorter than this is not made again at once.
 const GOOD_AFTER: Duration = Duration::from_secs(10);
 
+/// The sticky session id, and where it is kept.
+#[derive(Debug)]
+struct Session {
+    file: PathBuf,
+    id: Mutex<String>,
+}
+
 /// One publisher.
 #[derive(Debug)]
 pub struct Publisher {
@@ -42,8 +53,7 @@ pub struct Publisher {
     pub source: ServerSource,
     /// What is published.
     pub config: Config,
-    /// The sticky session id.
-    pub session: String,
+    session: Session,
     /// How tasks come in.
     pub transport: Transport,
     /// Intervals and patience.
@@ -64,7 +74,8 @@ impl Publisher {
     /// When the session id can neither be read nor stored.
     pub fn new(settings: Settings, tracker: &TaskTracker) -> anyhow::Result<Self> {
         let Settings { server, session_file, config, transport, timing } = settings;
-        let session = session::load_or_create(&session_file)?;
+        let id = Mutex::new(session::load_or_create(&session_file)?);
+        let session = Session { file: session_file, id };
         let providers: Vec<_> = config.published().cloned().map(Arc::new).collect();
         let availability = Availability::new(providers.iter().map(|provider| provider.name.as_str()));
         let client = Client::new(MODEL_IDLE, tracker);
@@ -100,7 +111,20 @@ impl Publisher {
     /// # Errors
     /// A sentence on what is missing.
     pub fn server(&self) -> Result<Server, String> {
-        Server::new(self.source.read()?, self.session.clone(), self.client.clone(), self.batching.clone())
+        Server::new(self.source.read()?, self.session(), self.client.clone(), self.batching.clone())
+    }
+
+    /// The sticky session id.
+    pub fn session(&self) -> String {
+        self.session.id.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes on with a new session id: the old one is somebody else's by now, or the credentials are.
+    pub fn leave_session(&self) {
+        match session::create(&self.session.file) {
+            Ok(id) => *self.session.id.lock().unwrap_or_else(PoisonError::into_inner) = id,
+            Err(error) => warn!("the session stays: {error:#}"),
+        }
     }
 
     /// Changes when the machine woke up from now on.
@@ -169,7 +193,7 @@ impl Publisher {
 
     fn say(&self, ended: Ended) {
         match ended {
-            Ended::Forgotten => info!("the server does not know session {}: registering again", self.session),
+            Ended::Forgotten => info!("the server does not know session {}: registering again", self.session()),
             Ended::Moved => info!("the credentials changed: registering with them"),
             Ended::NothingLeft => warn!("nothing is left to publish: disconnected until a model server answers"),
         }

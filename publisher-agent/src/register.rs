@@ -15,9 +15,15 @@ use tracing::{info, warn};
 /// Tries until the server took a first declaration; says where it is and what it took.
 pub async fn first(publisher: &Publisher, notice: &mut Notice) -> Result<(Arc<Server>, Register), String> {
     let server = Arc::new(publisher.server()?);
-    let declared = declarable(publisher, notice).await;
-    send(publisher, &server, &declared).await?;
-    Ok((server, declared))
+    let declared = declarable(publisher, &server.session, notice).await;
+    match send(publisher, &server, &declared).await {
+        Ok(()) => Ok((server, declared)),
+        Err(error) if error.is_session_of_another_user() => {
+            publisher.leave_session();
+            Err(format!("session {} is another user's by now: taking a new one", server.session))
+        }
+        Err(error) => Err(explain(&error, &declared)),
+    }
 }
 
 /// Declares anew on each change, until nothing is left to publish.
@@ -25,7 +31,7 @@ pub async fn follow(publisher: Arc<Publisher>, server: Arc<Server>, mut declared
     let mut states = publisher.models.availability.subscribe();
     let (mut notice, mut backoff) = (Notice::default(), Backoff::default());
     loop {
-        let next = declare(&publisher.config, &states.borrow_and_update(), &publisher.session);
+        let next = declare(&publisher.config, &states.borrow_and_update(), &server.session);
         if is_empty(&next) {
             if publisher.tasks.is_idle() {
                 return Ok(Ended::NothingLeft);
@@ -49,7 +55,7 @@ pub async fn follow(publisher: Arc<Publisher>, server: Arc<Server>, mut declared
                 declared = next;
             }
             Err(why) => {
-                notice.trouble(why);
+                notice.trouble(explain(&why, &next));
                 publisher.pause(backoff.jittered()).await;
             }
         }
@@ -57,12 +63,12 @@ pub async fn follow(publisher: Arc<Publisher>, server: Arc<Server>, mut declared
 }
 
 /// Waits until every model server was looked at and there is something to publish.
-async fn declarable(publisher: &Publisher, notice: &mut Notice) -> Register {
+async fn declarable(publisher: &Publisher, session: &str, notice: &mut Notice) -> Register {
     let mut states = publisher.models.availability.subscribe();
     loop {
         let known = !states.borrow_and_update().values().any(|state| *state == crate::availability::State::Unknown);
         if known {
-            let declared = declare(&publisher.config, &states.borrow(), &publisher.session);
+            let declared = declare(&publisher.config, &states.borrow(), session);
             if !is_empty(&declared) {
                 return declared;
             }
@@ -74,8 +80,8 @@ async fn declarable(publisher: &Publisher, notice: &mut Notice) -> Register {
     }
 }
 
-async fn send(publisher: &Publisher, server: &Server, declared: &Register) -> Result<(), String> {
-    let taken = server.register(declared).await.map_err(|error| explain(&error, declared))?;
+async fn send(publisher: &Publisher, server: &Server, declared: &Register) -> Result<(), CallError> {
+    let taken = server.register(declared).await?;
     let (llms, agents) = (counted(taken.llms.len(), "model"), counted(taken.agents.len(), "agent"));
     info!("published {llms} and {agents} at {}", server.endpoint.url);
     let left_out = left_out(&publisher.config, declared);

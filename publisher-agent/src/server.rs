@@ -101,10 +101,15 @@ impl CallError {
         }
     }
 
-    /// Whether the server does not know the session. A 404 without a code is not the server's: something on the way
-    /// knows nothing of either.
+    /// Whether the server does not know the session as ours. A 404 without a code is not the server's: something on the
+    /// way knows nothing of either.
     pub fn is_unknown_session(&self) -> bool {
-        self.status() == Some(StatusCode::NOT_FOUND) && !self.code().is_empty()
+        self.status() == Some(StatusCode::NOT_FOUND) && !self.code().is_empty() || self.is_session_of_another_user()
+    }
+
+    /// Whether the session is somebody else's: ours was forgotten, and its id taken, or the token is of another user.
+    pub fn is_session_of_another_user(&self) -> bool {
+        self.code() == "SESSION_OF_ANOTHER_USER"
     }
 }
 

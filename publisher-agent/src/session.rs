@@ -29,7 +29,11 @@ fn parse(text: &str) -> anyhow::Result<String> {
     Ok(id.to_owned())
 }
 
-fn create(file: &Path) -> anyhow::Result<String> {
+/// Makes a new id and stores it durably in the place of the one before.
+///
+/// # Errors
+/// When it cannot be stored.
+pub fn create(file: &Path) -> anyhow::Result<String> {
     let id = Uuid::new_v4().to_string();
     store(file, &id).with_context(|| format!("{}: cannot store the session id", file.display()))?;
     Ok(id)

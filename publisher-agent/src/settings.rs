@@ -1,6 +1,7 @@
 //! What a publisher needs to run, however it was put together.
 
 use crate::{base_url, config::Config, secret::Secret};
+use mcpctl_events::wire::server::is_same_server;
 use serde::Deserialize;
 use std::{fmt, fs, path::PathBuf, time::Duration};
 
@@ -121,7 +122,15 @@ impl ServerSource {
                 let read: Credentials = serde_json::from_str(&text)
                     .map_err(|_| format!("no server: {place} does not hold {{\"mcpdUrl\", \"token\"}}"))?;
                 let missing = |field| format!("no server: {place} has no `{field}`; run `mcpctl login`");
+                let kept_for = read.url.clone().unwrap_or_default();
                 let url = url.clone().or(read.url).ok_or_else(|| missing("mcpdUrl"))?;
+                // A kept token goes where it was kept for, and nowhere else.
+                if token.is_none() && read.token.is_some() && !is_same_server(&kept_for, &url) {
+                    return Err(format!(
+                        "no server: the token in {place} is for another server than {url}; give one with --token, or run \
+                         `mcpctl login --server {url}`"
+                    ));
+                }
                 let token = token.clone().or(read.token).ok_or_else(|| missing("token"))?;
                 endpoint(&url, token.expose())
             }
@@ -158,8 +167,16 @@ mod tests {
         assert!(source.read().expect_err("no file").contains("credentials"));
         fs::write(&file, r#"{"mcpdUrl": "http://h:1/", "token": "t", "more": 1}"#).expect("written");
         assert_eq!(source.read(), Ok(Endpoint { url: "http://h:1".to_owned(), token: "t".to_owned() }));
-        let given = ServerSource::Credentials { file: file.clone(), url: Some("http://g".to_owned()), token: None };
-        assert_eq!(given.read().map(|endpoint| (endpoint.url, endpoint.token)), Ok(("http://g".into(), "t".into())));
+        let given = |url: &str, token: Option<&str>| ServerSource::Credentials {
+            file: file.clone(),
+            url: Some(url.to_owned()),
+            token: token.map(Into::into),
+        };
+        let both = |source: ServerSource| source.read().map(|endpoint| (endpoint.url, endpoint.token));
+        assert_eq!(both(given("http://h:1", None)), Ok(("http://h:1".into(), "t".into())));
+        assert_eq!(both(given("http://g", Some("own"))), Ok(("http://g".into(), "own".into())));
+        let refused = both(given("http://g", None)).expect_err("a token goes to its own server");
+        assert!(refused.contains("is for another server than http://g"), "{refused}");
         fs::write(&file, r#"{"mcpdUrl": "http://h:1/"}"#).expect("written");
         assert!(source.read().expect_err("no token").contains("`token`"));
     }

@@ -228,6 +228,9 @@ async fn delete<D: Kind>(asked: Asked, path: &str) -> Result<Response, ApiError>
     let Asked { app, caller, query, headers } = asked;
     let key = idempotency(&headers, &caller, &format!("DELETE /{}/{path}", D::LIST), b"")?;
     let name = path_name::<D>(&app, path)?;
+    if let Some(old) = app.look(|state| D::documents(state).get(&name).map(|document| document.definition.clone())) {
+        may_speak_for(&app, &caller, Verb::Delete, &*old)?;
+    }
     let mut written = match write(&app, &caller, D::delete(name.clone()), key.clone(), query).await {
         Err(error) if error.code == "RECORD_TOO_LARGE" => {
             let relieve = D::relieve(&name).ok_or(error)?;

@@ -83,22 +83,37 @@ pub async fn of_session(
         caller.role == Role::Admin || owner == Some(caller.user.id)
     };
     let subject = SessionId::parse(&id).ok().filter(is_own).map(Subject::Session);
-    list(&app, subject, &query, || not_found("Session", &id)).await
+    // An id that was forgotten may have been somebody else's before.
+    let since = match &subject {
+        Some(subject) if caller.role != Role::Admin => begun(&app, subject).await?,
+        _ => 0,
+    };
+    list(&app, subject, since, &query, || not_found("Session", &id)).await
+}
+
+/// The sequence before the last time that a session began.
+async fn begun(app: &App, session: &Subject) -> Result<u64, ApiError> {
+    let (subject, type_glob) = (Some(session.to_string()), Some("session.registered.*".to_owned()));
+    let filter = EventFilter { subject, type_glob, limit: 1, newest_first: true, ..EventFilter::default() };
+    let found = app.tables.events(&filter).await.map_err(ApiError::internal)?;
+    Ok(found.value.first().map_or(0, |event| event.sequence.saturating_sub(1)))
 }
 
 async fn history<D: Stored>(app: &Arc<App>, text: &str, query: &HistoryQuery) -> Result<Response, ApiError> {
-    list(app, subject::<D>(app, text), query, || not_found(D::TITLE, text)).await
+    list(app, subject::<D>(app, text), 0, query, || not_found(D::TITLE, text)).await
 }
 
 async fn list(
     app: &Arc<App>,
     subject: Option<Subject>,
+    after: u64,
     query: &HistoryQuery,
     not_found: impl Fn() -> ApiError,
 ) -> Result<Response, ApiError> {
     let (limit, until) = query.read()?;
     let subject = subject.ok_or_else(&not_found)?.to_string();
-    let filter = EventFilter { subject: Some(subject), limit, until, newest_first: true, ..EventFilter::default() };
+    let filter =
+        EventFilter { subject: Some(subject), after, limit, until, newest_first: true, ..EventFilter::default() };
     let found = app.tables.events(&filter).await.map_err(ApiError::internal)?;
     if found.value.is_empty() && query.before.is_none() {
         return Err(not_found());

@@ -82,8 +82,10 @@ pub async fn register(
 fn may_publish(app: &App, caller: &Caller, register: &Register) -> Result<(), ApiError> {
     for provider in &register.providers {
         access::allow(app, caller, Verb::Publish, Kind::Llm, Some(&provider.name))?;
-        if let Some(pool) = &provider.pool_name {
-            access::allow_besides(app, caller, Verb::Publish, (Verb::Publish, Kind::Llm, pool))?;
+        // One that is not named is kept.
+        let kept = || app.look(|state| state.llms.get(&provider.name)?.definition.pool_name.clone());
+        if let Some(pool) = provider.pool_name.clone().or_else(kept) {
+            access::allow_besides(app, caller, Verb::Publish, (Verb::Publish, Kind::Llm, &pool))?;
         }
     }
     for agent in &register.agents {

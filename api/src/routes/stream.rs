@@ -37,7 +37,6 @@ use mcpctl_events::{
 use std::{
     collections::HashMap,
     convert::Infallible,
-    mem,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
@@ -224,7 +223,7 @@ struct StreamBody {
     hello: Option<Bytes>,
     pings: Interval,
     /// How often access had changed when it was looked at last.
-    access: u64,
+    access: Option<u64>,
     over: bool,
 }
 
@@ -232,8 +231,8 @@ impl StreamBody {
     fn new(app: Arc<App>, caller: Caller, binding: Arc<Binding>) -> Self {
         let every = app.config.args.ping_interval.max(Duration::from_millis(10));
         let pings = interval_at(Instant::now() + app.clock.in_step(every), every);
-        let access = app.relay.access();
-        Self { app, caller, binding, hello: None, pings, access, over: false }
+        // It is looked at with the first frame: opening took a while.
+        Self { app, caller, binding, hello: None, pings, access: None, over: false }
     }
 
     /// Whether the token works, and all that the session holds may still be published with it.
@@ -268,7 +267,7 @@ impl HttpBody for StreamBody {
             return Poll::Ready(None);
         }
         let access = self.app.relay.access();
-        if mem::replace(&mut self.access, access) != access && !self.may_stay() {
+        if self.access.replace(access) != Some(access) && !self.may_stay() {
             self.over = true;
             return Poll::Ready(None);
         }
@@ -284,6 +283,10 @@ impl HttpBody for StreamBody {
             };
             self.over = true;
             return Poll::Ready(Some(Ok(Frame::data(event("goodbye", &Goodbye { reason: reason.to_owned() })))));
+        }
+        if self.app.relay.access() != access {
+            // Between the look and the wait.
+            context.waker().wake_by_ref();
         }
         ready!(self.pings.poll_tick(context));
         if !self.may_stay() {

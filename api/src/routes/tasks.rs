@@ -84,26 +84,31 @@ pub async fn create(
     {
         return Ok(numbered(&app, (StatusCode::ACCEPTED, Json(present(first)))));
     }
-    let (count, bytes) = app.work.open_tasks(caller.user.id).await?;
-    let most = app.config.args.max_tasks_per_user;
-    if count >= most as u64 || bytes >= MOST_BYTES {
-        let message = format!(
-            "you have {count} open inference tasks of {bytes} bytes; {most}, the limit of --max-tasks-per-user, and {MOST_BYTES} bytes are the most there may be"
-        );
-        let error = Limit::Tasks.refuse(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_TASKS", message);
-        return Err(ApiError { retry_after: Some(60), ..error });
-    }
     let (id, at) = (app.clock.id(), app.clock.now());
     let task = NewTask { id, owner: caller.user.id, asks, path, request, key, at };
-    let stored = app.work.create_task(&task).await?;
-    let stored = match &task.key {
-        // The same request was faster.
-        Some((key, hash)) if !stored => repeat(&app, &caller, key, hash).await?,
-        _ => app.work.task(id, Some(caller.user.id)).await?,
+    let stored = if app.work.create_task(&task, (app.config.args.max_tasks_per_user as u64, MOST_BYTES)).await? {
+        app.durable.wake();
+        app.work.task(id, Some(caller.user.id)).await?
+    } else {
+        let first = match &task.key {
+            // The same request was faster.
+            Some((key, hash)) => repeat(&app, &caller, key, hash).await?,
+            None => None,
+        };
+        Some(first.ok_or(too_many(&app, &caller).await?)?)
     };
-    app.durable.wake();
     let stored = stored.ok_or_else(|| ApiError::internal("a task is gone right after it was stored"))?;
     Ok(numbered(&app, (StatusCode::ACCEPTED, Json(present(stored)))))
+}
+
+async fn too_many(app: &App, caller: &Caller) -> Result<ApiError, ApiError> {
+    let (count, bytes) = app.work.open_tasks(caller.user.id).await?;
+    let most = app.config.args.max_tasks_per_user;
+    let message = format!(
+        "you have {count} open inference tasks of {bytes} bytes; {most}, the limit of --max-tasks-per-user, and {MOST_BYTES} bytes are the most there may be"
+    );
+    let error = Limit::Tasks.refuse(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_TASKS", message);
+    Ok(ApiError { retry_after: Some(60), ..error })
 }
 
 /// The client's key, and the hash of what it asks.

@@ -14,6 +14,8 @@ use axum::{
 };
 use mcpctl_events::{
     access::{Kind, Verb},
+    command::Reach,
+    event::row,
     wire::{
         access::{Verdict, WhoAmI},
         error::ErrorBody,
@@ -89,6 +91,9 @@ pub async fn can_i(
 }
 
 fn verdict(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: Option<&str>) -> Verdict {
+    if let Some(verdict) = name.and_then(|name| of_virtual(app, caller, verb, kind, name)) {
+        return verdict;
+    }
     // A grant for some of them is none for all of them.
     match access::reason(app, caller, verb, kind, Some(name.unwrap_or_default())) {
         Some(Reason::Role) => Verdict { allowed: true, reason: by_role(caller) },
@@ -98,6 +103,29 @@ fn verdict(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: Option<&str
         }
         None => Verdict { allowed: false, reason: access::denied(caller, verb, kind, name).message },
     }
+}
+
+/// Whose a virtual row is decides who deletes it.
+fn of_virtual(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: &str) -> Option<Verdict> {
+    let owner = app.look(|state| match kind {
+        Kind::Llm => state.llms.get(name).filter(|row| row.kind == row::Kind::Virtual).map(|row| row.owner),
+        Kind::Agent => state.agents.get(name).filter(|row| row.kind == row::Kind::Virtual).map(|row| row.owner),
+        Kind::Project | Kind::Personality | Kind::Prompt => None,
+    });
+    let is_own = owner.filter(|_| verb == Verb::Delete)? == caller.user.id;
+    if access::hand(app, caller, verb, kind, name).reach == Reach::All {
+        return None;
+    }
+    let publishes = access::reason(app, caller, Verb::Publish, kind, Some(name)).is_some();
+    let (user, kind) = (&caller.user.name, kind.as_str());
+    if is_own {
+        return publishes.then(|| Verdict { allowed: true, reason: format!("user '{user}' publishes it") });
+    }
+    let reason = format!(
+        "'{user}' may not delete {kind}/{name}: it is virtual and belongs to another user; that takes role admin, or a grant \
+         of `delete {kind}/{name}`"
+    );
+    Some(Verdict { allowed: false, reason })
 }
 
 fn by_role(caller: &Caller) -> String {

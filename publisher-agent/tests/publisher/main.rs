@@ -301,6 +301,20 @@ async fn registers_again_when_the_server_forgot() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_somebody_elses_by_now_is_left_for_a_new_one() {
+    let (registry, model) = (Registry::start().await, Model::start(Reply::Never).await);
+    registry.seen().session_is_taken = true;
+    let running = connected(&registry, provider(&model)).await;
+    let (taken, new) = {
+        let registers = &registry.seen().registers;
+        (registers[0]["providerSessionId"].clone(), registers[1]["providerSessionId"].clone())
+    };
+    assert_ne!(taken, new);
+    let stored = fs::read_to_string(running.stop().await.path().join("provider-session")).expect("stored");
+    assert_eq!(Some(stored.trim()), new.as_str());
+}
+
+#[tokio::test]
 async fn a_register_that_is_refused_is_tried_again() {
     let (registry, model) = (Registry::start().await, Model::start(Reply::Never).await);
     registry.seen().refused_registers = [StatusCode::CONFLICT, StatusCode::SERVICE_UNAVAILABLE].into();

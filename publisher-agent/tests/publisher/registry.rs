@@ -36,6 +36,8 @@ pub struct Seen {
     pub lost: Option<Lost>,
     /// How the next registers are refused.
     pub refused_registers: VecDeque<StatusCode>,
+    /// The session of the next register is another user's.
+    pub session_is_taken: bool,
     /// How the next heartbeats are refused by something on the way.
     pub lost_heartbeats: VecDeque<StatusCode>,
     /// Like a proxy that holds uploads back until they are complete.
@@ -158,6 +160,10 @@ async fn register(State(registry): State<Registry>, Json(body): Json<Value>) -> 
     registry.seen().registers.push(body);
     if let Some(status) = registry.seen().refused_registers.pop_front() {
         return (status, Json(json!({"error": "not now", "code": "NO"}))).into_response();
+    }
+    if std::mem::take(&mut registry.seen().session_is_taken) {
+        let body = json!({"error": "the session is another user's", "code": "SESSION_OF_ANOTHER_USER"});
+        return (StatusCode::FORBIDDEN, Json(body)).into_response();
     }
     (StatusCode::CREATED, Json(json!({"providerSessionId": session, "epoch": 0, "llms": [], "agents": []})))
         .into_response()

@@ -138,7 +138,7 @@ async fn a_grant_allows_one_verb_on_the_names_that_fit_and_no_more() {
     ann.post("/agents/other/chat", &chat).await.refused(403, "FORBIDDEN", "may not run agent/other");
     ann.post("/llms/local-a/infer", &samples::ask(false)).await.refused(403, "FORBIDDEN", "may not run llm/local-a");
     let id = admin.row("/agents", "local-a").await.expect("a row")["id"].as_str().expect("an id").to_owned();
-    assert_eq!(ann.get(&format!("/agents/{id}/tools")).await.status, 404, "tools are asked for by name");
+    assert_eq!(ann.get(&format!("/agents/{id}/tools")).await.status, 403, "what is run is named");
     for (model, status) in [("agent/local-a", 502), ("agent/other", 403), ("local-a", 403)] {
         let ask = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
         let answer = Client::send(ann.at_root(Method::POST, "/v1/chat/completions").json(&ask)).await;
@@ -222,6 +222,108 @@ async fn grants_to_publish_create_and_edit_hold_for_their_names() {
         admin.row("/llms", "lab-a").await.filter(|row| row["status"] == "inactive")
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_grant_on_a_pool_that_is_withdrawn_ends_what_its_members_publish() {
+    let mcpd = Mcpd::start(&["--ping-interval", "100ms"]).await;
+    let admin = mcpd.client();
+    let ann = token(&mcpd, "ann", "viewer").await;
+    for resource in ["llm/ann-*", "llm/prod"] {
+        let _ =
+            admin.post("/grants", &json!({"user": "ann", "verb": "publish", "resource": resource})).await.expect(201);
+    }
+    let mut publisher = mcpctl_tests::Publisher::new(ann, "s");
+    let mut pooled = samples::llm("ann-a");
+    pooled["poolName"] = json!("prod");
+    let _ = publisher.register(json!([pooled]), json!([])).await.expect(201);
+    publisher.connect("").await;
+    assert_eq!(admin.delete("/grants/ann/publish/llm/prod").await.status, 204);
+    publisher.heartbeat().await.refused(403, "FORBIDDEN", "may not publish llm/prod");
+    // A pool that is not named is kept.
+    publisher.register(json!([samples::llm("ann-a")]), json!([])).await.refused(
+        403,
+        "FORBIDDEN",
+        "may not publish llm/prod",
+    );
+    mcpctl_tests::eventually("its stream ends", SOON, async || {
+        admin.row("/llms", "ann-a").await.filter(|row| row["status"] == "inactive")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_id_means_its_row_in_paths_only_and_a_deletion_speaks_for_whom_it_is_of() {
+    let mcpd = Mcpd::start(&[]).await;
+    let (admin, ann) = (mcpd.client(), token(&mcpd, "ann", "viewer").await);
+    for name in ["lab-a", "other"] {
+        let _ = admin.post("/llms", &samples::public(name, "http://127.0.0.1:9")).await.expect(201);
+        let _ = admin.post("/agents", &json!({"name": name, "llm": name})).await.expect(201);
+    }
+    for (verb, resource) in
+        [("create", "agent/lab-*"), ("edit", "agent/lab-*"), ("run", "llm/*"), ("delete", "prompt/*")]
+    {
+        let _ = admin.post("/grants", &json!({"user": "ann", "verb": verb, "resource": resource})).await.expect(201);
+    }
+    let id = admin.row("/agents", "lab-a").await.expect("a row")["id"].as_str().expect("an id").to_owned();
+    let shadow = json!({"name": id, "llm": "lab-a"});
+    ann.post("/agents", &shadow).await.refused(403, "FORBIDDEN", "may not create agent/");
+    assert_eq!(ann.post(&format!("/agents/{id}/disable"), &json!({})).await.status, 200, "the row of this id");
+
+    let prompt = json!({"name": "guard", "content": "Be kind.", "agent": "other"});
+    let _ = admin.post("/prompts", &prompt).await.expect(201);
+    ann.delete("/prompts/guard").await.refused(403, "FORBIDDEN", "may not edit agent/other");
+    let _ = admin.post("/grants", &json!({"user": "ann", "verb": "edit", "resource": "agent/other"})).await.expect(201);
+    assert_eq!(ann.delete("/prompts/guard").await.status, 204);
+}
+
+#[tokio::test]
+async fn can_i_knows_whose_a_virtual_row_is_and_a_new_session_has_no_past() {
+    let mcpd = Mcpd::start(&[]).await;
+    let (ann, bob) = (token(&mcpd, "ann", "publisher").await, token(&mcpd, "bob", "editor").await);
+    let publisher = mcpctl_tests::Publisher::new(ann.clone(), "s");
+    let _ = publisher.register(json!([samples::llm("qwen")]), json!([])).await.expect(201);
+    let can_i = "/auth/can-i?verb=delete&resource=llm/qwen";
+    for (client, allowed, reason) in [
+        (&ann, true, "user 'ann' publishes it"),
+        (&bob, false, "it is virtual and belongs to another user"),
+        (&mcpd.client(), true, "has role admin"),
+    ] {
+        let verdict = client.get(can_i).await.expect(200).json();
+        assert_eq!(verdict["allowed"], allowed, "{verdict}");
+        assert!(verdict["reason"].as_str().is_some_and(|given| given.contains(reason)), "{verdict}");
+    }
+    assert_eq!(ann.delete("/llms/qwen").await.status, 204);
+    // Nobody's any more, so anybody's.
+    let publisher = mcpctl_tests::Publisher::new(bob.clone(), "s");
+    let _ = publisher.register(json!([samples::llm("qwen")]), json!([])).await.expect(201);
+    let history = bob.get("/sessions/s/history").await.expect(200);
+    assert!(history.text.contains("\"bob\"") && !history.text.contains("\"ann\""), "{}", history.text);
+    let all = mcpd.client().get("/sessions/s/history").await.expect(200);
+    assert!(all.text.contains("\"ann\""), "an admin sees all of it: {}", all.text);
+}
+
+#[tokio::test]
+async fn where_nobody_is_asked_for_a_token_a_web_page_is_nobody() {
+    let mcpd = Mcpd::start(&["--auth", "off", "--cors-origin", "http://chat.example"]).await;
+    let client = mcpd.client().with_token(None);
+    let _ = client.get("/llms").await.expect(200);
+    let port = mcpd.url.rsplit(':').next().expect("a port");
+    let ask = async |path: &str, headers: &[(&str, &str)]| {
+        let request = client.at_root(Method::POST, path).body("{}");
+        Client::send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+    };
+    let create = "/api/v1/projects";
+    let page = ask(create, &[("origin", "http://evil.example")]).await;
+    page.refused(403, "FORBIDDEN", "a page of 'http://evil.example' may not call a server without --auth");
+    let rebound = format!("evil.example:{port}");
+    let page = ask(create, &[("host", &rebound), ("origin", &format!("http://{rebound}"))]).await;
+    page.refused(403, "FORBIDDEN", "by this machine's own names, such as localhost");
+    let named = ("origin", "http://chat.example");
+    ask(create, &[named]).await.refused(403, "FORBIDDEN", "a page of 'http://chat.example' may not call");
+    assert_eq!(ask("/v1/chat/completions", &[named]).await.status, 400, "for /v1 it was named");
+    let own = format!("localhost:{port}");
+    assert_eq!(ask(create, &[("host", &own), ("origin", &format!("http://{own}"))]).await.status, 400);
 }
 
 #[tokio::test]
@@ -358,6 +460,16 @@ async fn what_is_open_ends_with_its_token() {
     publisher.connect("").await;
     let follow = follows.request(Method::GET, "/events?after=0").header("accept", "text/event-stream");
     let mut follow = follow.send().await.expect("a stream");
+    let polls = mcpctl_tests::Publisher::new(token(&mcpd, "polls", "publisher").await, "p");
+    let _ = polls.register(json!([samples::llm("polled")]), json!([])).await.expect(201);
+    let poll = tokio::spawn(Client::send(polls.request(Method::GET, "/llms/_provider-tasks?waitSeconds=60")));
+    mcpctl_tests::eventually("the poll binds", SOON, async || {
+        mcpd.client().row("/llms", "polled").await.filter(|row| row["connected"] == true)
+    })
+    .await;
+    assert_eq!(mcpd.client().delete("/tokens/polls").await.status, 204);
+    let poll = mcpctl_tests::within("the poll ends", SOON, poll).await.expect("no panic");
+    poll.refused(401, "UNAUTHORIZED", "the token was revoked, or is over");
     for name in ["pub", "watch"] {
         assert_eq!(mcpd.client().delete(&format!("/tokens/{name}")).await.status, 204);
     }

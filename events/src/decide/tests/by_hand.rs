@@ -178,7 +178,7 @@ fn a_virtual_row_is_its_users_and_an_admins() {
     let by = |user: User, reach| Hand { user: user.id, reach };
     let delete = |agent: &str, by| Command::DeleteAgent(DeleteRow { name: name(agent), by });
     let put = |by| Command::PutLlm(Put { name: name("qwen"), by, if_match: None, definition: public_llm() });
-    let refused = "virtual Agent 'coder' belongs to another user: only they and admins delete it or make it public";
+    let refused = "virtual Agent 'coder' belongs to another user: only they, admins, and whom an admin grants it, delete it or make it public";
     Given::new()
         .given(register("s").llm("qwen").agent("coder", "qwen").agent("helper", "qwen"))
         .given(create_agent("open", public_agent("qwen")))
@@ -193,7 +193,7 @@ fn a_virtual_row_is_its_users_and_an_admins() {
         .given(delete("open", by(ann(), Reach::Public)))
         .given(expire("s"))
         .when(put(by(bob(), Reach::Public)))
-        .refused("virtual Llm 'qwen' belongs to another user: only they and admins delete it or make it public")
+        .refused("virtual Llm 'qwen' belongs to another user: only they, admins, and whom an admin grants it, delete it or make it public")
         .when(put(by(ann(), Reach::Public)))
         .then(&["llm/qwen updated (user) inactive→active"]);
 }

@@ -56,7 +56,7 @@ fn a_token_is_revoked_once_and_its_name_is_free_then() {
 #[test]
 fn the_last_admin_stays() {
     let revoke = |token: &str| Command::RevokeToken(name(token));
-    let last = "Token 'root' is the last one with role admin; make another one first";
+    let last = "Token 'root' is the last one with role admin that does not end; make another one first";
     Given::new()
         .given(issue_new("root", Role::Admin))
         .given(issue_new("guest", Role::Editor))

@@ -127,18 +127,19 @@ const HEADS: &str = "SELECT id, owner_id, llm, pool, path, '', created_at, statu
 const UNDER_WAY: &str = " AND status IN ('claimed', 'running')";
 
 impl WorkStore {
-    /// Stores a task; false if there is one of this key.
-    pub async fn create_task(&self, task: &NewTask) -> Result<bool, StoreError> {
+    /// Stores a task; false if there is one of this key, or if its owner has `most.0` open ones already, or some that ask
+    /// with `most.1` bytes.
+    pub async fn create_task(&self, task: &NewTask, most: (u64, u64)) -> Result<bool, StoreError> {
         let (llm, pool) = match &task.asks {
             Asks::Llm(name) => (Some(name), None),
             Asks::Pool(name) => (None, Some(name)),
         };
         let mut statement = Statement::new(
             "INSERT INTO inference_tasks (id, owner_id, llm, pool, path, request, status, attempts, created_at, \
-             idempotency_key, request_hash) VALUES ",
+             idempotency_key, request_hash) SELECT ",
         );
         let (key, hash) = task.key.clone().unzip();
-        statement.tuple([
+        let values = [
             Value::text(task.id),
             Value::text(task.owner),
             Value::text_or_null(llm),
@@ -150,7 +151,16 @@ impl WorkStore {
             task.at.into(),
             Value::Text(key),
             Value::Text(hash),
-        ]);
+        ];
+        for (n, value) in values.into_iter().enumerate() {
+            statement.sql(if n == 0 { "" } else { "," }).arg(value);
+        }
+        // Counted in the same statement: of many that come at once none is too many.
+        let open =
+            |what: &str| format!("(SELECT {what} FROM inference_tasks WHERE finished_at IS NULL AND owner_id = ");
+        statement.sql(" WHERE ").sql(&open("count(*)")).arg(Value::text(task.owner)).sql(") < ").arg(most.0);
+        statement.sql(" AND ").sql(&open("COALESCE(sum(length(request)), 0)")).arg(Value::text(task.owner));
+        statement.sql(") < ").arg(most.1);
         statement.sql(" ON CONFLICT (owner_id, idempotency_key) DO NOTHING");
         self.change(Task::Plain(statement)).await.map(|stored| stored > 0)
     }
