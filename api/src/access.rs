@@ -127,10 +127,16 @@ pub fn publishes(app: &App, caller: &Caller, session: &SessionId) -> Result<(), 
         let rows = session.llms.iter().filter_map(|name| state.llms.get(name));
         let pools = rows.filter_map(|row| Some((Kind::Llm, row.definition.pool_name.clone()?)));
         let agents = session.agents.iter().map(|name| (Kind::Agent, name.clone()));
-        Some(llms.chain(pools).chain(agents).collect::<Vec<_>>())
+        let published = llms.chain(pools).chain(agents).map(|(kind, name)| (Verb::Publish, kind, name));
+        // As when they were registered: the model of another, and the tools of a project, are not theirs to give.
+        let rows = || session.agents.iter().filter_map(|name| state.agents.get(name)).map(|row| &row.definition);
+        let pins = rows().map(|agent| agent.llm.name.clone()).filter(|llm| !session.llms.contains(llm));
+        let pins = pins.map(|llm| (Verb::Run, Kind::Llm, llm));
+        let projects = rows().filter_map(|agent| Some((Verb::Edit, Kind::Project, agent.project.clone()?)));
+        Some(published.chain(pins).chain(projects).collect::<Vec<_>>())
     });
     let mut rows = rows.into_iter().flatten();
-    rows.try_for_each(|(kind, name)| allow(app, caller, Verb::Publish, kind, Some(&name)))
+    rows.try_for_each(|(verb, kind, name)| allow(app, caller, verb, kind, Some(&name)))
 }
 
 /// 403, which names what is missing.

@@ -6,10 +6,19 @@ use axum::http::{
     header::{AUTHORIZATION, HOST, ORIGIN},
 };
 use mcpctl_events::{
-    command::User, event::token::Role, hash::Hash, name::Name, record::Actor, state::Token, time::LogTime,
-    wire::server::is_this_machine,
+    command::User,
+    event::token::Role,
+    hash::Hash,
+    name::Name,
+    record::Actor,
+    state::Token,
+    time::LogTime,
+    wire::server::{is_host_of, is_this_machine},
 };
+use std::time::Duration;
 
+/// How often is looked whether a token is over.
+const LOOK: Duration = Duration::from_secs(1);
 const BEARER: &[u8] = b"Bearer ";
 
 /// Who calls, and what they may do.
@@ -42,6 +51,20 @@ impl Caller {
     /// 401.
     pub fn check_welcome(&self, app: &App) -> Result<(), ApiError> {
         if self.is_welcome(app) { Ok(()) } else { Err(unauthorized("the token was revoked, or is over")) }
+    }
+
+    /// Waits until the token no longer works; the 401.
+    pub async fn until_unwelcome(&self, app: &App) -> ApiError {
+        let mut changes = app.relay.access();
+        loop {
+            if let Err(error) = self.check_welcome(app) {
+                return error;
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
     }
 
     /// Refuses everyone but admins. `verb` and `resource` go into the message.
@@ -92,7 +115,7 @@ pub fn check_page(app: &App, headers: &HeaderMap, path: &str) -> Result<(), ApiE
     }
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
     let host = text(HOST).unwrap_or("localhost");
-    if !is_this_machine(host) && app.advertise_url.split('/').nth(2) != Some(host) {
+    if !is_this_machine(host) && !is_host_of(&app.advertise_url, host) {
         let message = format!(
             "a server without --auth is called by this machine's own names, such as localhost, and not by '{}'; name it \
              with --advertise-url",
@@ -102,7 +125,7 @@ pub fn check_page(app: &App, headers: &HeaderMap, path: &str) -> Result<(), ApiE
     }
     let Some(origin) = text(ORIGIN) else { return Ok(()) };
     let named = app.config.args.cors_origin.iter().any(|named| named == "*" || named == origin);
-    if origin.split('/').nth(2) == Some(host) || named && path.starts_with("/v1/") {
+    if is_host_of(origin, host) || named && path.starts_with("/v1/") {
         return Ok(());
     }
     let message = format!(

@@ -35,16 +35,16 @@ pub struct Args {
     #[arg(long, global = true, env = "MCPD_DB", value_name = "URL")]
     pub db: Option<String>,
     /// Silence after which a publisher's rows become inactive
-    #[arg(long, env = "MCPD_HEARTBEAT_TIMEOUT", default_value = "90s", value_parser = duration::parse)]
+    #[arg(long, env = "MCPD_HEARTBEAT_TIMEOUT", default_value = "90s", value_parser = some_time)]
     pub heartbeat_timeout: Duration,
     /// How long inactive rows are kept
     #[arg(long, env = "MCPD_INACTIVE_RETENTION", default_value = "4h", value_parser = duration::parse)]
     pub inactive_retention: Duration,
     /// Time between two sweeps
-    #[arg(long, env = "MCPD_GC_INTERVAL", default_value = "60s", value_parser = duration::parse)]
+    #[arg(long, env = "MCPD_GC_INTERVAL", default_value = "60s", value_parser = some_time)]
     pub gc_interval: Duration,
     /// Time between two pings on a publisher's stream
-    #[arg(long, env = "MCPD_PING_INTERVAL", default_value = "20s", value_parser = duration::parse)]
+    #[arg(long, env = "MCPD_PING_INTERVAL", default_value = "20s", value_parser = some_time)]
     pub ping_interval: Duration,
     /// How long heartbeats are kept on their own stream
     #[arg(long, env = "MCPD_HEARTBEAT_RETENTION", default_value = "7d", value_parser = duration::parse)]
@@ -56,19 +56,19 @@ pub struct Args {
     #[arg(long, env = "MCPD_CONNECT_GRACE", default_value = "3s", value_parser = duration::parse)]
     pub connect_grace: Duration,
     /// Time that a publisher has to acknowledge a task
-    #[arg(long, env = "MCPD_ACCEPT_TIMEOUT", default_value = "5s", value_parser = duration::parse)]
+    #[arg(long, env = "MCPD_ACCEPT_TIMEOUT", default_value = "5s", value_parser = some_time)]
     pub accept_timeout: Duration,
     /// Time until the first byte of an answer
-    #[arg(long, env = "MCPD_FIRST_BYTE_TIMEOUT", default_value = "120s", value_parser = duration::parse)]
+    #[arg(long, env = "MCPD_FIRST_BYTE_TIMEOUT", default_value = "120s", value_parser = some_time)]
     pub first_byte_timeout: Duration,
     /// Longest silence within an answer
-    #[arg(long, env = "MCPD_IDLE_TIMEOUT", default_value = "60s", value_parser = duration::parse)]
+    #[arg(long, env = "MCPD_IDLE_TIMEOUT", default_value = "60s", value_parser = some_time)]
     pub idle_timeout: Duration,
     /// Longest time for a whole call
-    #[arg(long, env = "MCPD_TASK_TIMEOUT", default_value = "600s", value_parser = duration::parse)]
+    #[arg(long, env = "MCPD_TASK_TIMEOUT", default_value = "600s", value_parser = some_time)]
     pub task_timeout: Duration,
     /// Longest time that a tool of a project may take
-    #[arg(long, env = "MCPD_TOOL_TIMEOUT", default_value = "60s", value_parser = duration::parse)]
+    #[arg(long, env = "MCPD_TOOL_TIMEOUT", default_value = "60s", value_parser = some_time)]
     pub tool_timeout: Duration,
     /// Largest request body, and largest line of an upload, such as 16MiB
     #[arg(long, env = "MCPD_MAX_BODY", default_value = "16MiB", value_parser = duration::parse_size)]
@@ -119,7 +119,7 @@ pub struct Args {
     #[arg(long, env = "MCPD_HEAD_KEY", value_name = "FILE")]
     pub head_key: Option<PathBuf>,
     /// Time between two signed heads, if something happened meanwhile
-    #[arg(long, env = "MCPD_HEAD_INTERVAL", default_value = "60s", value_parser = duration::parse)]
+    #[arg(long, env = "MCPD_HEAD_INTERVAL", default_value = "60s", value_parser = some_time)]
     pub head_interval: Duration,
     /// Certificate chain (PEM) to serve HTTPS with; it and the key are read again on SIGHUP
     #[arg(long, env = "MCPD_TLS_CERT", value_name = "FILE")]

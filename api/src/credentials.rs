@@ -16,19 +16,21 @@ use mcpctl_events::{
     event::token::Role,
     hash::Hash,
     name::Name,
+    wire::server::{is_same_server, is_this_machine},
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::Write,
-    net::IpAddr,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 use uuid::Uuid;
 
+/// In the data folder, where the user's file is for another server.
+const ADMIN_TOKEN: &str = "admin-token";
 /// Fewest characters of a token that is not made here.
 const MIN_TOKEN: usize = 16;
 /// What a server on this machine has to answer.
@@ -88,10 +90,11 @@ impl Credentials {
     async fn move_to(&self, url: &str, path: &Path) {
         let other = &self.mcpd_url;
         let (Some(there), Some(here)) = (loopback(other), Url::parse(url).ok()) else { return };
-        if there.port_or_known_default() == here.port_or_known_default() {
+        let is_same_port = there.port_or_known_default() == here.port_or_known_default();
+        if is_same_port && there.scheme() == here.scheme() {
             return;
         }
-        if is_mcpd(there).await {
+        if !is_same_port && is_mcpd(there).await {
             let file = path.display();
             tracing::info!(
                 "{file} still names the server at {other}, which is running; for this one: mcpctl login --server {url}"
@@ -104,25 +107,42 @@ impl Credentials {
         }
     }
 
-    fn put(&self, path: &Path, place: impl Fn(&Path, &Path) -> std::io::Result<()>) -> anyhow::Result<()> {
-        let dir = path.parent().context("the credentials file has no folder")?;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .with_context(|| format!("cannot make {}", dir.display()))?;
-        let draft = path.with_extension(format!("new-{}", std::process::id()));
-        let write = || -> std::io::Result<()> {
-            let _ = fs::remove_file(&draft);
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-            file.write_all(serde_json::to_string(self)?.as_bytes())?;
-            file.write_all(b"\n")?;
-            file.sync_all()?;
-            place(&draft, path)?;
-            File::open(dir)?.sync_all()
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))
+    /// Whether the token is this server's to take: the file names this server, or an address of this machine at which no
+    /// server is any more. Whoever knows the token of another server must not be an admin here.
+    async fn is_for(&self, url: &str) -> bool {
+        if is_same_server(&self.mcpd_url, url) {
+            return true;
+        }
+        match loopback(&self.mcpd_url) {
+            Some(there) => !is_mcpd(there).await,
+            None => false,
+        }
     }
+
+    fn put(&self, path: &Path, place: impl Fn(&Path, &Path) -> std::io::Result<()>) -> anyhow::Result<()> {
+        put(path, &serde_json::to_string(self)?, place)
+    }
+}
+
+/// Writes a line to a file for its owner only, and has it on the disk when it returns.
+fn put(path: &Path, line: &str, place: impl Fn(&Path, &Path) -> std::io::Result<()>) -> anyhow::Result<()> {
+    let dir = path.parent().with_context(|| format!("{} has no folder", path.display()))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot make {}", dir.display()))?;
+    let draft = path.with_extension(format!("new-{}", std::process::id()));
+    let write = || -> std::io::Result<()> {
+        let _ = fs::remove_file(&draft);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        file.write_all(line.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        place(&draft, path)?;
+        File::open(dir)?.sync_all()
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Makes sure that the registry has its admin, and that the user's file points here if its token is valid here.
@@ -151,7 +171,11 @@ pub async fn first_start(
     let token = if let Some(file) = &config.args.admin_token_file {
         from_file(file).map_err(refused)?
     } else if let Some(found) = found {
-        usable(&found.token).with_context(|| path.display().to_string()).map_err(refused)?.to_owned()
+        if found.is_for(url).await {
+            usable(&found.token).with_context(|| path.display().to_string()).map_err(refused)?.to_owned()
+        } else {
+            beside_the_data(config, &path, &found.mcpd_url, url)?
+        }
     } else {
         let made = Credentials { mcpd_url: url.to_owned(), token: random() }.create(&path)?;
         tracing::info!(file = %path.display(), "made user admin; its token is in the credentials file");
@@ -161,24 +185,67 @@ pub async fn first_start(
     Ok(Some(token))
 }
 
-/// Makes a new token for user `admin`; the one before stops working. The user's file follows, if it held that.
-pub async fn reset_admin(app: &App) -> anyhow::Result<String> {
-    let path = app.config.credentials_file();
-    let found = Credentials::read(&path).unwrap_or_default();
-    let is_old = |found: &Credentials| {
-        let hash = Hash::of(found.token.as_bytes());
-        app.look(|state| state.tokens.get(&hash).is_some_and(|token| token.name == admin()))
+/// The admin's token, where the user's file is for another server: beside the data, where one that was made and not
+/// committed is found again.
+fn beside_the_data(config: &Config, credentials: &Path, other: &str, url: &str) -> anyhow::Result<String> {
+    let path = config.data_dir.join(ADMIN_TOKEN);
+    let kept = fs::read_to_string(&path).ok().map(|token| token.trim().to_owned());
+    let token = if let Some(token) = kept.filter(|token| usable(token).is_ok()) {
+        token
+    } else {
+        let made = random();
+        put(&path, &made, |draft, path| fs::rename(draft, path))?;
+        made
     };
-    let old = found.filter(is_old);
+    tracing::info!(
+        file = %path.display(),
+        "made user admin; its token is in this file, for {} is for the server at {other}; to use this one: mcpctl context add \
+         NAME --server {url} < {}",
+        credentials.display(),
+        path.display(),
+    );
+    Ok(token)
+}
+
+/// A new token of user `admin`.
+#[derive(Debug)]
+pub struct Reset {
+    /// The token.
+    pub token: String,
+    /// The files that held the one before, and hold this one now.
+    pub kept_in: Vec<PathBuf>,
+}
+
+/// Makes a new token for user `admin`; the one before stops working. The user's files follow, where they held that for
+/// this server, which is, or was, at `url`.
+pub async fn reset_admin(app: &App, url: &str) -> anyhow::Result<Reset> {
+    // One that is known to nobody was made by a reset that did not come to its end.
+    let is_old = |token: &str| {
+        let hash = Hash::of(token.as_bytes());
+        app.look(|state| state.tokens.get(&hash).is_none_or(|token| token.name == admin()))
+    };
+    let (path, beside) = (app.config.credentials_file(), app.config.data_dir.join(ADMIN_TOKEN));
+    let old = match Credentials::read(&path).unwrap_or_default().filter(|found| is_old(&found.token)) {
+        Some(found) if found.is_for(url).await => Some(found),
+        _ => None,
+    };
+    let is_beside = fs::read_to_string(&beside).is_ok_and(|token| is_old(token.trim()));
     let token = random();
     issue(&app.writer, &app.clock, &token).await.context("cannot write to the log")?;
+    let mut kept_in = Vec::new();
+    let mut keep = |path: PathBuf, written: anyhow::Result<()>| match written {
+        Ok(()) => kept_in.push(path),
+        Err(error) => tracing::warn!("{} still holds the token before: {error:#}", path.display()),
+    };
     if let Some(old) = old {
-        let moved = Credentials { token: token.clone(), ..old }.write(&path);
-        if let Err(error) = moved {
-            tracing::warn!("the credentials file still holds the token before: {error:#}");
-        }
+        let written = Credentials { token: token.clone(), ..old }.write(&path);
+        keep(path, written);
     }
-    Ok(token)
+    if is_beside {
+        let written = put(&beside, &token, |draft, path| fs::rename(draft, path));
+        keep(beside, written);
+    }
+    Ok(Reset { token, kept_in })
 }
 
 async fn issue(writer: &Writer, clock: &Clock, token: &str) -> Result<(), WriteError> {
@@ -230,15 +297,16 @@ fn usable(token: &str) -> anyhow::Result<&str> {
 
 /// An address that only this machine has.
 fn loopback(url: &str) -> Option<Url> {
-    let url = Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
-    let host = url.host_str()?.trim_matches(['[', ']']);
-    (host == "localhost" || host.parse().is_ok_and(|host: IpAddr| host.is_loopback())).then_some(url)
+    let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    is_this_machine(url.host_str()?).then_some(url)
 }
 
 /// Whether a server of this kind is there. Another program that got its port is none, and must not get the token.
 async fn is_mcpd(url: Url) -> bool {
     let ask = async {
-        let client = reqwest::Client::builder().timeout(ANSWER).no_proxy().build().ok()?;
+        // Nothing is told to it: whose certificate it has does not matter.
+        let client = reqwest::Client::builder().timeout(ANSWER).no_proxy().danger_accept_invalid_certs(true);
+        let client = client.build().ok()?;
         client.get(url.join("/healthz").ok()?).send().await.ok()?.text().await.ok()
     };
     ask.await.as_deref() == Some("ok\n")
@@ -259,10 +327,10 @@ mod tests {
 
     #[test]
     fn only_this_machine_is_loopback() {
-        for url in ["http://127.0.0.1:8420", "http://localhost:8420", "http://[::1]:8420", "http://127.0.0.9/"] {
+        for url in ["http://127.0.0.1:8420", "https://localhost:8420", "http://[::1]:8420", "http://127.0.0.9/"] {
             assert!(loopback(url).is_some(), "{url}");
         }
-        for url in ["http://127.evil.example", "https://127.0.0.1", "http://10.0.0.1:8420", "localhost:8420", ""] {
+        for url in ["http://127.evil.example", "ftp://127.0.0.1", "http://10.0.0.1:8420", "localhost:8420", ""] {
             assert!(loopback(url).is_none(), "{url}");
         }
     }

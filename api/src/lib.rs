@@ -38,6 +38,7 @@ mod tail;
 pub mod tls;
 mod tools;
 pub mod untrusted;
+mod unwelcome;
 mod upstream;
 mod uses;
 mod vital;

@@ -91,9 +91,15 @@ async fn reload(mut hangup: Signal, tls: Option<Arc<Tls>>) {
 fn reset_admin(args: Args) -> anyhow::Result<()> {
     let config = Config::from_args(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let token = runtime.block_on(server::reset_admin(config))?;
-    eprintln!("the new token of user admin; it is shown this once, and `mcpctl login` takes it:");
-    let shown = writeln!(std::io::stdout(), "{token}").and_then(|()| std::io::stdout().flush());
+    let reset = runtime.block_on(server::reset_admin(config))?;
+    let files: Vec<_> = reset.kept_in.iter().map(|path| path.display().to_string()).collect();
+    let kept = if files.is_empty() {
+        "no file holds it yet: `mcpctl login` and `mcpctl context add` take it".to_owned()
+    } else {
+        format!("it is in {} now", files.join(" and "))
+    };
+    eprintln!("the new token of user admin, shown this once; {kept}:");
+    let shown = writeln!(std::io::stdout(), "{}", reset.token).and_then(|()| std::io::stdout().flush());
     shown.context("the new token could not be shown, and the one before works no more: run it again")
 }
 

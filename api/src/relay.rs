@@ -15,10 +15,7 @@ use binding::{Binding, End};
 use mcpctl_events::name::SessionId;
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use task::Task;
 use tokio::sync::watch;
@@ -33,7 +30,7 @@ pub struct Relay {
     inner: Mutex<Inner>,
     changed: watch::Sender<u64>,
     /// Counts changes of who may do what.
-    access: AtomicU64,
+    access: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +65,7 @@ pub enum Known {
 
 impl Default for Relay {
     fn default() -> Self {
-        Self { inner: Mutex::default(), changed: watch::Sender::new(0), access: AtomicU64::new(0) }
+        Self { inner: Mutex::default(), changed: watch::Sender::new(0), access: watch::Sender::new(0) }
     }
 }
 
@@ -106,18 +103,19 @@ impl Relay {
         }
     }
 
-    /// A token or a grant is no more: every stream looks whether it may go on.
+    /// A token or a grant is no more: whatever is open for long looks whether it may go on.
     pub fn look_again(&self) {
-        self.access.fetch_add(1, Relaxed);
-        let bound: Vec<_> = self.inner().sessions.values().cloned().collect();
-        for binding in bound {
-            binding.nudge();
-        }
+        self.access.send_modify(|n| *n += 1);
     }
 
-    /// How often that was.
-    pub fn access(&self) -> u64 {
-        self.access.load(Relaxed)
+    /// To know when to look again.
+    pub fn access(&self) -> watch::Receiver<u64> {
+        self.access.subscribe()
+    }
+
+    /// All streams that are bound.
+    pub fn all_bound(&self) -> Vec<Arc<Binding>> {
+        self.inner().sessions.values().cloned().collect()
     }
 
     /// The stream that is bound to a session.

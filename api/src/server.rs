@@ -128,14 +128,16 @@ impl Server {
 ///
 /// # Errors
 /// There is no log, another process writes it, or it takes no writes.
-pub async fn reset_admin(config: Config) -> anyhow::Result<String> {
+pub async fn reset_admin(config: Config) -> anyhow::Result<credentials::Reset> {
     let LogTarget::Sqlite(path) = &config.log;
     ensure!(
         path.exists(),
         Refused::new(format!("there is no log at {}; --data-dir or --log says where", path.display()))
     );
     let log = open::open_log(&config)?;
-    let url = format!("http://{}", reachable(config.args.listen));
+    let scheme = if config.args.tls_cert.is_some() { "https" } else { "http" };
+    let url =
+        config.args.advertise_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(config.args.listen)));
     let parts = open::open(config, log, &url).await?;
     let app = parts.app.clone();
     let made = async {
@@ -143,7 +145,7 @@ pub async fn reset_admin(config: Config) -> anyhow::Result<String> {
         stopped.map_or(Ok(()), |reason| bail!("{reason}; nothing is written to this log"))?;
         let elected = timeout(FIRST_ELECTION, close_earlier_boots(app.clone())).await;
         elected.context("the log takes no writes")?.context("cannot write to the log")?;
-        credentials::reset_admin(&app).await
+        credentials::reset_admin(&app, &url).await
     };
     let made = made.await;
     drop(app);

@@ -31,8 +31,14 @@ pub async fn run(shell: &Shell, options: &Apply) -> anyhow::Result<()> {
         return Err(Stuck::new(format!("there is no document in {}", shown(&options.file)), next).into());
     }
     let client = shell.client()?;
-    for wanted in all {
-        let done = apply(&client, &wanted, options.dry_run).await?;
+    let count = all.len();
+    for (index, wanted) in all.into_iter().enumerate() {
+        let done = apply(&client, &wanted, options.dry_run).await.inspect_err(|_| {
+            let (kind, name, number) = (definition::kind(wanted.noun), clean::line(&wanted.name), index + 1);
+            shell
+                .screen
+                .note(&format!("document {number} of {count}, {kind}/{name}, fails; what is before it is done"));
+        })?;
         let line = format!("{}/{} {done}\n", definition::kind(wanted.noun), clean::line(&wanted.name));
         output::answer(&line)?;
     }

@@ -270,7 +270,7 @@ pub struct Apply {
     /// File of YAML or JSON documents, or - for stdin
     #[arg(short, long, value_name = "FILE|-")]
     pub file: String,
-    /// Say what would be done, and do nothing
+    /// Say what would be done, and do nothing: rows are compared, but neither looked through nor asked leave for
     #[arg(long)]
     pub dry_run: bool,
 }

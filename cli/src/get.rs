@@ -150,7 +150,7 @@ fn nothing(options: &Get) -> String {
         (Noun::Prompts, false) => "no prompts yet; `POST /api/v1/prompts` makes one".to_owned(),
         (Noun::Threads, _) => "no threads yet".to_owned(),
         (Noun::Tasks, _) => "no tasks yet; `mcpctl chat-llm LLM --async -m TEXT` makes one".to_owned(),
-        (Noun::Sessions, _) => "no publisher has registered yet; `mcplocal` does".to_owned(),
+        (Noun::Sessions, _) => "no publisher of yours is registered; an admin sees those of others".to_owned(),
         (_, true) => "nothing matches".to_owned(),
         _ => "nothing is registered yet; `mcplocal` publishes what its config.json names".to_owned(),
     }

@@ -88,7 +88,9 @@ pub enum Rejection {
     #[error("Token '{0}' is the last one with role admin that does not end; make another one first")]
     LastAdmin(Name),
     /// Nobody has a token of this user.
-    #[error("User not found: {0}; a user is made with its first token: mcpctl token create --user {0}")]
+    #[error(
+        "User not found: {0}; a user is made with the first token of that name: mcpctl token create --name {0} --role viewer"
+    )]
     UserNotFound(Name),
     /// A user has no such grant.
     #[error("user '{user}' has no grant `{grant}`; `mcpctl auth grants` lists what there is")]

@@ -10,6 +10,7 @@ use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::TokioTimer,
 };
+use mcpctl_events::wire::server::misspoken;
 use rustls_platform_verifier::BuilderVerifierExt;
 use std::{
     error::Error as StdError,
@@ -116,12 +117,13 @@ impl Client {
     /// When no answer came.
     pub async fn send(&self, request: Request<Payload>) -> Result<Response<Incoming>, Failure> {
         let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let answer = if request.uri().scheme_str() == Some("https") {
-            pool.tls()?.request(request)
-        } else {
-            pool.plain.request(request)
-        };
-        answer.await.map_err(|error| Failure { reason: innermost(&error), no_connection: error.is_connect() })
+        let is_https = request.uri().scheme_str() == Some("https");
+        let answer = if is_https { pool.tls()?.request(request) } else { pool.plain.request(request) };
+        answer.await.map_err(|error| {
+            let reason = innermost(&error);
+            let said = misspoken(&reason, is_https).map(ToOwned::to_owned);
+            Failure { reason: said.unwrap_or(reason), no_connection: error.is_connect() }
+        })
     }
 }
 

@@ -94,6 +94,8 @@ impl From<CallError> for Miss {
     fn from(error: CallError) -> Self {
         let cause = match (error.status(), &error) {
             (Some(StatusCode::GONE), _) if error.code() == SHUTDOWN => return Self::Over(End::Shutdown),
+            // The server had given this session up; the next poll opens it anew.
+            (Some(StatusCode::GONE), _) if error.code() == "POLL_ENDED" => Cause::Other,
             (Some(StatusCode::CONFLICT | StatusCode::GONE), _) => return Self::Over(End::Superseded),
             // Without a code it was not the server who said so.
             (Some(StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN), _)
@@ -168,9 +170,8 @@ mod tests {
     #[test]
     fn what_a_refused_poll_means() {
         assert!(matches!(refused(StatusCode::GONE, "SHUTDOWN"), Miss::Over(End::Shutdown)));
-        for code in ["SUPERSEDED", "POLL_ENDED"] {
-            assert!(matches!(refused(StatusCode::GONE, code), Miss::Over(End::Superseded)), "{code}");
-        }
+        assert!(matches!(refused(StatusCode::GONE, "SUPERSEDED"), Miss::Over(End::Superseded)));
+        assert!(matches!(refused(StatusCode::GONE, "POLL_ENDED"), Miss::Passing { cause: Cause::Other, .. }));
         assert!(matches!(refused(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND"), Miss::Over(End::Forgotten)));
         assert!(matches!(refused(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), Miss::Over(End::Lost(_))));
         for (status, expected) in [(504, Cause::Cut), (408, Cause::Cut), (502, Cause::Other), (404, Cause::Other)] {

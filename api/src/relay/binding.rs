@@ -1,6 +1,7 @@
 //! One bound stream of a session, and the frames that wait to be sent on it.
 
 use super::{frame::Frame, polls::Polls};
+use crate::auth::Caller;
 use bytes::{Bytes, BytesMut};
 use mcpctl_events::{event::session::Transport, name::SessionId};
 use std::{
@@ -56,6 +57,7 @@ pub struct Binding {
     pub over: CancellationToken,
     /// Polls that are open; long-poll only.
     pub polls: Polls,
+    asked_by: Mutex<Option<Caller>>,
     outbox: Mutex<Outbox>,
 }
 
@@ -97,8 +99,19 @@ impl Binding {
             open: AtomicUsize::new(0),
             over: CancellationToken::new(),
             polls: Polls::default(),
+            asked_by: Mutex::default(),
             outbox: Mutex::default(),
         }
+    }
+
+    /// Who asked for it, the last time if it is polled.
+    pub fn asked_by(&self) -> Option<Caller> {
+        self.asked_by.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Somebody who may have it asks for it.
+    pub fn is_asked_by(&self, caller: &Caller) {
+        *self.asked_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(caller.clone());
     }
 
     /// How many calls are open on it.
@@ -135,22 +148,16 @@ impl Binding {
         }
     }
 
-    /// Ends the stream; the first reason stays.
+    /// Ends the stream; the first reason stays. Calls that nobody is there for are not sent.
     pub fn close(&self, end: End) {
         let waker = {
             let mut outbox = self.outbox();
-            outbox.end.get_or_insert(end);
+            if *outbox.end.get_or_insert(end) == End::Gone {
+                (outbox.frames, outbox.bytes) = (VecDeque::new(), 0);
+            }
             outbox.waker.take()
         };
         self.over.cancel();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// Has whoever sends the stream look at it again.
-    pub(super) fn nudge(&self) {
-        let waker = self.outbox().waker.take();
         if let Some(waker) = waker {
             waker.wake();
         }

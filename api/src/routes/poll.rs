@@ -63,47 +63,28 @@ pub async fn poll(
     access::publishes(&app, &caller, &session)?;
     let bound = app.relay.bound(&session).filter(|bound| bound.transport == Transport::LongPoll);
     let binding = if let Some(binding) = bound {
+        binding.is_asked_by(&caller);
         binding
     } else {
-        let (binding, _) = open(&app, &caller, session, &headers, Transport::LongPoll).await?;
+        let (binding, _) = open(&app, &caller, session.clone(), &headers, Transport::LongPoll).await?;
         app.tasks.spawn(watch(app.clone(), binding.clone()));
         binding
     };
     revive(&app, &caller, &binding).await;
     let _open = binding.polls.enter();
     let wait = Duration::from_secs(wait.min(LONGEST_WAIT));
-    let frames = timeout(wait, frames(&app, &caller, &binding)).await;
-    if let Ok(Err(unwelcome)) = frames {
-        // What waits is for nobody else: it goes back to its callers at once.
-        ended(&app, &binding);
-        return Err(unwelcome);
+    let frames = timeout(wait, poll_fn(|context| binding.poll_frames(context))).await.unwrap_or_default();
+    if binding.over.is_cancelled() {
+        // What was granted when the wait began may be no more.
+        caller.check_welcome(&app)?;
+        access::publishes(&app, &caller, &session)?;
     }
-    let frames = frames.unwrap_or(Ok(Vec::new()))?;
     // Whoever waited was there.
     renew(&app, &binding);
     if frames.is_empty() && binding.over.is_cancelled() {
         return Err(ended_by(binding.end()));
     }
     Ok(answer(&frames))
-}
-
-/// What waits for a publisher that may still have it: what was granted when the wait began may be no more.
-async fn frames(app: &App, caller: &Caller, binding: &Binding) -> Result<Vec<Frame>, ApiError> {
-    let mut access = None;
-    poll_fn(|context| {
-        let changes = app.relay.access();
-        caller.check_welcome(app)?;
-        if access.replace(changes) != Some(changes) {
-            access::publishes(app, caller, &binding.session)?;
-        }
-        let frames = binding.poll_frames(context);
-        if frames.is_pending() && app.relay.access() != changes {
-            // Between the look and the wait.
-            context.waker().wake_by_ref();
-        }
-        frames.map(Ok)
-    })
-    .await
 }
 
 fn renew(app: &App, binding: &Binding) {

@@ -11,6 +11,7 @@ use crate::{
     relay::binding::{Binding, End, Features, Next},
     routes::openapi::values,
     server::handover::LongLived,
+    unwelcome,
 };
 use axum::{
     Extension,
@@ -85,7 +86,7 @@ pub async fn stream(
     let session = session_of(&headers)?;
     let (binding, sequence) = open(&app, &caller, session, &headers, Transport::Sse).await?;
     // The guard is in place before the wait: a publisher that leaves meanwhile is noticed.
-    let mut body = StreamBody::new(app.clone(), caller, binding);
+    let mut body = StreamBody::new(app.clone(), binding);
     tables_reach(app.projected.clone(), sequence, TABLES_WAIT).await;
     body.greet();
     let mut response = sse_response(Body::new(body));
@@ -137,8 +138,11 @@ pub async fn open(
         });
         let epoch = epoch.ok_or_else(|| ApiError::internal("a connect without its event"))?;
         let binding = Arc::new(Binding::new(session.clone(), epoch, transport, features));
+        binding.is_asked_by(&caller);
         app.relay.bind(binding.clone());
-        let opened = Opened(Some((app.clone(), binding)));
+        let opened = Opened(Some((app.clone(), binding.clone())));
+        // Whoever looked before it was bound did not see it.
+        unwelcome::check(&app, &binding)?;
         // The connection revived as many rows as one record holds; these are the others.
         let revive = Revive { session, user: caller.user.id, cause: Cause::Reconnected };
         app.writer.write_all(Command::Revive(revive), "relay").await?;
@@ -214,30 +218,20 @@ async fn leave(app: &App, binding: &Binding) {
     write(Command::Deactivate(deactivate)).await;
 }
 
-/// The body of a stream: frames as they come, pings between them, a goodbye at the end. It ends with its token, and
-/// with what was granted for it.
+/// The body of a stream: frames as they come, pings between them, a goodbye at the end.
 struct StreamBody {
     app: Arc<App>,
-    caller: Caller,
     binding: Arc<Binding>,
     hello: Option<Bytes>,
     pings: Interval,
-    /// How often access had changed when it was looked at last.
-    access: Option<u64>,
     over: bool,
 }
 
 impl StreamBody {
-    fn new(app: Arc<App>, caller: Caller, binding: Arc<Binding>) -> Self {
+    fn new(app: Arc<App>, binding: Arc<Binding>) -> Self {
         let every = app.config.args.ping_interval.max(Duration::from_millis(10));
         let pings = interval_at(Instant::now() + app.clock.in_step(every), every);
-        // It is looked at with the first frame: opening took a while.
-        Self { app, caller, binding, hello: None, pings, access: None, over: false }
-    }
-
-    /// Whether the token works, and all that the session holds may still be published with it.
-    fn may_stay(&self) -> bool {
-        self.caller.is_welcome(&self.app) && access::publishes(&self.app, &self.caller, &self.binding.session).is_ok()
+        Self { app, binding, hello: None, pings, over: false }
     }
 
     fn greet(&mut self) {
@@ -266,11 +260,6 @@ impl HttpBody for StreamBody {
         if self.over {
             return Poll::Ready(None);
         }
-        let access = self.app.relay.access();
-        if self.access.replace(access) != Some(access) && !self.may_stay() {
-            self.over = true;
-            return Poll::Ready(None);
-        }
         if let Some(hello) = self.hello.take() {
             return Poll::Ready(Some(Ok(Frame::data(hello))));
         }
@@ -284,15 +273,7 @@ impl HttpBody for StreamBody {
             self.over = true;
             return Poll::Ready(Some(Ok(Frame::data(event("goodbye", &Goodbye { reason: reason.to_owned() })))));
         }
-        if self.app.relay.access() != access {
-            // Between the look and the wait.
-            context.waker().wake_by_ref();
-        }
         ready!(self.pings.poll_tick(context));
-        if !self.may_stay() {
-            self.over = true;
-            return Poll::Ready(None);
-        }
         Poll::Ready(Some(Ok(Frame::data(PING))))
     }
 }

@@ -223,7 +223,12 @@ async fn begin(app: Arc<App>, caller: Caller, owner: Uuid, id: Uuid) -> Result<R
         caller.check_welcome(&app)?;
         if let Some(answer) = app.durable.answer(id) {
             let mut follow = Follow::new(answer);
-            if let Some(first) = follow.next().await {
+            let first = tokio::select! {
+                biased;
+                unwelcome = caller.until_unwelcome(&app) => return Err(unwelcome),
+                first = follow.next() => first,
+            };
+            if let Some(first) = first {
                 return Ok(Reply::Stream(Body::from_stream(rest(app, caller, owner, id, first, follow))));
             }
         }
@@ -255,10 +260,12 @@ fn rest(
                 return Some((Ok(first), (None, following)));
             }
             let (app, mut follow) = following?;
-            if let Err(unwelcome) = caller.check_welcome(&app) {
-                return Some((Ok(error_event(&unwelcome)), (None, None)));
-            }
-            if let Some(piece) = follow.next().await {
+            let piece = tokio::select! {
+                biased;
+                unwelcome = caller.until_unwelcome(&app) => return Some((Ok(error_event(&unwelcome)), (None, None))),
+                piece = follow.next() => piece,
+            };
+            if let Some(piece) = piece {
                 return Some((Ok(piece), (None, Some((app, follow)))));
             }
             let error = match app.work.task(id, Some(owner)).await.ok().flatten() {

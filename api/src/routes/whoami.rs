@@ -13,7 +13,7 @@ use axum::{
     extract::{Query, State},
 };
 use mcpctl_events::{
-    access::{Kind, Verb},
+    access::{BadGrant, Kind, Verb},
     command::Reach,
     event::row,
     wire::{
@@ -91,6 +91,9 @@ pub async fn can_i(
 }
 
 fn verdict(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: Option<&str>) -> Verdict {
+    if verb != Verb::View && !verb.is_grantable(kind) {
+        return Verdict { allowed: false, reason: BadGrant::Foreign(verb).to_string() };
+    }
     if let Some(verdict) = name.and_then(|name| of_virtual(app, caller, verb, kind, name)) {
         return verdict;
     }

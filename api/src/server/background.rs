@@ -1,6 +1,6 @@
 //! What goes on without being asked: sweeps, the writer's health, heartbeats, inference tasks, snapshots.
 
-use crate::{app::App, durable, heartbeats, uses};
+use crate::{app::App, durable, heartbeats, unwelcome, uses};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
@@ -46,6 +46,7 @@ pub(super) fn spawn(app: &Arc<App>) -> Background {
     set.spawn(every(TOOLS, move || pooled.tools.close_idle()));
     set.spawn(heartbeats::run(app.clone()));
     set.spawn(durable::run(app.clone()));
+    set.spawn(unwelcome::watch(app.clone()));
     set.spawn(save_uses(app.clone()));
     set.spawn(take_snapshots(app.clone()));
     if app.heads.is_some() {

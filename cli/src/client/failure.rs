@@ -3,7 +3,10 @@
 mod next_step;
 
 use super::route::{Route, Subject};
-use mcpctl_events::wire::error::{ErrorBody, Problem};
+use mcpctl_events::wire::{
+    error::{ErrorBody, Problem},
+    server::misspoken,
+};
 use reqwest::{Response, StatusCode, Url, header};
 use serde_json::Value;
 use std::error::Error as _;
@@ -21,6 +24,14 @@ pub enum Failure {
         address: String,
         /// What the operating system says.
         reason: String,
+    },
+    /// It is not named as it has to be, or its certificate is not trusted.
+    #[error("cannot talk to the server at {address}: {reason}")]
+    Misspoken {
+        /// Host and port.
+        address: String,
+        /// What has to be otherwise.
+        reason: &'static str,
     },
     /// The connection was there, then it was not.
     #[error("the connection to {address} broke off: {reason}")]
@@ -77,11 +88,11 @@ impl Failure {
             "no answer in time".to_owned()
         } else {
             let deepest = std::iter::successors(error.source(), |&e| e.source()).last();
-            let reason = deepest.map_or_else(|| error.to_string(), ToString::to_string);
-            // What an answer in plain HTTP is to a TLS library.
-            let plain = server.scheme() == "https" && reason.contains("InvalidContentType");
-            if plain { "it speaks no TLS; its address begins with http://".to_owned() } else { reason }
+            deepest.map_or_else(|| error.to_string(), ToString::to_string)
         };
+        if let Some(reason) = misspoken(&reason, server.scheme() == "https") {
+            return Failure::Misspoken { address, reason };
+        }
         if error.is_connect() || error.is_builder() {
             Failure::Unreachable { address, reason }
         } else {

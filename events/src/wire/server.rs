@@ -8,6 +8,31 @@ pub fn is_same_server(one: &str, other: &str) -> bool {
     Address::of(one).is_some_and(|one| Some(one) == Address::of(other))
 }
 
+/// Whether a URL, or an origin, is of this host, with or without the port that its scheme has anyway.
+pub fn is_host_of(url: &str, authority: &str) -> bool {
+    let named = Address::of(url);
+    let asked = url.split_once("://").and_then(|(scheme, _)| Address::of(&format!("{scheme}://{authority}")));
+    named.zip(asked).is_some_and(|(named, asked)| (named.host, named.port) == (asked.host, asked.port))
+}
+
+/// What an error of a connection means that comes of how the server was named, or of who vouches for it; in the words of
+/// hyper and rustls it says little.
+pub fn misspoken(reason: &str, is_https: bool) -> Option<&'static str> {
+    [
+        // What an answer in plain HTTP is to a TLS library, and the other way round.
+        (is_https, "InvalidContentType", "it speaks no TLS; its address begins with http://"),
+        (!is_https, "invalid HTTP version", "it answers no plain HTTP; its address may begin with https://"),
+        (is_https, "CaUsedAsEndEntity", "its certificate is an authority's, and no server's: make one with CA:FALSE"),
+        (
+            is_https,
+            "UnknownIssuer",
+            "its certificate is not trusted here; SSL_CERT_FILE=cert.pem trusts those of a file",
+        ),
+    ]
+    .into_iter()
+    .find_map(|(applies, word, meaning)| (applies && reason.contains(word)).then_some(meaning))
+}
+
 /// Whether a host, with or without a port, is this machine's own name for itself.
 pub fn is_this_machine(authority: &str) -> bool {
     let (host, _) = host_and_port(authority);
@@ -47,6 +72,25 @@ impl Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_itself_in_any_case_and_with_the_usual_port() {
+        assert!(is_host_of("http://MyBox.Example:8420", "mybox.example:8420"));
+        assert!(
+            is_host_of("https://x.example", "x.example:443") && is_host_of("https://x.example:443/sub", "x.example")
+        );
+        assert!(!is_host_of("http://x.example", "x.example:8420") && !is_host_of("http://x.example", "evil.example"));
+        assert!(!is_host_of("null", "x.example"));
+    }
+
+    #[test]
+    fn what_a_certificate_or_a_scheme_does_is_said_in_words() {
+        let unknown = misspoken("invalid peer certificate: UnknownIssuer", true);
+        assert!(unknown.is_some_and(|said| said.contains("SSL_CERT_FILE")));
+        assert!(misspoken("invalid HTTP version parsed", false).is_some_and(|said| said.contains("https://")));
+        assert!(misspoken("invalid HTTP version parsed", true).is_none());
+        assert!(misspoken("Connection refused (os error 111)", true).is_none());
+    }
 
     #[test]
     fn this_machine_has_several_names() {

@@ -452,6 +452,69 @@ async fn only_admins_say_which_key_goes_where() {
 }
 
 #[tokio::test]
+async fn a_publisher_is_ended_with_its_token_also_where_it_reads_nothing_or_is_between_two_polls() {
+    let mcpd = Mcpd::start(&["--disconnect-grace", "50ms"]).await;
+    let admin = mcpd.client();
+    for is_polling in [false, true] {
+        let name = if is_polling { "polls" } else { "streams" };
+        let publisher = mcpctl_tests::Publisher::new(token(&mcpd, name, "publisher").await, name);
+        let _ = publisher.register(json!([samples::llm(name)]), json!([])).await.expect(201);
+        let stream = if is_polling {
+            let poll = publisher.request(Method::GET, "/llms/_provider-tasks?waitSeconds=0");
+            let _ = Client::send(poll).await.expect(200);
+            None
+        } else {
+            Some(publisher.open("").await.expect("a stream"))
+        };
+        // More than sockets and buffers hold.
+        let large = json!({"messages": [{"role": "user", "content": "x".repeat(8 << 20)}]});
+        let (path, admins) = (format!("/llms/{name}/infer"), admin.clone());
+        let ask = move || {
+            let (path, admin, large) = (path.clone(), admins.clone(), large.clone());
+            tokio::spawn(async move { admin.post(&path, &large).await })
+        };
+        let calls = [ask(), ask(), ask()];
+        mcpctl_tests::eventually("the calls are under way", SOON, async || {
+            admin.get_root("/metrics").await.text.contains("\nmcpctl_open_calls 3\n").then_some(())
+        })
+        .await;
+        assert_eq!(admin.delete(&format!("/tokens/{name}")).await.status, 204);
+        for call in calls {
+            let answer = mcpctl_tests::within("a call fails", SOON, call).await.expect("no panic");
+            answer.refused(502, "PUBLISHER_DISCONNECTED", "");
+        }
+        mcpctl_tests::eventually("it is inactive", SOON, async || {
+            admin.row("/llms", name).await.filter(|row| row["status"] == "inactive" && row["connected"] == false)
+        })
+        .await;
+        drop(stream);
+    }
+}
+
+#[tokio::test]
+async fn a_follower_of_a_task_gets_nothing_more_when_its_token_is_revoked() {
+    let mcpd = Mcpd::start(&[]).await;
+    let carl = token(&mcpd, "carl", "chatter").await;
+    let mut publisher = mcpd.publisher("s");
+    let _ = publisher.register(json!([samples::llm("qwen")]), json!([])).await.expect(201);
+    publisher.connect("").await;
+    let task = json!({"llm": "qwen", "request": samples::ask(true)});
+    let task = carl.post("/inference-tasks", &task).await.expect(202).json();
+    let sent = publisher.task("infer").await;
+    let upload = publisher.upload(&sent);
+    upload.send(&samples::chunk("one")).await;
+    let path = format!("/inference-tasks/{}/stream", task["id"].as_str().expect("an id"));
+    let mut follow = mcpctl_tests::sse::Sse::new(carl.request(Method::GET, &path).send().await.expect("an answer"));
+    assert_eq!(follow.next().await.data, "one");
+    assert_eq!(mcpd.client().delete("/tokens/carl").await.status, 204);
+    let last = mcpctl_tests::within("it is told", SOON, follow.next()).await;
+    assert!(last.data.contains("the token was revoked, or is over"), "{}", last.data);
+    upload.send(&samples::chunk("two")).await;
+    let more = mcpctl_tests::within("it ends", SOON, follow.rest()).await;
+    assert!(more.is_empty(), "{more:?}");
+}
+
+#[tokio::test]
 async fn what_is_open_ends_with_its_token() {
     let mcpd = Mcpd::start(&["--ping-interval", "100ms"]).await;
     let (publishes, follows) = (token(&mcpd, "pub", "publisher").await, token(&mcpd, "watch", "admin").await);

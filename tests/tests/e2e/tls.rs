@@ -72,6 +72,16 @@ async fn all_programs_speak_tls_with_a_server_that_reads_its_certificate_again()
         assert!(chat.exit(SOON).await.success(), "{}", chat.log());
         assert!(chat.log().contains("through TLS"), "{}", chat.log());
     }
+    for (server, env, says) in [
+        (url.replace("https", "http"), &trust[..], "it answers no plain HTTP; its address may begin with https://"),
+        (url.clone(), &[], "its certificate is not trusted here; SSL_CERT_FILE=cert.pem trusts those of a file"),
+    ] {
+        let args = ["--server", &server, "--token", "any-token-will-do", "get", "llms"].map(str::to_owned);
+        let elsewhere = Home::default();
+        let mut asked = Program::start("mcpctl", &elsewhere, &args, env);
+        assert!(!asked.exit(SOON).await.success());
+        assert!(asked.log().contains(says), "{}", asked.log());
+    }
     // In the clear nothing is said.
     assert!(client.get(format!("http://{listen}/healthz")).send().await.is_err());
 
@@ -97,6 +107,20 @@ async fn all_programs_speak_tls_with_a_server_that_reads_its_certificate_again()
         .await
         .unwrap();
     assert_eq!(row["connected"], true, "{}", publisher.log());
+}
+
+#[tokio::test]
+async fn the_users_file_follows_a_server_that_learns_tls() {
+    let mut mcpd = mcpctl_tests::Mcpd::start(&[]).await;
+    let (home, listen) = (mcpd.home.clone(), mcpd.url.trim_start_matches("http://").to_owned());
+    assert!(mcpd.process.stop().await.success());
+    let certificate = certify(home.path(), "first");
+    let flags = ["--listen", &listen, "--tls-cert", "cert.pem", "--tls-key", "key.pem"].map(str::to_owned);
+    let _mcpd = Program::start("mcpd", &home, &flags, &[]);
+    let (client, url) = (trusting(&certificate), format!("https://{listen}"));
+    eventually("it is ready", SOON, async || is_ready(&client, &url).await.then_some(())).await;
+    let saved = std::fs::read_to_string(home.mcpctl().join("credentials")).expect("credentials");
+    assert!(saved.contains(&format!("\"{url}\"")), "{saved}");
 }
 
 #[tokio::test]

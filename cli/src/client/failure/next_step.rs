@@ -10,6 +10,7 @@ pub fn after(failure: &Failure) -> Vec<String> {
         Failure::Unreachable { .. } => {
             "check that mcpd is running there; `mcpctl dev` starts one here, --server or MCPCTL_SERVER names another"
         }
+        Failure::Misspoken { .. } => "give --server, or SSL_CERT_FILE in the environment, as that says",
         Failure::Broken { .. } => "try again; `mcpctl status` says how the server is",
         Failure::Malformed { .. } => "check that --server names an mcpd of this version",
         Failure::Stream { subject, .. } => return vec![after_stream(subject.as_ref())],
@@ -51,8 +52,13 @@ fn about_subject(refusal: &Refusal) -> Option<String> {
         }
         (StatusCode::NOT_FOUND, "threads") => Some("`mcpctl get threads --agent NAME` lists what there is".to_owned()),
         (StatusCode::NOT_FOUND, list @ ("agents" | "llms")) => Some(format!("`mcpctl get {list}` lists what there is")),
+        (StatusCode::NOT_FOUND, list @ ("projects" | "personalities" | "prompts")) => {
+            Some(format!("`mcpctl get {list}` lists what there is"))
+        }
         (StatusCode::NOT_FOUND, "grants") => Some("`mcpctl auth grants` lists what there is".to_owned()),
-        (StatusCode::NOT_FOUND, "tokens") => Some("`mcpctl token list` lists what there is".to_owned()),
+        (StatusCode::NOT_FOUND | StatusCode::CONFLICT, "tokens") => {
+            Some("`mcpctl token list` lists what there is".to_owned())
+        }
         (StatusCode::NOT_FOUND, "inference-tasks") => Some("`mcpctl get tasks` lists what there is".to_owned()),
         (StatusCode::CONFLICT, _) => describe(subject).map(|describe| format!("{describe} says how it is now")),
         (StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT, _) => {

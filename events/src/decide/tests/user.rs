@@ -40,7 +40,7 @@ fn a_user_is_granted_something_once() {
 
 #[test]
 fn nobody_is_granted_anything_who_is_not_there() {
-    let refused = "User not found: bob; a user is made with its first token: mcpctl token create --user bob";
+    let refused = "User not found: bob; a user is made with the first token of that name: mcpctl token create --name bob --role viewer";
     Given::new().when(grant("bob", "agent/x")).refused(refused);
 }
 
