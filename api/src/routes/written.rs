@@ -75,7 +75,8 @@ pub fn idempotency(
 /// The key that a client sent.
 pub fn client_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
+    let is_key = |key: &&str| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    let key = key.to_str().ok().filter(is_key);
     key.map(Some).ok_or_else(|| ApiError::invalid("Idempotency-Key", "is 1 to 255 visible ASCII characters"))
 }
 

@@ -30,6 +30,19 @@ async fn a_repeat_gets_the_first_answer() {
 }
 
 #[tokio::test]
+async fn a_key_is_visible_letters() {
+    let mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    for (key, name) in [("two words", "one"), ("a\tb", "two"), (&"k".repeat(256), "three"), ("", "four")] {
+        let refused = keyed(&client, key, "/llms", &samples::public(name, URL)).await;
+        refused.refused(400, "INVALID", "Idempotency-Key");
+        assert_eq!(client.row("/llms", name).await, None);
+    }
+    let longest = "~!".repeat(127) + "k";
+    let _ = keyed(&client, &longest, "/llms", &samples::public("five", URL)).await.expect(201);
+}
+
+#[tokio::test]
 async fn a_register_without_a_session_gets_the_same_one_again() {
     let mcpd = Mcpd::start(&[]).await;
     let client = mcpd.client();
