@@ -219,10 +219,9 @@ pub struct Reset {
 /// Makes a new token for user `admin`; the one before stops working. The user's files follow, where they held that for
 /// this server, which is, or was, at `url`.
 pub async fn reset_admin(app: &App, url: &str) -> anyhow::Result<Reset> {
-    // One that is known to nobody was made by a reset that did not come to its end.
     let is_old = |token: &str| {
         let hash = Hash::of(token.as_bytes());
-        app.look(|state| state.tokens.get(&hash).is_none_or(|token| token.name == admin()))
+        app.look(|state| state.tokens.get(&hash).is_some_and(|token| token.name == admin()))
     };
     let (path, beside) = (app.config.credentials_file(), app.config.data_dir.join(ADMIN_TOKEN));
     let old = match Credentials::read(&path).unwrap_or_default().filter(|found| is_old(&found.token)) {

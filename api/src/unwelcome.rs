@@ -1,13 +1,13 @@
 //! Ends the streams of publishers that may no longer publish, whether or not anybody reads them.
 
 use crate::{access, app::App, error::ApiError, relay::binding::Binding, routes::stream::ended};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 /// Looks at all bound streams when a token or a grant is no more, and now and then, for tokens end by themselves. Never
 /// returns.
 pub async fn watch(app: Arc<App>) {
     let mut changes = app.relay.access();
-    let every = app.config.args.ping_interval.max(Duration::from_millis(10));
+    let every = app.config.args.ping_interval;
     loop {
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },

@@ -123,14 +123,17 @@ impl ServerSource {
                     .map_err(|_| format!("no server: {place} does not hold {{\"mcpdUrl\", \"token\"}}"))?;
                 let missing = |field| format!("no server: {place} has no `{field}`; run `mcpctl login`");
                 let kept_for = read.url.clone().unwrap_or_default();
-                let url = url.clone().or(read.url).ok_or_else(|| missing("mcpdUrl"))?;
                 // A kept token goes where it was kept for, and nowhere else.
-                if token.is_none() && read.token.is_some() && !is_same_server(&kept_for, &url) {
+                if let Some(other) = url.as_ref().filter(|url| !is_same_server(&kept_for, url))
+                    && token.is_none()
+                    && read.token.is_some()
+                {
                     return Err(format!(
-                        "no server: the token in {place} is for another server than {url}; give one with --token, or run \
-                         `mcpctl login --server {url}`"
+                        "no server: the token in {place} is for another server than {other}; give one with --token, or run \
+                         `mcpctl login --server {other}`"
                     ));
                 }
+                let url = url.clone().or(read.url).ok_or_else(|| missing("mcpdUrl"))?;
                 let token = token.clone().or(read.token).ok_or_else(|| missing("token"))?;
                 endpoint(&url, token.expose())
             }
@@ -177,6 +180,8 @@ mod tests {
         assert_eq!(both(given("http://g", Some("own"))), Ok(("http://g".into(), "own".into())));
         let refused = both(given("http://g", None)).expect_err("a token goes to its own server");
         assert!(refused.contains("is for another server than http://g"), "{refused}");
+        fs::write(&file, r#"{"mcpdUrl": "h", "token": "t"}"#).expect("written");
+        assert!(source.read().expect_err("no URL").contains("the URL `h`"));
         fs::write(&file, r#"{"mcpdUrl": "http://h:1/"}"#).expect("written");
         assert!(source.read().expect_err("no token").contains("`token`"));
     }

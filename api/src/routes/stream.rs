@@ -229,7 +229,7 @@ struct StreamBody {
 
 impl StreamBody {
     fn new(app: Arc<App>, binding: Arc<Binding>) -> Self {
-        let every = app.config.args.ping_interval.max(Duration::from_millis(10));
+        let every = app.config.args.ping_interval;
         let pings = interval_at(Instant::now() + app.clock.in_step(every), every);
         Self { app, binding, hello: None, pings, over: false }
     }

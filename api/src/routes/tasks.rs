@@ -95,7 +95,10 @@ pub async fn create(
             Some((key, hash)) => repeat(&app, &caller, key, hash).await?,
             None => None,
         };
-        Some(first.ok_or(too_many(&app, &caller).await?)?)
+        if first.is_none() {
+            return Err(too_many(&app, &caller).await?);
+        }
+        first
     };
     let stored = stored.ok_or_else(|| ApiError::internal("a task is gone right after it was stored"))?;
     Ok(numbered(&app, (StatusCode::ACCEPTED, Json(present(stored)))))

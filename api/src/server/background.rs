@@ -37,7 +37,7 @@ pub(super) fn spawn(app: &Arc<App>) -> Background {
     let weak = app.clone();
     set.spawn(every(TICK, move || weak.writer.tick()));
     let sweeping = app.clone();
-    set.spawn(every(app.config.args.gc_interval.max(Duration::from_millis(10)), move || {
+    set.spawn(every(app.config.args.gc_interval, move || {
         sweeping.writer.request_sweep();
     }));
     let rated = app.clone();
@@ -88,7 +88,7 @@ async fn take_snapshots(app: Arc<App>) {
 
 async fn sign_heads(app: Arc<App>) {
     loop {
-        tokio::time::sleep(app.config.args.head_interval.max(Duration::from_millis(10))).await;
+        tokio::time::sleep(app.config.args.head_interval).await;
         let signing = app.clone();
         let _ = tokio::task::spawn_blocking(move || sign_head(&signing)).await;
     }
