@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs everything that has to hold: format, lints, dependencies, tests. Installs what the tests need where it can:
-# cargo-nextest, cargo-deny and cargo-machete from crates.io, the SDKs of OpenAI and CloudEvents and litellm below target/,
-# and nginx, node, OpenSSL and Python's venv from Debian's packages (that takes root; without root it says what is missing).
+# cargo-nextest, cargo-deny and cargo-machete from crates.io, the SDKs of OpenAI and CloudEvents, litellm and a broker below
+# target/, and nginx, node, OpenSSL and Python's venv from Debian's packages (that takes root; without root it says what is
+# missing).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -34,11 +35,11 @@ need_nginx() {
 
 for tool in cargo-nextest cargo-deny cargo-machete; do need_cargo $tool; done
 need_nginx
-say "clients: OpenAI's SDKs and litellm"
+say "clients and a broker: OpenAI's SDKs, litellm, Kafka's protocol"
 tests/sdks/install.sh
 
-# One feature set for all steps, so that nothing is compiled twice: it adds the conformance suite of the log adapters.
-features=(--features mcpctl-events/testing)
+# One feature set for all steps, so that nothing is compiled twice: it adds the conformance suite and the log adapters that it is for.
+features=(--features mcpctl-events/testing,mcpctl-events/kafka)
 
 say "format"
 cargo fmt --all --check

