@@ -3,6 +3,7 @@
 use crate::{
     call::wake::Wakes,
     clock::Clock,
+    cluster::Cluster,
     config::Config,
     durable::Durable,
     follower::Progress,
@@ -24,6 +25,8 @@ pub struct App {
     pub config: Config,
     /// Clock and ids.
     pub clock: Clock,
+    /// The other replicas, if the log is one that others write too.
+    pub cluster: Option<Arc<Cluster>>,
     /// Under which URL others reach this process.
     pub advertise_url: String,
     /// This start of the process.

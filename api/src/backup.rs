@@ -5,7 +5,7 @@ use crate::{
     heads,
     server::{Refused, make_private},
 };
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use mcpctl_events::{
     log::sqlite::{SqliteHeartbeats, SqliteLog, copy},
     replay::fold_to,
@@ -29,7 +29,12 @@ pub fn run(config: &Config, dir: &Path) -> anyhow::Result<String> {
     // Without a slash at its end, behind which the draft's name would be another folder's.
     let dir = &dir.components().collect::<PathBuf>();
     let draft = Draft::begin(dir)?;
-    let (LogTarget::Sqlite(log), DbTarget::Sqlite(db)) = (&config.log, &config.db);
+    let (LogTarget::Sqlite(log), DbTarget::Sqlite(db)) = (&config.log, &config.db) else {
+        bail!(Refused::new(
+            "backup copies SQLite files: of a log in Kafka, `mcpctl audit export` writes what a new log is made of"
+                .to_owned()
+        ));
+    };
     ensure!(
         log.exists(),
         Refused::new(format!("there is no log at {}; --data-dir or --log says where", log.display()))

@@ -25,10 +25,13 @@ pub struct Args {
     /// URL under which other replicas and publishers reach this server
     #[arg(long, env = "MCPD_ADVERTISE_URL", value_name = "URL")]
     pub advertise_url: Option<String>,
+    /// File with a secret that all replicas of one log have; without it no other replica is served, nor asked
+    #[arg(long, env = "MCPD_CLUSTER_KEY", value_name = "FILE")]
+    pub cluster_key: Option<PathBuf>,
     /// Folder of the log and the tables [default: $MCPCTL_HOME/data]
     #[arg(long, global = true, env = "MCPD_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// The log: sqlite:<path> [default: log.db in the data dir]
+    /// The log: sqlite:<path> or kafka://host:port[,host:port]/<topic> [default: log.db in the data dir]
     #[arg(long, global = true, env = "MCPD_LOG", value_name = "URL")]
     pub log: Option<String>,
     /// The read tables: sqlite:<dir> [default: the data dir]
@@ -224,6 +227,12 @@ impl Config {
         let data_dir = args.data_dir.clone().unwrap_or_else(|| home.join("data"));
         let log = target::log(args.log.as_deref(), &data_dir)?;
         let db = target::db(args.db.as_deref(), &data_dir)?;
+        if log.is_shared() && args.advertise_url.is_none() && args.listen.ip().is_unspecified() {
+            return Err(ConfigError(format!(
+                "--listen {} is no address that other replicas reach: say with --advertise-url which one is",
+                args.listen
+            )));
+        }
         Ok(Self { args, home, log, db, data_dir })
     }
 

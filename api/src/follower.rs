@@ -6,6 +6,7 @@
 
 use crate::{
     clock::Clock,
+    cluster::Vigil,
     leases::Leases,
     projecting::Pending,
     relay::Relay,
@@ -17,7 +18,7 @@ use mcpctl_events::{
     admission::{Rejected, Verdict},
     event::Body as EventBody,
     leadership::{Observation, StepDown},
-    log::{EventLog, Position, ReadError},
+    log::{EventLog, ReadError},
     replica::{Decoded, Replica, Stopped},
 };
 use mcpctl_projector::Batch;
@@ -71,6 +72,8 @@ pub struct Follower {
     pub progress: watch::Sender<Progress>,
     /// Gives the newest events to those who follow.
     pub tail: Arc<Tail>,
+    /// Where others may lead: what this process knows of them.
+    pub vigil: Option<Arc<Vigil>>,
     /// Ends the thread.
     pub shutdown: CancellationToken,
 }
@@ -86,39 +89,53 @@ impl Follower {
 
     fn run(self) {
         while !self.shutdown.is_cancelled() {
-            if let Err(stopped) = self.step() {
-                let reason = stopped.to_string();
-                tracing::error!(reason, "the log cannot be followed any further: reads go on, nothing is written");
-                self.desk.lock().unwrap_or_else(PoisonError::into_inner).bar(&reason);
-                self.progress.send_modify(|progress| progress.stopped = Some(reason));
-                return;
+            match self.step() {
+                Ok(true) => self.wait(),
+                Ok(false) => {}
+                Err(stopped) => {
+                    let reason = stopped.to_string();
+                    tracing::error!(reason, "the log cannot be followed any further: reads go on, nothing is written");
+                    self.desk.lock().unwrap_or_else(PoisonError::into_inner).bar(&reason);
+                    self.progress.send_modify(|progress| progress.stopped = Some(reason));
+                    return;
+                }
             }
         }
     }
 
-    /// Takes the next page, or waits a while for there to be one.
-    pub(crate) fn step(&self) -> Result<(), Stopped> {
+    /// Takes the next page; whether the log was read to its end.
+    pub(crate) fn step(&self) -> Result<bool, Stopped> {
         let after = self.replica.read().unwrap_or_else(PoisonError::into_inner).position;
-        let read = self.log.read(after, PAGE);
-        if read.is_ok() {
-            self.readable(None);
-        }
+        let (begun, read) = (self.clock.uptime(), self.log.read(after, PAGE));
         match read {
-            Ok(page) if page.entries.is_empty() => {
-                self.wait(after);
-                Ok(())
+            Ok(page) => {
+                self.readable(None);
+                if !page.entries.is_empty() {
+                    self.take(&page.entries.iter().map(Decoded::new).collect::<Vec<_>>())?;
+                }
+                if let Some(vigil) = self.vigil.as_ref().filter(|_| page.at_tip) {
+                    let holder = self.replica.read().unwrap_or_else(PoisonError::into_inner).admission.holder;
+                    vigil.log_ends(begun, holder);
+                }
+                Ok(page.at_tip)
             }
-            Ok(page) => self.take(&page.entries.iter().map(Decoded::new).collect::<Vec<_>>()),
             Err(error) => {
                 self.readable(Some(&error));
+                if let Some(vigil) = &self.vigil {
+                    vigil.log_is_lost();
+                }
                 thread::park_timeout(WAIT);
-                Ok(())
+                Ok(false)
             }
         }
     }
 
-    fn wait(&self, after: Position) {
-        for _ in 0..WAITS_A_LOOK {
+    /// Waits a while for there to be more.
+    fn wait(&self) {
+        let after = self.replica.read().unwrap_or_else(PoisonError::into_inner).position;
+        // Who may have to lead has to know where the log ends.
+        let waits = if self.vigil.is_some() { 1 } else { WAITS_A_LOOK };
+        for _ in 0..waits {
             match self.log.wait(after, WAIT) {
                 Ok(false) if !self.shutdown.is_cancelled() => {}
                 Ok(_) => return,

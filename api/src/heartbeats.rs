@@ -1,11 +1,13 @@
 //! What was heard, on the heartbeat stream and in the read tables.
 //!
 //! Leases are in memory; this keeps what people ask about later: when a publisher was last heard. Once a second at most
-//! one record goes to the stream, and now and then what it says into the tables.
+//! one record goes to the stream, and now and then what it says into the tables. Where others may lead, it goes there also
+//! if nobody was heard: it is the sign that somebody leads.
 
 use crate::{app::App, leases::Leases};
 use mcpctl_events::{
     heartbeat::{HeartbeatStream, Heartbeats, MAX_SESSIONS, VERSION},
+    leadership::Tenure,
     name::SessionId,
     time::LogTime,
 };
@@ -67,11 +69,17 @@ pub async fn run(app: Arc<App>) {
     loop {
         tokio::time::sleep(EVERY).await;
         let now = app.clock.uptime();
+        let tenure = app.writer.tenure();
+        if tenure.is_none() && app.cluster.is_some() {
+            // Who leads is told, and writes it.
+            heard_until = now;
+            continue;
+        }
         waiting.extend(app.leases.heard_since(heard_until));
         heard_until = now;
-        if let Some(record) = next_record(&app, &mut waiting) {
+        if let Some(record) = next_record(&app, tenure, &mut waiting) {
             unnoted.extend(record.sessions.clone());
-            append(&app, record).await;
+            append(&app, record, now).await;
         }
         rounds = rounds.wrapping_add(1);
         if rounds.is_multiple_of(ROUNDS_A_NOTE) {
@@ -84,15 +92,12 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
-/// As many of the sessions that wait as one record holds; `None` if there are none, or no writer.
-fn next_record(app: &App, waiting: &mut Heard) -> Option<Heartbeats> {
-    if waiting.is_empty() {
+/// As many of the sessions that wait as one record holds; `None` if there is nothing to say, or this is not the writer.
+fn next_record(app: &App, tenure: Option<Tenure>, waiting: &mut Heard) -> Option<Heartbeats> {
+    if waiting.is_empty() && app.cluster.is_none() {
         return None;
     }
-    let (log_id, term, writer) = {
-        let admission = &app.replica().admission;
-        (admission.log_id?, admission.term, admission.holder?)
-    };
+    let Tenure { log_id, term, writer } = tenure?;
     let mut sessions = std::mem::take(waiting);
     if let Some(beyond) = sessions.keys().nth(MAX_SESSIONS).cloned() {
         *waiting = sessions.split_off(&beyond);
@@ -100,10 +105,12 @@ fn next_record(app: &App, waiting: &mut Heard) -> Option<Heartbeats> {
     Some(Heartbeats { v: VERSION, log_id, term, writer, decided_at: app.clock.now(), sessions })
 }
 
-async fn append(app: &App, record: Heartbeats) {
+async fn append(app: &App, record: Heartbeats, begun: Duration) {
     let stream = app.heartbeats.clone();
-    if let Ok(Err(error)) = spawn_blocking(move || stream.append(&record)).await {
-        tracing::warn!(%error, "heartbeats are not on their stream");
+    match spawn_blocking(move || stream.append(&record)).await {
+        Ok(Ok(_)) => app.writer.signed(begun),
+        Ok(Err(error)) => tracing::warn!(%error, "heartbeats are not on their stream"),
+        Err(_) => {}
     }
 }
 

@@ -13,6 +13,7 @@ mod chat;
 mod client_address;
 mod clock;
 mod cloudevent;
+mod cluster;
 pub mod config;
 mod credentials;
 mod durable;

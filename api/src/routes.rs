@@ -12,6 +12,7 @@ pub mod heartbeat;
 pub mod heartbeats;
 pub mod history;
 pub mod infer;
+pub(crate) mod internal;
 pub mod llms;
 pub mod members;
 pub mod metrics;
@@ -106,7 +107,11 @@ impl Routes {
         if let Err(error) = small_enough(&request, self.app.config.args.max_head) {
             return error.into_response();
         }
-        if !OPEN.contains(&request.uri().path()) {
+        if request.uri().path().starts_with(internal::PREFIX) {
+            if let Err(error) = internal::check(&self.app, request.headers()) {
+                return error.into_response();
+            }
+        } else if !OPEN.contains(&request.uri().path()) {
             if let Err(error) = auth::check_page(&self.app, request.headers(), request.uri().path()) {
                 return error.into_response();
             }
@@ -232,6 +237,7 @@ fn router() -> Router<Arc<App>> {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(openapi::document))
+        .merge(internal::router())
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
 }

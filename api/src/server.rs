@@ -39,6 +39,8 @@ pub(crate) use open::make_private;
 
 /// How long a start waits for its own election before it serves what can be read.
 const ELECTION: Duration = Duration::from_secs(5);
+/// How long it waits where another one leads, or did until a moment ago.
+const ELECTION_AMONG_OTHERS: Duration = Duration::from_secs(8);
 /// Pauses between two looks whether there is a writer: usually there is one within milliseconds, on a full disk for long
 /// there is none.
 const FIRST_LOOK: Duration = Duration::from_millis(2);
@@ -129,28 +131,41 @@ impl Server {
 /// # Errors
 /// There is no log, another process writes it, or it takes no writes.
 pub async fn reset_admin(config: Config) -> anyhow::Result<credentials::Reset> {
-    let LogTarget::Sqlite(path) = &config.log;
-    ensure!(
-        path.exists(),
-        Refused::new(format!("there is no log at {}; --data-dir or --log says where", path.display()))
-    );
+    if let LogTarget::Sqlite(path) = &config.log {
+        ensure!(
+            path.exists(),
+            Refused::new(format!("there is no log at {}; --data-dir or --log says where", path.display()))
+        );
+    }
     let log = open::open_log(&config)?;
     let scheme = if config.args.tls_cert.is_some() { "https" } else { "http" };
     let url =
         config.args.advertise_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(config.args.listen)));
     let parts = open::open(config, log, &url).await?;
-    let app = parts.app.clone();
+    let (app, background) = (parts.app.clone(), background::lead(&parts.app));
     let made = async {
         let stopped = app.progress.borrow().stopped.clone();
         stopped.map_or(Ok(()), |reason| bail!("{reason}; nothing is written to this log"))?;
-        let elected = timeout(FIRST_ELECTION, close_earlier_boots(app.clone())).await;
-        elected.context("the log takes no writes")?.context("cannot write to the log")?;
+        if timeout(FIRST_ELECTION, leads(&app)).await.is_err() {
+            let leader = app.cluster.as_ref().and_then(|cluster| cluster.leader());
+            match leader {
+                Some(leader) => bail!("the server at {leader} leads this log: stop it, and all others of this log"),
+                None => bail!("the log takes no writes"),
+            }
+        }
         credentials::reset_admin(&app, &url).await
     };
     let made = made.await;
     drop(app);
-    stop::stop(parts, Background::none(), None).await;
+    stop::stop(parts, background, None).await;
     made
+}
+
+/// Waits until this process is the writer.
+async fn leads(app: &App) {
+    while app.writer.term().is_none() {
+        tokio::time::sleep(FIRST_LOOK).await;
+    }
 }
 
 fn listen_at(address: SocketAddr) -> std::io::Result<TcpListener> {
@@ -183,7 +198,12 @@ async fn first_steps(app: &Arc<App>, url: &str) -> anyhow::Result<Option<String>
         tracing::error!(reason, "serving what was read so far; nothing is written to this log");
         return Ok(None);
     }
-    match timeout(if has_users { ELECTION } else { FIRST_ELECTION }, close_earlier_boots(app.clone())).await {
+    let patience = match (has_users, &app.cluster) {
+        (false, _) => FIRST_ELECTION,
+        (true, None) => ELECTION,
+        (true, Some(_)) => ELECTION_AMONG_OTHERS,
+    };
+    match timeout(patience, close_earlier_boots(app.clone())).await {
         Ok(done) => done.context("cannot write to the log")?,
         Err(_) if has_users => {
             tracing::error!("the log takes no writes; serving reads, and trying on");
@@ -191,13 +211,31 @@ async fn first_steps(app: &Arc<App>, url: &str) -> anyhow::Result<Option<String>
         }
         Err(_) => bail!("the log took no claim within {} s", FIRST_ELECTION.as_secs()),
     }
+    let has_users = has_users || users_of_another(app).await?;
     let knows = |hash: &mcpctl_events::hash::Hash| app.look(|state| state.tokens.contains_key(hash));
     credentials::first_start(&app.config, url, &app.writer, &app.clock, has_users, knows).await
 }
 
+/// Whether the replica that leads has made the first user; waits for it. If this one leads, that is its own to do.
+async fn users_of_another(app: &App) -> anyhow::Result<bool> {
+    let look = async {
+        loop {
+            if app.look(|state| !state.users.is_empty()) {
+                return true;
+            }
+            if app.cluster.is_none() || app.writer.term().is_some() {
+                return false;
+            }
+            tokio::time::sleep(LAST_LOOK).await;
+        }
+    };
+    timeout(FIRST_ELECTION, look).await.context("the replica that leads has made no user yet, and nobody could log in")
+}
+
 /// Asks until there is a writer.
 async fn close_earlier_boots(app: Arc<App>) -> Result<(), WriteError> {
-    let close = Command::CloseBoots(CloseBoots { node: None, living_boot: app.boot_id });
+    let node = app.cluster.is_some().then(|| app.advertise_url.clone());
+    let close = Command::CloseBoots(CloseBoots { node, living_boot: app.boot_id });
     let mut pause = FIRST_LOOK;
     loop {
         match app.writer.write_all(close.clone(), "setup").await {

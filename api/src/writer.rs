@@ -16,13 +16,22 @@ pub use desk::{Answer, Desk, Done};
 pub use sweep::{SweepReport, Sweeper};
 pub use thread::WriterThread;
 
+use crate::{
+    clock::Clock,
+    cluster::{Asked, Cluster},
+};
 use mcpctl_events::{
     command::Command,
+    leadership::Tenure,
     name::{Name, SessionId},
     record::{Actor, Idempotency},
     rejection::Rejection,
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use serde::{Deserialize, Serialize};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -30,7 +39,7 @@ use uuid::Uuid;
 const QUEUE: usize = 4096;
 
 /// Why a command was not done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum WriteError {
     /// The rules are against it.
     #[error(transparent)]
@@ -87,11 +96,44 @@ struct Job {
 pub struct Writer {
     queue: mpsc::Sender<Message>,
     desk: Arc<Mutex<Desk>>,
+    clock: Clock,
+    cluster: Option<Arc<Cluster>>,
 }
 
 impl Writer {
-    /// Does a command and waits until it is history.
+    /// Does a command, or has it done by the replica that leads, and waits until it is history.
     pub async fn write(&self, command: Command, actor: Actor, idempotency: Option<Idempotency>) -> Answer {
+        match self.leader_elsewhere() {
+            Some((cluster, leader)) => cluster.write(&leader, &Asked { command, actor, idempotency }).await,
+            None => self.write_here(command, actor, idempotency).await,
+        }
+    }
+
+    /// The replica that leads, if this one does not.
+    fn leader_elsewhere(&self) -> Option<(&Cluster, String)> {
+        let cluster = self.cluster.as_deref()?;
+        let leader = cluster.leader()?;
+        self.term().is_none().then_some((cluster, leader))
+    }
+
+    /// The term that this process leads, if it does.
+    pub fn term(&self) -> Option<u64> {
+        self.tenure().map(|tenure| tenure.term)
+    }
+
+    /// The same, with its writer.
+    pub fn tenure(&self) -> Option<Tenure> {
+        let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        desk.leadership.tenure().filter(|_| desk.leadership.is_leading())
+    }
+
+    /// A sign of life that this process began to write at `uptime` is on the heartbeat stream.
+    pub fn signed(&self, uptime: Duration) {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner).signed(uptime);
+    }
+
+    /// Does a command, if this process leads, and waits until it is history.
+    pub async fn write_here(&self, command: Command, actor: Actor, idempotency: Option<Idempotency>) -> Answer {
         let (answer, done) = oneshot::channel();
         let job = Box::new(Job { command, actor, idempotency, answer });
         self.queue.try_send(Message::Command(job)).map_err(|error| match error {
@@ -111,14 +153,28 @@ impl Writer {
     /// there is to a sign of life: it has nothing to bring back, and nothing is in flight that may change that. Then it
     /// needs no turn of the writer: what is decided later sees the new lease.
     pub fn hear(&self, session: &SessionId, user: Uuid, renew: impl FnOnce()) -> Option<(usize, usize)> {
+        // Who leads is told whom this process heard.
+        if let Some((cluster, _)) = self.leader_elsewhere() {
+            let rows = cluster.live_rows(session, user)?;
+            renew();
+            return Some(rows);
+        }
         let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-        let rows = desk.settled()?.live_rows(session, user)?;
+        let rows = desk.settled(self.clock.uptime())?.live_rows(session, user)?;
         renew();
         Some(rows)
     }
 
-    /// Sweeps now.
+    /// Sweeps now, or has the replica that leads do it.
     pub async fn sweep(&self) -> Result<SweepReport, WriteError> {
+        match self.leader_elsewhere() {
+            Some((cluster, leader)) => cluster.sweep(&leader).await,
+            None => self.sweep_here().await,
+        }
+    }
+
+    /// Sweeps now, if this process leads.
+    pub async fn sweep_here(&self) -> Result<SweepReport, WriteError> {
         let (answer, done) = oneshot::channel();
         self.queue.send(Message::Sweep(Some(answer))).await.map_err(|_| stopping())?;
         done.await.unwrap_or(Err(WriteError::OutcomeUnknown))

@@ -1,4 +1,6 @@
 //! What may be asked of the registry. Ids and times come in with the command: a decision invents nothing.
+//!
+//! As JSON, a command goes from the replica where it was asked for to the one that leads, and nowhere else.
 
 use crate::{
     access::Grant,
@@ -16,10 +18,11 @@ use crate::{
     name::{Name, SessionId},
     time::LogTime,
 };
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// A wish that [`decide`](crate::decide::decide) turns into events, or refuses.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Command {
     /// A publisher declares all that it publishes.
     Register(Register),
@@ -95,7 +98,7 @@ pub enum Command {
 }
 
 /// The user behind a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// UUIDv7.
     pub id: Uuid,
@@ -104,7 +107,7 @@ pub struct User {
 }
 
 /// A session's full declaration. Optional fields that are `None` keep the row's old value.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Register {
     /// The session; an unknown one is taken as it is.
     pub session: SessionId,
@@ -117,7 +120,7 @@ pub struct Register {
 }
 
 /// One model of a [`Register`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Provider {
     /// Used if the name is new.
     pub id: Uuid,
@@ -166,7 +169,7 @@ impl Provider {
 }
 
 /// One agent of a [`Register`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AgentEntry {
     /// Used if the name is new.
     pub id: Uuid,
@@ -206,7 +209,7 @@ impl AgentEntry {
 }
 
 /// A stream was opened; it supersedes the one before.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Connect {
     /// The session.
     pub session: SessionId,
@@ -221,7 +224,7 @@ pub struct Connect {
 }
 
 /// A stream ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Disconnect {
     /// The session.
     pub session: SessionId,
@@ -232,7 +235,7 @@ pub struct Disconnect {
 }
 
 /// Ends the streams of boots that are over, [a record's worth](crate::record::MAX_EVENTS_OF_A_MASS_CHANGE) at a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CloseBoots {
     /// Boots of this node only; `None`: of any node.
     pub node: Option<String>,
@@ -241,7 +244,7 @@ pub struct CloseBoots {
 }
 
 /// Makes the rows of a session without a stream inactive, a record's worth at a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Deactivate {
     /// The session.
     pub session: SessionId,
@@ -254,7 +257,7 @@ pub struct Deactivate {
 }
 
 /// Brings the inactive rows of a session back, a record's worth at a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Revive {
     /// The session.
     pub session: SessionId,
@@ -265,7 +268,7 @@ pub struct Revive {
 }
 
 /// How the wake of a hibernating Llm went.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Wake {
     /// The Llm.
     pub llm: Uuid,
@@ -278,7 +281,7 @@ pub struct Wake {
 }
 
 /// How a wake ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WakeOutcome {
     /// The model is up.
     Woken,
@@ -287,7 +290,7 @@ pub enum WakeOutcome {
 }
 
 /// Makes the rows of a silent session inactive, a record's worth at a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Expire {
     /// The session.
     pub session: SessionId,
@@ -300,7 +303,7 @@ pub struct Expire {
 }
 
 /// Deletes rows that were inactive since before the cutoff; each is checked again.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Retention {
     /// The rows; exactly one for an Llm.
     pub names: Vec<Name>,
@@ -311,7 +314,7 @@ pub struct Retention {
 }
 
 /// Suspends expiry.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SuspendExpiry {
     /// `mass_silence` or `clock_step`.
     pub reason: String,
@@ -326,7 +329,7 @@ pub struct SuspendExpiry {
 }
 
 /// Creates a public row, or a document.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Create<D> {
     /// Its id.
     pub id: Uuid,
@@ -339,7 +342,7 @@ pub struct Create<D> {
 }
 
 /// Replaces a definition.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Put<D> {
     /// The row.
     pub name: Name,
@@ -352,7 +355,7 @@ pub struct Put<D> {
 }
 
 /// Deletes a row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeleteRow {
     /// The row.
     pub name: Name,
@@ -361,7 +364,7 @@ pub struct DeleteRow {
 }
 
 /// Whoever does something by hand. Public rows are everybody's who may edit; virtual ones belong to their user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hand {
     /// The user.
     pub user: Uuid,
@@ -370,7 +373,7 @@ pub struct Hand {
 }
 
 /// Whose virtual rows somebody may delete or make public.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reach {
     /// Their own, and no public rows either.
     Own,
@@ -381,7 +384,7 @@ pub enum Reach {
 }
 
 /// Pauses a row or ends the pause.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Switch {
     /// The row.
     pub name: Name,
@@ -390,7 +393,7 @@ pub struct Switch {
 }
 
 /// What a user may do, besides what their roles allow.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GrantTo {
     /// The user.
     pub user: Name,
@@ -399,7 +402,7 @@ pub struct GrantTo {
 }
 
 /// Makes a token, and its user if that is new.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IssueToken {
     /// Its id.
     pub id: Uuid,

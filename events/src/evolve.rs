@@ -5,7 +5,7 @@ use crate::{
         Body, Event, Subject,
         document::{self, DocumentEvent},
         row::{Appeared, Cause, Deleted, RowEvent, Status, Transition, Updated},
-        session::{SessionConnected, SessionDisconnected, SessionRegistered},
+        session::{SessionConnected, SessionDisconnected, SessionRegistered, StreamEnd},
         token::TokenIssued,
         user::{Granted, Withdrawn},
     },
@@ -39,7 +39,8 @@ pub fn evolve(state: &mut State, at: LogTime, event: &Event) {
         }
         (_, Body::ExpirySuspended(data)) => state.expiry_suspended_until = Some(data.until),
         (_, Body::ExpiryResumed(_)) => state.expiry_suspended_until = None,
-        // Leadership is history, not state; and no other pair of subject and body can be read from a log.
+        (_, Body::WriterElected(data)) => state.elected = Some(data.clone()),
+        // No other pair of subject and body can be read from a log.
         _ => {}
     }
 }
@@ -241,6 +242,7 @@ fn session_registered(state: &mut State, at: LogTime, id: &SessionId, data: &Ses
             user_id: data.user_id,
             epoch: 0,
             connection: None,
+            node_lost: false,
             llms: BTreeSet::new(),
             agents: BTreeSet::new(),
             last_heartbeat_at: at,
@@ -256,6 +258,7 @@ fn session_connected(state: &mut State, at: LogTime, id: &SessionId, data: &Sess
         session.epoch = data.epoch;
         session.connection =
             Some(Connection { node: data.node.clone(), boot_id: data.boot_id, transport: data.transport });
+        session.node_lost = false;
         session.last_heartbeat_at = at;
         state.touch(|| Touched::Session(id.clone()));
     }
@@ -266,6 +269,7 @@ fn session_disconnected(state: &mut State, id: &SessionId, data: &SessionDisconn
         && session.epoch == data.epoch
     {
         session.connection = None;
+        session.node_lost = data.cause == StreamEnd::NodeLost;
         state.touch(|| Touched::Session(id.clone()));
         forget_if_empty(state, id);
     }

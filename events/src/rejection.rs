@@ -4,9 +4,10 @@ use crate::{
     access::Grant,
     name::{Name, SessionId},
 };
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// A refusal, in words for the person who asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Rejection {
     /// No such session; its publisher has to register again.
     #[error("provider session not found: {0}; register again")]
@@ -18,7 +19,8 @@ pub enum Rejection {
     #[error("Cannot publish over public {title}: {name}")]
     PublicRow {
         /// `Llm` or `Agent`.
-        title: &'static str,
+        #[serde(deserialize_with = "word")]
+        title: Word,
         /// The row.
         name: Name,
     },
@@ -29,7 +31,8 @@ pub enum Rejection {
     )]
     ActiveElsewhere {
         /// `Llm` or `Agent`.
-        title: &'static str,
+        #[serde(deserialize_with = "word")]
+        title: Word,
         /// The row.
         name: Name,
     },
@@ -37,7 +40,8 @@ pub enum Rejection {
     #[error("Virtual {title} '{name}' belongs to another user; publish under another name")]
     OwnedByAnother {
         /// `Llm` or `Agent`.
-        title: &'static str,
+        #[serde(deserialize_with = "word")]
+        title: Word,
         /// The row.
         name: Name,
     },
@@ -47,7 +51,8 @@ pub enum Rejection {
     )]
     NotYours {
         /// `Llm` or `Agent`.
-        title: &'static str,
+        #[serde(deserialize_with = "word")]
+        title: Word,
         /// The row.
         name: Name,
     },
@@ -55,7 +60,8 @@ pub enum Rejection {
     #[error("{title} '{name}' is public: editors and admins delete it")]
     ForEditors {
         /// `Llm` or `Agent`.
-        title: &'static str,
+        #[serde(deserialize_with = "word")]
+        title: Word,
         /// The row.
         name: Name,
     },
@@ -72,7 +78,8 @@ pub enum Rejection {
     #[error("{title} not found: {name}")]
     DocumentNotFound {
         /// `Personality`, `Prompt`, …
-        title: &'static str,
+        #[serde(deserialize_with = "word")]
+        title: Word,
         /// Its name.
         name: Name,
     },
@@ -112,7 +119,8 @@ pub enum Rejection {
     #[error("{title} '{name}' already exists")]
     NameTaken {
         /// `Llm` or `Agent`.
-        title: &'static str,
+        #[serde(deserialize_with = "word")]
+        title: Word,
         /// The row.
         name: Name,
     },
@@ -120,7 +128,8 @@ pub enum Rejection {
     #[error("{title} '{name}' is at version {found}, not {expected}; read it again and repeat the change")]
     VersionConflict {
         /// `Llm` or `Agent`.
-        title: &'static str,
+        #[serde(deserialize_with = "word")]
+        title: Word,
         /// The row.
         name: Name,
         /// The version of `If-Match`.
@@ -132,11 +141,13 @@ pub enum Rejection {
     #[error("Virtual {title} '{name}' is {status} and defined by its publisher; change it there, or stop it first")]
     DefinedByPublisher {
         /// `Llm` or `Agent`.
-        title: &'static str,
+        #[serde(deserialize_with = "word")]
+        title: Word,
         /// The row.
         name: Name,
         /// `active` or `hibernating`.
-        status: &'static str,
+        #[serde(deserialize_with = "word")]
+        status: Word,
     },
     /// Public agents would lose their Llm.
     #[error("Llm '{llm}' is used by public agents: {}; pin them to another Llm or delete them first", join(.agents))]
@@ -153,13 +164,15 @@ pub enum Rejection {
     #[error("the {of} would have {found} rows, more than the {limit} that {flag} allows; delete some, or raise it")]
     TooManyRows {
         /// `session` or `user`.
-        of: &'static str,
+        #[serde(deserialize_with = "word")]
+        of: Word,
         /// How many there would be.
         found: usize,
         /// How many there may be.
         limit: usize,
         /// The flag that says so.
-        flag: &'static str,
+        #[serde(deserialize_with = "word")]
+        flag: Word,
     },
     /// One record may hold 900 KB.
     #[error("the change is {bytes} bytes on the log, more than the {limit} that one change may have; split it")]
@@ -172,7 +185,7 @@ pub enum Rejection {
 }
 
 /// An entry of a declaration that is in the way of all of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// JSON pointer to the value at fault, as in `/agents/0/llmName`.
     pub pointer: String,
@@ -186,4 +199,29 @@ fn first(refused: &[Refused]) -> String {
 
 fn join(names: &[Name]) -> String {
     names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// A word of this version.
+pub type Word = &'static str;
+
+/// The words that a refusal is made of. One that a newer version made and this one has no words for cannot be read.
+const WORDS: [Word; 12] = [
+    "Llm",
+    "Agent",
+    "Project",
+    "Personality",
+    "Prompt",
+    "Token",
+    "active",
+    "hibernating",
+    "session",
+    "user",
+    "--max-rows-per-session",
+    "--max-rows-per-user",
+];
+
+fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let known = WORDS.into_iter().find(|word| *word == text);
+    known.ok_or_else(|| de::Error::custom(format!("a refusal has no word `{text}`")))
 }

@@ -24,7 +24,7 @@ use crate::{
         AgentDefinition, LlmDefinition, Pin,
         document::{PersonalityDefinition, ProjectDefinition, PromptDefinition, PromptOwner},
     },
-    event::{Resource, token::Role},
+    event::{Resource, registry::WriterElected, token::Role},
     hash::Hash,
     name::{Name, SessionId},
     time::LogTime,
@@ -67,6 +67,8 @@ pub struct State {
     pub grants: BTreeMap<Name, BTreeMap<Grant, LogTime>>,
     /// When expiry goes on, while it is suspended.
     pub expiry_suspended_until: Option<LogTime>,
+    /// Who was elected last, and where it is. Whether it still leads is for admission to say.
+    pub elected: Option<WriterElected>,
     /// Agents pinned to an Llm, by the Llm's id.
     pub(crate) pins: BTreeMap<Uuid, BTreeSet<Name>>,
     /// Llms by explicit pool name.
@@ -224,6 +226,12 @@ impl State {
         let llms = session.llms.iter().all(|name| self.llms.get(name).is_some_and(|row| row.is_live()));
         let agents = session.agents.iter().all(|name| self.agents.get(name).is_some_and(|row| row.is_live()));
         (llms && agents).then_some((session.llms.len(), session.agents.len()))
+    }
+
+    /// Whether a session has any row that is not inactive.
+    pub fn has_live_rows(&self, session: &Session) -> bool {
+        session.llms.iter().any(|name| self.llms.get(name).is_some_and(|row| row.is_live()))
+            || session.agents.iter().any(|name| self.agents.get(name).is_some_and(|row| row.is_live()))
     }
 
     /// The agents pinned to the Llm of this id, by name.

@@ -1,6 +1,7 @@
 //! Where the log and the tables are.
 
 use super::ConfigError;
+use mcpctl_events::log::kafka::KafkaTarget;
 use std::path::{Path, PathBuf};
 
 /// The log.
@@ -8,6 +9,15 @@ use std::path::{Path, PathBuf};
 pub enum LogTarget {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A topic.
+    Kafka(KafkaTarget),
+}
+
+impl LogTarget {
+    /// Whether other processes may append to it at the same time.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Kafka(_))
+    }
 }
 
 /// The read tables.
@@ -18,7 +28,12 @@ pub enum DbTarget {
 }
 
 pub(super) fn log(url: Option<&str>, data_dir: &Path) -> Result<LogTarget, ConfigError> {
-    let path = sqlite_path("--log", "sqlite:<path of a file>", url)?;
+    if let Some(url) = url.filter(|url| url.starts_with("kafka:")) {
+        let target = url.parse().map_err(|error| ConfigError(format!("--log {url}: {error}")))?;
+        return Ok(LogTarget::Kafka(target));
+    }
+    let expected = "sqlite:<path of a file> or kafka://host:port[,host:port]/<topic>";
+    let path = sqlite_path("--log", expected, url)?;
     Ok(LogTarget::Sqlite(path.unwrap_or_else(|| data_dir.join("log.db"))))
 }
 

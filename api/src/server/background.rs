@@ -1,6 +1,6 @@
 //! What goes on without being asked: sweeps, the writer's health, heartbeats, inference tasks, snapshots.
 
-use crate::{app::App, durable, heartbeats, unwelcome, uses};
+use crate::{app::App, cluster, durable, heartbeats, unwelcome, uses};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
@@ -9,6 +9,8 @@ use tokio::{
 
 /// How often the writer looks at its own health.
 const TICK: Duration = Duration::from_millis(500);
+/// How often it does where another process may have to lead from one moment to the next.
+const SHARED_TICK: Duration = Duration::from_millis(50);
 /// How often connections to MCP servers are looked at that nobody uses.
 const TOOLS: Duration = Duration::from_secs(30);
 /// How often is forgotten who asked long ago.
@@ -22,20 +24,26 @@ const SNAPSHOTS: Duration = Duration::from_secs(10);
 pub(super) struct Background(JoinSet<()>);
 
 impl Background {
-    /// Nothing.
-    pub(super) fn none() -> Self {
-        Self(JoinSet::new())
-    }
-
     pub(super) fn abort(mut self) {
         self.0.abort_all();
     }
 }
 
-pub(super) fn spawn(app: &Arc<App>) -> Background {
+/// What it takes to lead, and no more.
+pub(super) fn lead(app: &Arc<App>) -> Background {
     let mut set = JoinSet::new();
     let weak = app.clone();
-    set.spawn(every(TICK, move || weak.writer.tick()));
+    let tick = if app.cluster.is_some() { SHARED_TICK } else { TICK };
+    set.spawn(every(tick, move || weak.writer.tick()));
+    set.spawn(heartbeats::run(app.clone()));
+    if let Some(cluster) = &app.cluster {
+        set.spawn(cluster::watch(app.clone(), cluster.vigil.clone()));
+    }
+    Background(set)
+}
+
+pub(super) fn spawn(app: &Arc<App>) -> Background {
+    let Background(mut set) = lead(app);
     let sweeping = app.clone();
     set.spawn(every(app.config.args.gc_interval, move || {
         sweeping.writer.request_sweep();
@@ -44,7 +52,9 @@ pub(super) fn spawn(app: &Arc<App>) -> Background {
     set.spawn(every(RATES, move || rated.limits.rates.tidy()));
     let pooled = app.clone();
     set.spawn(every(TOOLS, move || pooled.tools.close_idle()));
-    set.spawn(heartbeats::run(app.clone()));
+    if app.cluster.is_some() {
+        set.spawn(cluster::look_after(app.clone()));
+    }
     set.spawn(durable::run(app.clone()));
     set.spawn(unwelcome::watch(app.clone()));
     set.spawn(save_uses(app.clone()));

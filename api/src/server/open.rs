@@ -4,6 +4,7 @@ use crate::{
     app::App,
     call::wake::Wakes,
     clock::Clock,
+    cluster::{Cluster, Key, Vigil},
     config::{Config, DbTarget, LogTarget},
     credentials,
     durable::Durable,
@@ -30,6 +31,7 @@ use mcpctl_events::{
     heartbeat::HeartbeatStream,
     log::{
         EventLog,
+        kafka::{KafkaHeartbeats, KafkaLog, KafkaTarget},
         sqlite::{OpenError, SqliteHeartbeats, SqliteLog},
     },
     replica::Replica,
@@ -80,6 +82,8 @@ pub(super) struct Parts {
 pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> anyhow::Result<Parts> {
     let clock = Clock::start();
     let DbTarget::Sqlite(db) = &config.db;
+    let key = config.args.cluster_key.as_deref().map(Key::read).transpose();
+    let key = key.map_err(|error| Refused::new(format!("{error:#}")))?;
     let tables = open_tables(db).await?;
     let (last, died) = (CancellationToken::new(), CancellationToken::new());
     let (work, work_task) = open_work(db, &died).await?;
@@ -103,6 +107,10 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let (projected_sender, projected) = watch::channel(projected);
     let relay = Arc::new(Relay::default());
     let tail = Arc::new(Tail::new(start_sequence));
+    let vigil = config.log.is_shared().then(|| Arc::new(Vigil::new(clock.id())));
+    let cluster = vigil
+        .clone()
+        .map(|vigil| Arc::new(Cluster::new(key, vigil, &advertise_url, replica.clone(), progress.clone())));
     let (writer, writer_thread) = WriterThread {
         log: log.clone(),
         replica: replica.clone(),
@@ -111,8 +119,9 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         clock,
         sweeper: Sweeper::new(config.args.heartbeat_timeout, config.args.inactive_retention),
         alive_at: clock.uptime(),
+        vigil: vigil.clone(),
     }
-    .spawn(Vital::new("writer", &died))?;
+    .spawn(Vital::new("writer", &died), cluster.clone())?;
     let follower = Follower {
         log: log.clone(),
         replica: replica.clone(),
@@ -125,6 +134,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         pending: pending.clone(),
         progress: progress_sender,
         tail: tail.clone(),
+        vigil,
         shutdown: last.clone(),
     }
     .spawn(Vital::new("follower", &died))?;
@@ -140,6 +150,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let app = Arc::new(App {
         boot_id: clock.id(),
         clock,
+        cluster,
         advertise_url,
         log,
         replica,
@@ -234,6 +245,7 @@ fn desk(config: &Config, stopped: Option<&str>) -> Desk {
     let (rows_per_session, rows_per_user) = (config.args.max_rows_per_session, config.args.max_rows_per_user);
     let mut desk = Desk::default();
     desk.quotas = Quotas { rows_per_session, rows_per_user };
+    desk.is_shared = config.log.is_shared();
     if let Some(reason) = stopped {
         desk.bar(reason);
     }
@@ -242,8 +254,24 @@ fn desk(config: &Config, stopped: Option<&str>) -> Desk {
 
 /// Takes the log for this process alone, before anything else is opened or made.
 pub(super) fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
-    let LogTarget::Sqlite(path) = &config.log;
     heads::check_key(config)?;
+    match &config.log {
+        LogTarget::Sqlite(path) => open_file(config, path),
+        LogTarget::Kafka(target) => open_topic(config, target),
+    }
+}
+
+/// Joins the processes that write a topic, which is made if there is none.
+fn open_topic(config: &Config, target: &KafkaTarget) -> anyhow::Result<Arc<dyn EventLog>> {
+    make_dir("--data-dir", &config.data_dir)?;
+    let (log, warnings) = KafkaLog::open(target).map_err(|error| Refused::new(format!("--log {target}: {error}")))?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(Arc::new(log))
+}
+
+fn open_file(config: &Config, path: &Path) -> anyhow::Result<Arc<dyn EventLog>> {
     if !path.exists() {
         credentials::check(config)?;
     }
@@ -277,9 +305,20 @@ async fn hear(
 }
 
 fn open_heartbeats(config: &Config) -> anyhow::Result<Arc<dyn HeartbeatStream>> {
-    let LogTarget::Sqlite(log) = &config.log;
-    let heartbeats = SqliteHeartbeats::open(SqliteHeartbeats::beside(log));
-    Ok(Arc::new(heartbeats.map_err(|error| Refused::new(error.to_string()))?))
+    match &config.log {
+        LogTarget::Sqlite(log) => {
+            let heartbeats = SqliteHeartbeats::open(SqliteHeartbeats::beside(log));
+            Ok(Arc::new(heartbeats.map_err(|error| Refused::new(error.to_string()))?))
+        }
+        LogTarget::Kafka(log) => {
+            let opened = KafkaHeartbeats::beside(log, config.args.heartbeat_retention);
+            let (heartbeats, warnings) = opened.map_err(|error| Refused::new(format!("--log {log}: {error}")))?;
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            Ok(Arc::new(heartbeats))
+        }
+    }
 }
 
 /// Chats are in it: nobody else on the machine may read them.

@@ -14,7 +14,7 @@ use mcpctl_events::{
     command::Command,
     decide::{Context, Quotas, decide},
     definition::document::{PersonalityDefinition, ProjectDefinition, PromptDefinition},
-    event::Event,
+    event::{Event, registry::WriterElected},
     hash::Hash,
     leadership::{Draft, Leadership, Observation, StageError, Stamp, Tenure},
     name::Name,
@@ -24,11 +24,19 @@ use mcpctl_events::{
     state::{KeyUse, State},
     time::LogTime,
 };
+use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
+/// What was staged so long ago proves nothing about who leads now. Nobody else claims before three seconds without a sign
+/// of life, and less than that passes between a sign and a claim that was read.
+const PROOF: Duration = Duration::from_secs(1);
+/// How long a sign of life that was written keeps others from claiming.
+const SIGN: Duration = Duration::from_secs(2);
+
 /// A command that is history now.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Done {
     /// The last sequence that it wrote, or the one that the registry was at.
     pub sequence: u64,
@@ -52,6 +60,8 @@ pub struct Desk {
     pub staged: State,
     /// How much there may be.
     pub quotas: Quotas,
+    /// Whether others append to the log too, and may have been elected meanwhile.
+    pub is_shared: bool,
     outgoing: Vec<Bytes>,
     in_flight: InFlight,
     /// Why nobody leads here, for people.
@@ -59,6 +69,12 @@ pub struct Desk {
     falls: usize,
     down_since: Duration,
     log_id: Uuid,
+    /// When something was staged the last time.
+    staged_at: Duration,
+    /// When this process wrote its last sign of life.
+    signed_at: Option<Duration>,
+    /// The writer that this process claimed for the last time.
+    claimed_as: Option<Uuid>,
 }
 
 impl Desk {
@@ -71,12 +87,19 @@ impl Desk {
         let now = self.log_time(clock);
         let answer = self.stage(&job.command, &job.actor, job.idempotency, now, clock);
         self.renew(&job.command, clock.uptime(), now, leases);
-        self.answer_later(Waiting::Command(job.answer, answer));
+        self.answer_later(Waiting::Command(job.answer, answer), clock);
     }
 
-    /// The registry, if this is who leads, and all that was staged is history.
-    pub(super) fn settled(&self) -> Option<&State> {
-        (self.leadership.is_leading() && self.in_flight.is_empty()).then_some(&self.staged)
+    /// The registry, if this is who leads, and all that was staged is history. Where others may lead by now, only while
+    /// a sign of life keeps them from it.
+    pub(super) fn settled(&self, uptime: Duration) -> Option<&State> {
+        let is_sure = !self.is_shared || self.signed_at.is_some_and(|at| uptime.saturating_sub(at) < SIGN);
+        (self.leadership.is_leading() && self.in_flight.is_empty() && is_sure).then_some(&self.staged)
+    }
+
+    /// A sign of life that this process began to write at `uptime` is on the heartbeat stream.
+    pub(super) fn signed(&mut self, uptime: Duration) {
+        self.signed_at = Some(uptime);
     }
 
     /// Whoever is heard has a new lease, from the moment of the decision, whatever was decided.
@@ -117,12 +140,12 @@ impl Desk {
             self.unchanged()
         } else {
             let stamp = Stamp { command_id: clock.id(), decided_at: now, actor: actor.clone() };
-            self.commit(Draft { stamp, idempotency, events })?
+            self.commit(Draft { stamp, idempotency, events }, clock)?
         };
         Ok(Done { left: left(&self.staged, command), ..done })
     }
 
-    fn commit(&mut self, draft: Draft) -> Answer {
+    fn commit(&mut self, draft: Draft, clock: &Clock) -> Answer {
         let (decided_at, idempotency, events) =
             (draft.stamp.decided_at, draft.idempotency.clone(), draft.events.clone());
         let staged = self.leadership.stage(draft).map_err(|error| match error {
@@ -130,11 +153,12 @@ impl Desk {
             StageError::NotLeading | StageError::NoEvents => self.no_writer(),
         })?;
         fold_commit(&mut self.staged, decided_at, &events, idempotency.as_ref(), staged.first_sequence);
-        self.send(staged.bytes, staged.hash);
+        self.send(staged.bytes, staged.hash, clock);
         Ok(Done { sequence: staged.last_sequence, events: events.into(), ..Done::default() })
     }
 
-    fn send(&mut self, bytes: Bytes, hash: Hash) {
+    fn send(&mut self, bytes: Bytes, hash: Hash, clock: &Clock) {
+        self.staged_at = clock.uptime();
         self.outgoing.push(bytes);
         self.in_flight.push(hash);
     }
@@ -143,8 +167,15 @@ impl Desk {
         Done { sequence: self.leadership.staged_sequence().unwrap_or_default(), ..Done::default() }
     }
 
-    /// Releases an answer once all that is staged now is admitted; at once if nothing is under way.
-    pub(super) fn answer_later(&mut self, waiting: Waiting) {
+    /// Releases an answer once all that is staged now is admitted; at once if nothing is under way. Where another may
+    /// have been elected since the last of it was staged, something new has to be admitted first.
+    pub(super) fn answer_later(&mut self, waiting: Waiting, clock: &Clock) {
+        if self.is_shared && clock.uptime().saturating_sub(self.staged_at) > PROOF {
+            let stamp = self.stamp(clock);
+            if let Ok(staged) = self.leadership.noop(stamp) {
+                self.send(staged.bytes, staged.hash, clock);
+            }
+        }
         self.in_flight.answer_later(waiting);
     }
 
@@ -185,8 +216,9 @@ impl Desk {
     pub(super) fn claim(&mut self, admitted: &Admission, clock: &Clock) {
         let stamp = self.stamp(clock);
         if let Some(claim) = self.leadership.claim(admitted, clock.id(), clock.id(), stamp) {
+            self.claimed_as = self.leadership.tenure().map(|tenure| tenure.writer);
             let hash = Hash::of(&claim);
-            self.send(claim, hash);
+            self.send(claim, hash, clock);
         }
     }
 
@@ -198,8 +230,11 @@ impl Desk {
         let stamp = self.stamp(clock);
         let decided_at = stamp.decided_at;
         if let Ok(staged) = self.leadership.open(advertise_url.to_owned(), stamp) {
+            let elected =
+                |Tenure { term, writer, .. }| WriterElected { term, writer, advertise_url: advertise_url.to_owned() };
+            self.staged.elected = self.leadership.tenure().map(elected);
             self.staged.now = decided_at;
-            self.send(staged.bytes, staged.hash);
+            self.send(staged.bytes, staged.hash, clock);
         }
     }
 
@@ -207,7 +242,7 @@ impl Desk {
     pub(super) fn resign(&mut self, clock: &Clock) {
         let stamp = self.stamp(clock);
         if let Ok(staged) = self.leadership.resign(stamp) {
-            self.send(staged.bytes, staged.hash);
+            self.send(staged.bytes, staged.hash, clock);
         }
     }
 
@@ -230,6 +265,11 @@ impl Desk {
     pub(super) fn may_claim(&self, uptime: Duration, backoff: &[Duration]) -> bool {
         let pause = backoff.get(self.falls.clamp(1, backoff.len()) - 1).copied().unwrap_or_default();
         self.leadership.is_following() && uptime.saturating_sub(self.down_since) >= pause
+    }
+
+    /// Whether the writer that leads is this process, as it was before a doubt.
+    pub(super) fn was(&self, holder: Option<Uuid>) -> bool {
+        holder.is_some() && holder == self.claimed_as
     }
 
     /// Since when the oldest record that was not read back is on the log.
@@ -258,7 +298,12 @@ impl Desk {
 
     /// Why nobody writes here.
     pub(super) fn no_writer(&self) -> WriteError {
-        WriteError::NoWriter(if self.reason.is_empty() { "not elected yet".to_owned() } else { self.reason.clone() })
+        let reason = match &*self.reason {
+            "" if self.is_shared => "no replica leads, or it was not read yet which one",
+            "" => "not elected yet",
+            reason => reason,
+        };
+        WriteError::NoWriter(reason.to_owned())
     }
 }
 

@@ -20,6 +20,7 @@ use mcpctl_events::{
     record::MAX_EVENTS_OF_A_MASS_CHANGE,
     time::LogTime,
 };
+use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, time::Duration};
 use uuid::Uuid;
 
@@ -70,7 +71,7 @@ enum Step {
 }
 
 /// What a sweep did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepReport {
     /// Rows that became inactive.
     pub marked_inactive: usize,
@@ -154,7 +155,7 @@ impl WriterThread {
             let mut desk = self.desk();
             self.leases.retain(|session| desk.staged.sessions.contains_key(session));
             for answer in sweep.answers {
-                desk.answer_later(Waiting::Sweep(answer, sweep.report.clone()));
+                desk.answer_later(Waiting::Sweep(answer, sweep.report.clone()), &self.clock);
             }
         }
         let next = std::mem::take(&mut self.sweeper.next);
@@ -197,9 +198,7 @@ impl WriterThread {
         let mut silence = Silence::default();
         for (id, session) in desk.staged.sessions.iter() {
             let lease = self.leases.get(id).unwrap_or_else(|| self.leases.renew(id, uptime, session.last_heartbeat_at));
-            let live = session.llms.iter().any(|name| desk.staged.llms.get(name).is_some_and(|row| row.is_live()))
-                || session.agents.iter().any(|name| desk.staged.agents.get(name).is_some_and(|row| row.is_live()));
-            if live {
+            if desk.staged.has_live_rows(session) {
                 silence.live += 1;
                 if lease.silence(uptime) > self.sweeper.heartbeat_timeout {
                     silence.stale.push(id.clone());

@@ -3,4 +3,5 @@
 mod chaos;
 mod doubt;
 mod registry;
+mod shared;
 mod sweep;

@@ -1,7 +1,12 @@
 //! The writer's thread: decides what is in the queue, appends it, and looks after its term.
 
 use super::{Message, QUEUE, Writer, desk::Desk, in_flight::Appending, stopping, sweep::Sweeper};
-use crate::{clock::Clock, leases::Leases, vital::Vital};
+use crate::{
+    clock::Clock,
+    cluster::{Cluster, Vigil},
+    leases::Leases,
+    vital::Vital,
+};
 use mcpctl_events::{
     log::{AppendError, EventLog},
     replica::Replica,
@@ -49,18 +54,24 @@ pub struct WriterThread {
     pub sweeper: Sweeper,
     /// When it was last asked to look after itself.
     pub alive_at: Duration,
+    /// Where others may lead: when this process may claim.
+    pub vigil: Option<Arc<Vigil>>,
 }
 
 impl WriterThread {
-    /// Starts the thread.
-    pub fn spawn(self, vital: Vital) -> std::io::Result<(Writer, thread::JoinHandle<()>)> {
+    /// Starts the thread. Where others may lead, `cluster` is the way to them.
+    pub fn spawn(
+        self,
+        vital: Vital,
+        cluster: Option<Arc<Cluster>>,
+    ) -> std::io::Result<(Writer, thread::JoinHandle<()>)> {
         let (queue, messages) = mpsc::channel(QUEUE);
-        let desk = self.desk.clone();
+        let (desk, clock) = (self.desk.clone(), self.clock);
         let thread = thread::Builder::new().name("writer".into()).spawn(move || {
             let _vital = vital;
             self.run(messages);
         })?;
-        Ok((Writer { queue, desk }, thread))
+        Ok((Writer { queue, desk, clock, cluster }, thread))
     }
 
     fn run(mut self, mut messages: mpsc::Receiver<Message>) {
@@ -81,7 +92,9 @@ impl WriterThread {
     pub(super) fn begin(&mut self) {
         self.alive_at = self.clock.uptime();
         self.watch_clocks();
-        self.claim();
+        if self.vigil.is_none() {
+            self.claim();
+        }
         self.flush();
     }
 
@@ -174,9 +187,16 @@ impl WriterThread {
             tracing::error!("an appended record was not read back within 5 s; claiming anew");
             self.desk().doubt("the log does not give back what was appended", Appending::Unknown, uptime);
         }
-        if self.desk().may_claim(uptime, &CLAIM_BACKOFF) {
+        if self.desk().may_claim(uptime, &CLAIM_BACKOFF) && self.may_lead(uptime) {
             self.claim();
         }
+    }
+
+    /// Whether nobody else leads, as far as can be known. After a doubt, who led may claim before others do.
+    fn may_lead(&self, uptime: Duration) -> bool {
+        let Some(vigil) = &self.vigil else { return true };
+        let holder = self.replica.read().unwrap_or_else(PoisonError::into_inner).admission.holder;
+        vigil.may_claim(uptime) || self.desk().was(holder)
     }
 
     fn claim(&self) {

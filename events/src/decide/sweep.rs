@@ -16,6 +16,7 @@ use crate::{
     state::{Agent, Llm, Row, State, Stored},
     time::LogTime,
 };
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -29,7 +30,7 @@ pub struct SweepPlan {
 }
 
 /// An Llm that was inactive for long enough and stays all the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retained {
     /// The Llm.
     pub name: Name,

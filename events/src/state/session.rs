@@ -15,6 +15,8 @@ pub struct Session {
     pub epoch: u64,
     /// The stream that is bound now.
     pub connection: Option<Connection>,
+    /// Whether the last stream ended because its server process is gone.
+    pub node_lost: bool,
     /// Names of the Llms that it owns.
     pub llms: BTreeSet<Name>,
     /// Names of the agents that it owns.

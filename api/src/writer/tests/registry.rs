@@ -2,6 +2,7 @@
 
 use crate::{
     clock::{Clock, by_hand::Times},
+    cluster::Vigil,
     follower::{Follower, Progress},
     leases::Leases,
     projecting::Pending,
@@ -55,6 +56,7 @@ impl EventLog for SlowLog {
 pub(super) struct Registry {
     pub(super) log: Arc<SlowLog>,
     pub(super) times: &'static Times,
+    clock: Clock,
     pub(super) writer: WriterThread,
     follower: Follower,
     /// What the follower asks the writer for.
@@ -66,13 +68,33 @@ impl Registry {
     pub(super) fn new() -> Self {
         let (clock, times) = Times::start();
         let log = SlowLog { log: FaultyLog::default(), times, an_append_takes: Mutex::default() };
-        let (log, replica) = (Arc::new(log), Arc::new(RwLock::new(Replica::default())));
+        Self::on(Arc::new(log), clock, times, None)
+    }
+
+    /// Two processes on one log, the first of which was elected.
+    pub(super) fn two() -> (Self, Self) {
+        let (clock, times) = Times::start();
+        let log = Arc::new(SlowLog { log: FaultyLog::default(), times, an_append_takes: Mutex::default() });
+        let patience = |low| Some(Arc::new(Vigil::new(Uuid::from_u128(low))));
+        let mut one = Self::on(log.clone(), clock, times, patience(0));
+        let other = Self::on(log, clock, times, patience(0xffff));
+        one.recover();
+        one.turn([]);
+        one.follow();
+        (one, other)
+    }
+
+    fn on(log: Arc<SlowLog>, clock: Clock, times: &'static Times, vigil: Option<Arc<Vigil>>) -> Self {
+        let replica = Arc::new(RwLock::new(Replica::default()));
         let (desk, leases) = (Arc::new(Mutex::new(Desk::default())), Arc::new(Leases::default()));
         let (queue, wishes) = mpsc::channel(64);
-        let follower = follower(&log, &replica, &desk, &leases, clock, Writer { queue, desk: desk.clone() });
+        desk.lock().unwrap().is_shared = vigil.is_some();
+        let writer = Writer { queue, desk: desk.clone(), clock, cluster: None };
+        let follower = Follower { vigil: vigil.clone(), ..follower(&log, &replica, &desk, &leases, clock, writer) };
         let sweeper = Sweeper::new(HEARTBEAT_TIMEOUT, RETENTION);
-        let writer = WriterThread { log: log.clone(), replica, desk, leases, clock, sweeper, alive_at: Duration::ZERO };
-        Self { log, times, writer, follower, wishes }
+        let writer =
+            WriterThread { log: log.clone(), replica, desk, leases, clock, sweeper, alive_at: Duration::ZERO, vigil };
+        Self { log, times, clock, writer, follower, wishes }
     }
 
     /// Elected, with an opened term.
@@ -121,6 +143,15 @@ impl Registry {
         }
     }
 
+    /// The follower reads to the end of the log, and of the heartbeat stream, on which there is nothing.
+    pub(super) fn hear_nothing(&self) {
+        self.follow();
+        self.follower.step().unwrap();
+        if let Some(vigil) = &self.writer.vigil {
+            vigil.stream_ends(self.clock.uptime());
+        }
+    }
+
     fn position(&self) -> Position {
         self.replica(|replica| replica.position)
     }
@@ -132,7 +163,9 @@ impl Registry {
     /// Ticks and reads until it leads.
     pub(super) fn recover(&mut self) {
         for _ in 0..20 {
-            self.tick_after(Duration::from_secs(6));
+            self.hear_nothing();
+            self.tick_after(Duration::from_secs(1));
+            self.tick_after(Duration::from_secs(5));
             self.follow();
             if self.is_leading() {
                 return;
@@ -178,6 +211,7 @@ fn follower(
         pending: Arc::new(Pending::default()),
         progress: watch::channel(Progress::default()).0,
         tail: Arc::new(Tail::new(0)),
+        vigil: None,
         shutdown: CancellationToken::new(),
     }
 }

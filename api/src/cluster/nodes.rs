@@ -1,0 +1,160 @@
+//! Which replicas are there, as the one that leads sees them; and what becomes of the streams of one that is gone.
+
+use crate::{app::App, writer::WriteError};
+use futures_util::{StreamExt, stream};
+use mcpctl_events::{
+    command::{CloseBoots, Command, Deactivate},
+    event::row::Cause,
+    name::SessionId,
+    state::{Session, State},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use uuid::Uuid;
+
+/// How often replicas say that they are there, and the one that leads looks which of them do not.
+const EVERY: Duration = Duration::from_secs(1);
+/// Silence after which a replica is gone; and how long a publisher has to reconnect after its server came back.
+const GONE: Duration = Duration::from_secs(10);
+/// Sessions that are deactivated at once.
+const AT_ONCE: usize = 64;
+
+/// A replica says that it is there.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ping {
+    /// Its URL.
+    pub node: String,
+    /// This start of it.
+    pub boot_id: Uuid,
+    /// Sessions that it heard since its last ping.
+    pub heard: BTreeSet<SessionId>,
+}
+
+/// When replicas were last heard, in uptime.
+#[derive(Debug, Default)]
+pub struct Nodes(Mutex<HashMap<String, (Uuid, Duration)>>);
+
+impl Nodes {
+    /// One was heard.
+    pub fn heard(&self, node: String, boot: Uuid, now: Duration) {
+        self.lock().insert(node, (boot, now));
+    }
+
+    /// The start of a node that was heard lately.
+    fn living(&self, node: &str, now: Duration) -> Option<Uuid> {
+        self.lock().get(node).filter(|(_, at)| now.saturating_sub(*at) < GONE).map(|(boot, _)| *boot)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Uuid, Duration)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Pings the replica that leads, or looks after the others if this one does; until it is dropped.
+pub async fn look_after(app: Arc<App>) {
+    let (mut heard_until, mut watch) = (Duration::ZERO, None::<Watch>);
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let Some(cluster) = &app.cluster else { return };
+        let now = app.clock.uptime();
+        if let Some(term) = app.writer.term() {
+            let watch = watch.get_or_insert_with(|| Watch::begin(term, now));
+            if watch.term != term {
+                *watch = Watch::begin(term, now);
+            }
+            if let Err(error) = watch.look(&app, &cluster.nodes, now).await {
+                tracing::debug!(%error, "streams of replicas that are gone are closed later");
+            }
+            heard_until = now;
+        } else if let Some(leader) = cluster.leader() {
+            watch = None;
+            let heard = app.leases.heard_since(heard_until).into_iter().map(|(session, _)| session).collect();
+            let ping = Ping { node: app.advertise_url.clone(), boot_id: app.boot_id, heard };
+            match cluster.ping(&leader, &ping).await {
+                Ok(()) => heard_until = now,
+                Err(reason) => tracing::debug!(reason, "the replica that leads was not told that this one is there"),
+            }
+        }
+    }
+}
+
+/// What the replica that leads knows of streams that are gone.
+struct Watch {
+    term: u64,
+    /// Nobody was heard here before.
+    since: Duration,
+    /// Streams that ended with their server process, and when that was noticed.
+    lost: BTreeMap<(SessionId, u64), Duration>,
+}
+
+impl Watch {
+    fn begin(term: u64, since: Duration) -> Self {
+        Self { term, since, lost: BTreeMap::new() }
+    }
+
+    async fn look(&mut self, app: &App, nodes: &Nodes, now: Duration) -> Result<(), WriteError> {
+        if now.saturating_sub(self.since) >= GONE {
+            self.close_gone(app, nodes, now).await?;
+        }
+        let lost = app.look(|state| lost(state));
+        self.lost.retain(|stream, _| lost.contains(stream));
+        for stream in lost {
+            self.lost.entry(stream).or_insert(now);
+        }
+        let due = self.lost.iter().filter(|(_, since)| now.saturating_sub(**since) >= GONE);
+        deactivate(app, due.map(|(stream, _)| stream.clone()).collect()).await
+    }
+
+    /// Closes the streams of replicas that are gone. Their publishers had the time to come back that it took to notice.
+    async fn close_gone(&mut self, app: &App, nodes: &Nodes, now: Duration) -> Result<(), WriteError> {
+        let bound: BTreeSet<_> = app.look(|state| {
+            let connections = state.sessions.iter().filter_map(|(_, session)| session.connection.as_ref());
+            connections.map(|bound| (bound.node.clone(), bound.boot_id)).collect()
+        });
+        for (node, boot) in bound {
+            let living = if node == app.advertise_url { Some(app.boot_id) } else { nodes.living(&node, now) };
+            if living == Some(boot) {
+                continue;
+            }
+            tracing::warn!(%node, "a replica is gone: its streams are closed");
+            let held = app.look(|state| held(state, &node, boot));
+            let close = CloseBoots { node: Some(node), living_boot: living.unwrap_or_default() };
+            app.writer.write_all(Command::CloseBoots(close), "nodes").await?;
+            let noticed = now.saturating_sub(GONE);
+            self.lost.extend(held.into_iter().map(|stream| (stream, noticed)));
+        }
+        Ok(())
+    }
+}
+
+fn held(state: &State, node: &str, boot: Uuid) -> Vec<(SessionId, u64)> {
+    let is_held = |session: &Session| {
+        session.connection.as_ref().is_some_and(|bound| bound.node == node && bound.boot_id == boot)
+    };
+    let held = state.sessions.iter().filter(|(_, session)| is_held(session));
+    held.map(|(id, session)| (id.clone(), session.epoch)).collect()
+}
+
+/// Streams that ended with their server process, and whose rows wait for their publisher.
+fn lost(state: &State) -> BTreeSet<(SessionId, u64)> {
+    let lost = state.sessions.iter().filter(|(_, session)| session.node_lost && state.has_live_rows(session));
+    lost.map(|(id, session)| (id.clone(), session.epoch)).collect()
+}
+
+async fn deactivate(app: &App, streams: Vec<(SessionId, u64)>) -> Result<(), WriteError> {
+    let each = stream::iter(streams).map(|(session, epoch)| async move {
+        let last_heartbeat_at = app.leases.get(&session).map(|lease| lease.heard_at());
+        let command = Deactivate { session, epoch, cause: Cause::NodeLost, last_heartbeat_at };
+        app.writer.write_all(Command::Deactivate(command), "nodes").await
+    });
+    let mut done = each.buffer_unordered(AT_ONCE);
+    while let Some(done) = done.next().await {
+        done?;
+    }
+    Ok(())
+}
