@@ -1,7 +1,7 @@
 //! `mcpd backup`: a folder with all that a server keeps, from which another can be started.
 
 use crate::{
-    config::{Config, DbTarget, LogTarget},
+    config::{Config, LogTarget},
     heads,
     server::{Refused, make_private},
 };
@@ -11,7 +11,10 @@ use mcpctl_events::{
     replay::fold_to,
     replica::Replica,
 };
-use mcpctl_projector::{Tables, store::back_up};
+use mcpctl_projector::{
+    Tables,
+    store::{Database, back_up},
+};
 use std::{
     fs::{self, DirBuilder, File},
     os::unix::fs::DirBuilderExt,
@@ -29,9 +32,9 @@ pub fn run(config: &Config, dir: &Path) -> anyhow::Result<String> {
     // Without a slash at its end, behind which the draft's name would be another folder's.
     let dir = &dir.components().collect::<PathBuf>();
     let draft = Draft::begin(dir)?;
-    let (LogTarget::Sqlite(log), DbTarget::Sqlite(db)) = (&config.log, &config.db) else {
+    let (LogTarget::Sqlite(log), Database::Folder(db)) = (&config.log, &config.db) else {
         bail!(Refused::new(
-            "backup copies SQLite files: of a log in Kafka, `mcpctl audit export` writes what a new log is made of"
+            "backup copies SQLite files: of a log in Kafka, `mcpctl audit export` makes a copy, and of tables in Postgres, pg_dump"
                 .to_owned()
         ));
     };

@@ -3,10 +3,11 @@
 pub mod duration;
 mod target;
 
-pub use target::{DbTarget, LogTarget};
+pub use mcpctl_events::log::target::LogTarget;
 
 use crate::client_address::Network;
 use clap::Args as ClapArgs;
+use mcpctl_projector::store::Database;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -34,9 +35,12 @@ pub struct Args {
     /// The log: sqlite:<path> or kafka://host:port[,host:port]/<topic> [default: log.db in the data dir]
     #[arg(long, global = true, env = "MCPD_LOG", value_name = "URL")]
     pub log: Option<String>,
-    /// The read tables: sqlite:<dir> [default: the data dir]
-    #[arg(long, global = true, env = "MCPD_DB", value_name = "URL")]
+    /// Tables and chats: sqlite:<dir> or postgres://user@host:port/database [default: the data dir]
+    #[arg(long, global = true, env = "MCPD_DB", value_name = "URL", hide_env_values = true)]
     pub db: Option<String>,
+    /// Who fills the tables: `inline` this server does, or the one that leads; `external` mcpd-projector does
+    #[arg(long, env = "MCPD_PROJECTOR", default_value = "inline", value_name = "PLACE")]
+    pub projector: ProjectorPlace,
     /// Silence after which a publisher's rows become inactive
     #[arg(long, env = "MCPD_HEARTBEAT_TIMEOUT", default_value = "90s", value_parser = some_time)]
     pub heartbeat_timeout: Duration,
@@ -185,6 +189,15 @@ pub enum Auth {
     Off,
 }
 
+/// Who fills the read tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProjectorPlace {
+    /// A server does.
+    Inline,
+    /// Another program does.
+    External,
+}
+
 /// Format of the log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -209,7 +222,7 @@ pub struct Config {
     /// Where the log is.
     pub log: LogTarget,
     /// Where the tables are.
-    pub db: DbTarget,
+    pub db: Database,
     /// Folder of snapshots and of the work store.
     pub data_dir: PathBuf,
 }

@@ -1,9 +1,10 @@
 //! The inline projector: writes what the follower read into the read tables, behind everyone's back.
 //!
 //! A write waits for it a little, but never fails because of it; its lag is a metric. What it cannot keep up with, or
-//! cannot write at all, it leaves, and reads from the log later.
+//! cannot write at all, it leaves, and reads from the log later. Of tables that several servers share, the one that leads
+//! is the projector; the others keep what it may not have written, to go on when they lead.
 
-use crate::vital::Vital;
+use crate::{snapshots::Snapshots, vital::Vital, writer::Writer};
 use mcpctl_events::replica::Replica;
 use mcpctl_projector::{
     Batch, Tables,
@@ -22,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Pause after a batch that could not be written, and between two looks whether tables were made anew.
 const RETRY: Duration = Duration::from_millis(500);
+/// How often is looked whether the tables are to be written here.
+const LOOK: Duration = Duration::from_millis(100);
 /// Most batches that wait in memory, of 512 records at most each.
 const MOST: usize = 1024;
 
@@ -60,6 +63,11 @@ impl Pending {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Begins to keep what comes, if it was dropped.
+    fn keep_from_now_on(&self) {
+        self.batches().get_or_insert_default();
+    }
+
     /// Drops what waits and what comes, or begins to keep it again.
     fn keep(&self, keep: bool) {
         *self.batches() = keep.then(VecDeque::new);
@@ -77,6 +85,15 @@ impl Pending {
                 }
             }
             self.added.notified().await;
+        }
+    }
+
+    /// Drops what the tables hold.
+    fn forget(&self, sequence: u64) {
+        if let Some(waiting) = &mut *self.batches() {
+            while waiting.front().is_some_and(|batch| batch.sequence() <= sequence) {
+                waiting.pop_front();
+            }
         }
     }
 
@@ -113,8 +130,32 @@ enum Outcome {
     Stopping,
 }
 
+/// Who writes the tables.
+pub enum Role {
+    /// This process, for they are its own.
+    Always,
+    /// The process that leads.
+    WhileLeading(Writer),
+    /// Another program.
+    Never,
+}
+
+impl Role {
+    fn writes(&self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::WhileLeading(writer) => writer.term().is_some(),
+            Self::Never => false,
+        }
+    }
+}
+
 /// The inline projector.
 pub struct Projector {
+    /// Whether it writes, or waits for others to.
+    pub role: Role,
+    /// Where a fold may begin.
+    pub snapshots: Snapshots,
     /// The log, for what was not kept in memory.
     pub log: SharedLog,
     /// The read tables.
@@ -131,9 +172,14 @@ impl Projector {
     /// Writes batches until shutdown, and then what is still pending.
     pub async fn run(self, _vital: Vital) {
         loop {
+            if !self.role.writes() && !self.watch().await {
+                return;
+            }
             let batch = tokio::select! {
                 batch = self.pending.next() => batch,
                 () = self.shutdown.cancelled(), if self.pending.is_empty() => return,
+                // Somebody else may write them by now.
+                () = tokio::time::sleep(LOOK), if !matches!(self.role, Role::Always) => continue,
             };
             let goes_on = match batch {
                 Some(batch) => match self.write(&batch).await {
@@ -151,6 +197,29 @@ impl Projector {
                 return;
             }
         }
+    }
+
+    /// Takes note of what others write, until this process has to; false if the server stops first.
+    async fn watch(&self) -> bool {
+        let mut moves = self.tables.moves();
+        // What was dropped before is in the tables by the time that this process leads, or is read from the log then.
+        self.pending.keep_from_now_on();
+        while !self.role.writes() {
+            match self.tables.checkpoint().await {
+                Ok(checkpoint) => {
+                    self.pending.forget(checkpoint.sequence);
+                    self.projected.send_if_modified(|projected| {
+                        std::mem::replace(projected, checkpoint.sequence) != checkpoint.sequence
+                    });
+                }
+                Err(error) => tracing::debug!(%error, "the read tables cannot be looked at"),
+            }
+            tokio::select! {
+                () = moves.next(LOOK) => {}
+                () = self.shutdown.cancelled() => return false,
+            }
+        }
+        true
     }
 
     /// Writes a batch, as often as it takes. Where another projector was faster, what it has not written yet goes on
@@ -211,7 +280,7 @@ impl Projector {
     async fn project(&self, kept: &mut Option<Projection>) -> Result<(), FollowError> {
         let projection = match kept.take() {
             Some(projection) => projection,
-            None => follow::start(&self.log, &self.tables, Replica::default()).await?,
+            None => follow::start(&self.log, &self.tables, self.snapshot().await?).await?,
         };
         let (projection, written) =
             follow::advance(&self.log, &self.tables, projection, &CancellationToken::new()).await;
@@ -221,6 +290,14 @@ impl Projector {
         }
         self.projected.send_replace(projection.replica().admission.last_sequence);
         Ok(())
+    }
+
+    /// The fold as it was somewhere before the tables' checkpoint.
+    async fn snapshot(&self) -> Result<Replica, StoreError> {
+        let sequence = self.tables.checkpoint().await?.sequence;
+        let (log, snapshots) = (self.log.clone(), self.snapshots.clone());
+        let load = move || snapshots.load(&*log, sequence).unwrap_or_default();
+        Ok(tokio::task::spawn_blocking(load).await.unwrap_or_default())
     }
 
     async fn pause(&self) -> bool {

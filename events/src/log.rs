@@ -8,6 +8,8 @@ pub mod kafka;
 pub mod memory;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(all(feature = "kafka", feature = "sqlite"))]
+pub mod target;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;

@@ -19,3 +19,20 @@ pub mod sqlite {
         include_str!("../sqlite/work_0004_token_uses.sql"),
     ];
 }
+
+/// The Postgres schemas.
+pub mod postgres {
+    /// The read tables, empty, in the schema that is searched first.
+    pub const TABLES: &str = include_str!("../postgres/tables.sql");
+
+    /// What generations have in common, in the schema `mcpctl`; run at every start.
+    pub const GENERATIONS: &str = include_str!("../postgres/generations.sql");
+
+    /// The steps of the work store's schema; the store at version `n` has had the first `n`.
+    pub const WORK: &[&str] = &[
+        include_str!("../postgres/work_0001_threads.sql"),
+        include_str!("../postgres/work_0002_inference_tasks.sql"),
+        include_str!("../postgres/work_0003_tool_calls.sql"),
+        include_str!("../postgres/work_0004_token_uses.sql"),
+    ];
+}

@@ -83,6 +83,17 @@ pub async fn start(log: &SharedLog, tables: &Tables, replica: Replica) -> Result
     Ok(Projection::new(replica))
 }
 
+/// As [`start`], and on to where the log ends, without writing anything: for tables that somebody else writes.
+pub async fn read(log: &SharedLog, tables: &Tables, replica: Replica) -> Result<Replica, FollowError> {
+    let mut replica = start(log, tables, replica).await?.into_replica();
+    let log = log.clone();
+    blocking(move || match fold_to(&*log, &mut replica, workers(), u64::MAX) {
+        Ok(()) | Err(ReplayError::Stopped(_)) => Ok(replica),
+        Err(ReplayError::Read(error)) => Err(error.into()),
+    })
+    .await
+}
+
 /// The same history may be at other places of another file, and the index of events says where they are.
 async fn in_place(log: &SharedLog, checkpoint: &Checkpoint) -> Result<bool, ReadError> {
     let (log, position, head) = (log.clone(), checkpoint.position, checkpoint.head);

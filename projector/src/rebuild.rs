@@ -5,14 +5,14 @@ use crate::{
     blocking::{blocking, workers},
     follow::{FollowError, SharedLog, project_blocking, to_the_end, write},
     projection::Projection,
-    store::Rebuilding,
+    store::{Database, Rebuilding},
 };
 use mcpctl_events::{
     log::EventLog,
     replay::{ReplayError, each_record},
     replica::Replica,
 };
-use std::{ops::ControlFlow, path::Path};
+use std::ops::ControlFlow;
 
 /// What a rebuild made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,18 +23,22 @@ pub struct Rebuilt {
     pub sequence: u64,
 }
 
-/// Fills a new generation of the tables in `dir` from the first record of the log, and makes it the live one.
+/// Fills a new generation of the tables of a database from the first record of the log, and makes it the live one.
 ///
 /// Whoever reads or writes the old generation goes on undisturbed until the switch; an open
 /// [`Tables`](crate::Tables) in any process turns to the new generation by itself, at its next read or write,
 /// or when [`refresh`](crate::Tables::refresh) is called. Nothing changes if this fails.
-pub async fn rebuild(log: &SharedLog, dir: &Path, progress: &Progress) -> Result<Rebuilt, FollowError> {
-    let (log, dir, progress) = (log.clone(), dir.to_owned(), progress.clone());
-    blocking(move || fill(&*log, &dir, &progress)).await
+pub async fn rebuild(
+    log: &SharedLog,
+    database: impl Into<Database>,
+    progress: &Progress,
+) -> Result<Rebuilt, FollowError> {
+    let (log, database, progress) = (log.clone(), database.into(), progress.clone());
+    blocking(move || fill(&*log, &database, &progress)).await
 }
 
-fn fill(log: &dyn EventLog, dir: &Path, progress: &Progress) -> Result<Rebuilt, FollowError> {
-    let rebuilding = Rebuilding::begin(dir)?;
+fn fill(log: &dyn EventLog, database: &Database, progress: &Progress) -> Result<Rebuilt, FollowError> {
+    let rebuilding = Rebuilding::begin(database)?;
     let mut projection = Projection::new(Replica::default().on(log));
     project_blocking(log, rebuilding.tables(), &mut projection, progress)?;
     if progress.is_stopped() {

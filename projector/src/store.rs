@@ -6,10 +6,13 @@ mod agents;
 mod bindings;
 mod cells;
 mod checkpoint;
+mod database;
 mod documents;
 mod events;
 mod generation;
 mod llms;
+mod moves;
+mod postgres;
 mod rows;
 mod sessions;
 mod sqlite;
@@ -19,18 +22,21 @@ mod verifier;
 pub mod work;
 
 pub use agents::AgentFilter;
+pub use database::{BadDatabase, Database};
 pub use documents::DocumentFilter;
 pub use events::{EventFilter, EventRef, type_pattern};
 pub use llms::LlmFilter;
+pub use moves::Moves;
+pub use postgres::Server;
 pub use rows::{At, Page, RowFilter, StoredAgent, StoredLlm, StoredRow};
 
 pub(crate) use generation::Rebuilding;
 pub(crate) use verifier::Verifier;
 
 use crate::{Batch, Checkpoint, blocking::blocking};
-use generation::Generation;
+use database::{Cells, Writer};
+use generation::{Generation, Home};
 use mcpctl_events::{log::sqlite::CopyError, name::SessionId, time::LogTime};
-use sqlite::{Cells, Writer};
 use statement::{Script, Statement};
 use std::{
     path::{Path, PathBuf},
@@ -139,7 +145,7 @@ impl StoreError {
     }
 }
 
-/// The read tables in a folder. Cheap to clone; every clone sees a rebuild at once.
+/// The read tables of a database. Cheap to clone; every clone sees a rebuild at once.
 ///
 /// What is `async` runs on a thread for blocking work; what ends in `_blocking` runs where it is called, for callers that
 /// have such a thread.
@@ -150,7 +156,8 @@ pub struct Tables {
 
 #[derive(Debug)]
 struct Inner {
-    dir: PathBuf,
+    database: Database,
+    home: Home,
     live: RwLock<Arc<Generation>>,
     /// Held while another generation is being opened.
     switching: Mutex<()>,
@@ -164,32 +171,38 @@ pub fn back_up(dir: &Path, to: &Path) -> Result<(), StoreError> {
 }
 
 impl Tables {
-    /// Opens the live generation in `dir`. Makes an empty one if there is none, or if it is of an older version: then
-    /// the log has to be projected from its start.
-    pub async fn open(dir: &Path) -> Result<Self, StoreError> {
-        let dir = dir.to_owned();
-        blocking(move || Self::open_blocking(&dir)).await
+    /// Opens the live generation of a database. Makes an empty one if there is none, or if it is of an older version:
+    /// then the log has to be projected from its start.
+    pub async fn open(database: impl Into<Database>) -> Result<Self, StoreError> {
+        let database = database.into();
+        blocking(move || Self::open_blocking(&database)).await
     }
 
     /// See [`open`](Self::open).
-    pub fn open_blocking(dir: &Path) -> Result<Self, StoreError> {
-        Ok(Self::from(dir, Generation::open_or_create(dir)?))
+    pub fn open_blocking(database: impl Into<Database>) -> Result<Self, StoreError> {
+        let database = database.into();
+        let generation = Generation::open_or_create(&Home::of(&database))?;
+        Ok(Self::from(&database, generation))
     }
 
-    /// Opens the live generation in `dir`, which must be there and of this version.
-    pub async fn open_existing(dir: &Path) -> Result<Self, StoreError> {
-        let dir = dir.to_owned();
-        blocking(move || Ok(Self::from(&dir, Generation::open_live(&dir)?))).await
+    /// Opens the live generation of a database, which must be there and of this version.
+    pub async fn open_existing(database: impl Into<Database>) -> Result<Self, StoreError> {
+        let database = database.into();
+        blocking(move || Ok(Self::from(&database, Generation::open_live(&Home::of(&database))?))).await
     }
 
-    fn from(dir: &Path, generation: Generation) -> Self {
-        let live = RwLock::new(Arc::new(generation));
-        Self { inner: Arc::new(Inner { dir: dir.to_owned(), live, switching: Mutex::default() }) }
+    fn from(database: &Database, generation: Generation) -> Self {
+        let (database, home, live) = (database.clone(), Home::of(database), RwLock::new(Arc::new(generation)));
+        Self { inner: Arc::new(Inner { database, home, live, switching: Mutex::default() }) }
     }
 
-    /// The folder.
-    pub fn dir(&self) -> &Path {
-        &self.inner.dir
+    /// Where they are.
+    pub fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    fn home(&self) -> &Home {
+        &self.inner.home
     }
 
     /// A generation is replaced whole, so a poisoned lock is as good as any.
@@ -212,8 +225,8 @@ impl Tables {
     /// has taken over.
     fn turn_from(&self, left: &Generation) -> Result<bool, StoreError> {
         let _switching = self.inner.switching.lock().unwrap_or_else(PoisonError::into_inner);
-        if generation::live_number(self.dir())? != Some(self.live().number()) {
-            let generation = Arc::new(Generation::open_live(self.dir())?);
+        if self.home().live_number()? != Some(self.live().number()) {
+            let generation = Arc::new(Generation::open_live(self.home())?);
             tracing::info!(generation = generation.number(), "turned to rebuilt read tables");
             *self.inner.live.write().unwrap_or_else(PoisonError::into_inner) = generation;
         }
@@ -234,10 +247,8 @@ impl Tables {
     pub fn apply_blocking(&self, batch: &Batch) -> Result<(), StoreError> {
         let generation = self.live();
         match generation.apply(batch) {
-            // Rebuilt tables may be ahead of the ones before them.
-            Err(StoreError::CheckpointMoved { .. }) if self.turn_from(&generation)? => {
-                self.apply_from_checkpoint(batch)
-            }
+            // Rebuilt tables may be ahead of the ones before them, which may be gone.
+            Err(error) if !error.is_retryable() && self.turn_from(&generation)? => self.apply_from_checkpoint(batch),
             result => result,
         }
     }
@@ -270,11 +281,11 @@ impl Tables {
     /// See [`checkpoint`](Self::checkpoint).
     pub fn checkpoint_blocking(&self) -> Result<Checkpoint, StoreError> {
         let generation = self.live();
-        let (checkpoint, superseded_by) = checkpoint::read(&generation)?;
-        if superseded_by.is_some() && self.turn_from(&generation)? {
-            return Ok(checkpoint::read(&self.live())?.0);
+        match checkpoint::read(&generation) {
+            Ok((checkpoint, None)) => Ok(checkpoint),
+            first if !self.turn_from(&generation)? => first.map(|(checkpoint, _)| checkpoint),
+            _ => Ok(checkpoint::read(&self.live())?.0),
         }
-        Ok(checkpoint)
     }
 
     /// When sessions were last heard, as far as was noted.
@@ -354,7 +365,7 @@ impl Generation {
 }
 
 fn run(writer: &Writer, script: &Script) -> Result<(), StoreError> {
-    script.statements.iter().try_for_each(|statement| writer.execute(statement).map(drop))
+    writer.execute_all(&script.statements)
 }
 
 /// The statements of a batch. Deletes come before writes, so that an id may go from one row to another.
@@ -381,7 +392,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let tables = Tables::open_blocking(dir.path()).unwrap();
         let left = tables.live();
-        let rebuilding = Rebuilding::begin(dir.path()).unwrap();
+        let rebuilding = Rebuilding::begin(&dir.path().into()).unwrap();
         let live = rebuilding.stop_live().unwrap();
         assert_eq!(rebuilding.switch(live).unwrap(), 2);
         for who in ["the first", "the second"] {

@@ -14,6 +14,7 @@ pub mod mcplocal;
 pub mod model;
 pub mod nginx;
 pub mod port;
+pub mod postgres;
 pub mod program;
 pub mod publisher;
 pub mod random;

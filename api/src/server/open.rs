@@ -5,7 +5,7 @@ use crate::{
     call::wake::Wakes,
     clock::Clock,
     cluster::{Cluster, Key, Vigil},
-    config::{Config, DbTarget, LogTarget},
+    config::{Config, LogTarget, ProjectorPlace},
     credentials,
     durable::Durable,
     follower::{Follower, Progress},
@@ -13,7 +13,7 @@ use crate::{
     heartbeats,
     in_the_end::in_the_end,
     leases::Leases,
-    projecting::{Pending, Projector},
+    projecting::{Pending, Projector, Role},
     relay::{
         Relay,
         places::{Limits, Places},
@@ -39,7 +39,7 @@ use mcpctl_events::{
 use mcpctl_projector::{
     Tables,
     follow::{self, FollowError},
-    store::{StoreError, work::WorkStore},
+    store::{Database, StoreError, work::WorkStore},
 };
 use std::{
     fs::DirBuilder,
@@ -81,7 +81,7 @@ pub(super) struct Parts {
 #[expect(clippy::disallowed_methods, reason = "`stop` waits for the tasks by their handles")]
 pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> anyhow::Result<Parts> {
     let clock = Clock::start();
-    let DbTarget::Sqlite(db) = &config.db;
+    let db = &config.db;
     let key = config.args.cluster_key.as_deref().map(Key::read).transpose();
     let key = key.map_err(|error| Refused::new(format!("{error:#}")))?;
     let tables = open_tables(db).await?;
@@ -92,7 +92,10 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let snapshots = Snapshots::new(&config.data_dir);
     let checkpoint = tables.checkpoint().await?;
     let snapshot = snapshots.load(&*log, checkpoint.sequence).unwrap_or_default();
-    let (replica, pending) = fold(&log, &tables, snapshot).await?;
+    let (replica, pending) = match writes_tables(&config) {
+        Writes::Always => fold(&log, &tables, snapshot).await?,
+        Writes::WhileLeading | Writes::Never => (read(&log, &tables, snapshot).await?, Pending::behind()),
+    };
     let start_sequence = replica.admission.last_sequence;
     snapshots.tidy(start_sequence);
     let projected = tables.checkpoint().await?.sequence;
@@ -140,6 +143,12 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     .spawn(Vital::new("follower", &died))?;
     let vital = Vital::new("projector", &died);
     let projector = Projector {
+        role: match writes_tables(&config) {
+            Writes::Always => Role::Always,
+            Writes::WhileLeading => Role::WhileLeading(writer.clone()),
+            Writes::Never => Role::Never,
+        },
+        snapshots: snapshots.clone(),
         log: log.clone(),
         tables: tables.clone(),
         pending,
@@ -186,7 +195,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
 }
 
 #[expect(clippy::disallowed_methods, reason = "`stop` waits for the task by its handle")]
-async fn open_work(db: &Path, died: &CancellationToken) -> anyhow::Result<(WorkStore, Task<()>)> {
+async fn open_work(db: &Database, died: &CancellationToken) -> anyhow::Result<(WorkStore, Task<()>)> {
     let (work, writer) = WorkStore::open(db).await.context("the work store cannot be opened")?;
     let vital = Vital::new("work store", died);
     let task = tokio::spawn(async move {
@@ -196,11 +205,13 @@ async fn open_work(db: &Path, died: &CancellationToken) -> anyhow::Result<(WorkS
     Ok((work, task))
 }
 
-async fn open_tables(db: &Path) -> anyhow::Result<Tables> {
-    make_dir("--db", db)?;
+async fn open_tables(db: &Database) -> anyhow::Result<Tables> {
+    if let Database::Folder(dir) = db {
+        make_dir("--db", dir)?;
+    }
     let refused = |error: StoreError| {
         let way_out = if error.is_retryable() { "" } else { "; `mcpd-projector rebuild` makes the read tables anew" };
-        Refused::new(format!("--db sqlite:{}: {error}{way_out}", db.display()))
+        Refused::new(format!("--db {db}: {error}{way_out}"))
     };
     Ok(Tables::open(db).await.map_err(refused)?)
 }
@@ -222,6 +233,31 @@ async fn fail_pending_turns(work: &WorkStore, clock: Clock, last: &CancellationT
         async move { work.fail_pending_turns(Some(started)).await.map(drop) }
     };
     tokio::spawn(in_the_end("the end of turns that were cut off", last.clone(), attempt));
+}
+
+/// Who writes the read tables.
+enum Writes {
+    Always,
+    WhileLeading,
+    Never,
+}
+
+fn writes_tables(config: &Config) -> Writes {
+    match (config.args.projector, &config.db) {
+        (ProjectorPlace::External, _) => Writes::Never,
+        // Files are this server's alone, whoever leads.
+        (ProjectorPlace::Inline, Database::Folder(_)) => Writes::Always,
+        (ProjectorPlace::Inline, Database::Postgres(_)) if config.log.is_shared() => Writes::WhileLeading,
+        (ProjectorPlace::Inline, Database::Postgres(_)) => Writes::Always,
+    }
+}
+
+/// Brings a replica to where the log ends; the tables are others' to write.
+async fn read(log: &Arc<dyn EventLog>, tables: &Tables, snapshot: Replica) -> Result<Replica, FollowError> {
+    let mut replica = follow::read(log, tables, snapshot).await?;
+    replica.state.track_touched();
+    replica.state.take_touched();
+    Ok(replica)
 }
 
 /// Brings a replica and the tables to where the log ends. Where the tables cannot be written (a full disk), what they

@@ -2,19 +2,15 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
-use mcpctl_events::log::sqlite::SqliteLog;
+use mcpctl_events::log::{kafka::KafkaLog, sqlite::SqliteLog, target::LogTarget};
 use mcpctl_projector::{
     Progress, Tables,
     follow::{SharedLog, follow},
     rebuild::rebuild,
+    store::Database,
     verify::verify,
 };
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    str::FromStr,
-    sync::Arc,
-};
+use std::{process::ExitCode, sync::Arc};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -27,12 +23,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[command(name = "mcpd-projector", version)]
 struct Args {
-    /// The log: sqlite:<path>
+    /// The log: sqlite:<path> or kafka://host:port[,host:port]/<topic>
     #[arg(long, env = "MCPD_LOG", value_name = "URL", global = true)]
-    log: Option<Sqlite>,
-    /// The read tables: sqlite:<dir>
-    #[arg(long, env = "MCPD_DB", value_name = "URL", global = true)]
-    db: Option<Sqlite>,
+    log: Option<LogTarget>,
+    /// The read tables: sqlite:<dir> or postgres://user@host:port/database
+    #[arg(long, env = "MCPD_DB", value_name = "URL", global = true, hide_env_values = true)]
+    db: Option<Database>,
     /// How log lines on stderr are written
     #[arg(long, env = "MCPD_LOG_FORMAT", value_name = "FORMAT", default_value = "text", global = true)]
     log_format: LogFormat,
@@ -52,21 +48,6 @@ enum Command {
 enum LogFormat {
     Text,
     Json,
-}
-
-/// `sqlite:<path>`
-#[derive(Debug, Clone)]
-struct Sqlite(PathBuf);
-
-impl FromStr for Sqlite {
-    type Err = String;
-
-    fn from_str(url: &str) -> Result<Self, String> {
-        match url.strip_prefix("sqlite:") {
-            Some(path) if !path.is_empty() => Ok(Self(path.into())),
-            _ => Err("only sqlite:<path> is known here".to_owned()),
-        }
-    }
 }
 
 fn main() -> ExitCode {
@@ -99,15 +80,24 @@ fn write_logs(format: LogFormat) {
 }
 
 /// Opens the log, so that a wrong flag is found before anything is made.
-fn places(args: &Args) -> Result<(SharedLog, PathBuf), String> {
+fn places(args: &Args) -> Result<(SharedLog, Database), String> {
     let log = args.log.as_ref().ok_or("--log is missing: say where the log is, as in --log sqlite:data/log.db")?;
     let db = args.db.as_ref().ok_or("--db is missing: say where the read tables are, as in --db sqlite:data")?;
-    let log = SqliteLog::open_read_only(&log.0).map_err(|error| format!("--log: {error}"))?;
-    Ok((Arc::new(log), db.0.clone()))
+    let log: SharedLog = match log {
+        LogTarget::Sqlite(file) => {
+            Arc::new(SqliteLog::open_read_only(file).map_err(|error| format!("--log: {error}"))?)
+        }
+        LogTarget::Kafka(target) => {
+            let (log, warnings) = KafkaLog::open(target).map_err(|error| format!("--log {target}: {error}"))?;
+            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            Arc::new(log)
+        }
+    };
+    Ok((log, db.clone()))
 }
 
 #[tokio::main]
-async fn run(command: Option<Command>, log: SharedLog, db: &Path) -> anyhow::Result<ExitCode> {
+async fn run(command: Option<Command>, log: SharedLog, db: &Database) -> anyhow::Result<ExitCode> {
     match command {
         None => {
             let tables = Tables::open(db).await?;
@@ -124,7 +114,7 @@ async fn run(command: Option<Command>, log: SharedLog, db: &Path) -> anyhow::Res
     }
 }
 
-async fn check(log: &SharedLog, db: &Path) -> anyhow::Result<ExitCode> {
+async fn check(log: &SharedLog, db: &Database) -> anyhow::Result<ExitCode> {
     let report = verify(log, &Tables::open_existing(db).await?, Vec::new(), &Progress::default()).await?;
     for difference in &report.differences {
         println!("{difference}");

@@ -2,8 +2,8 @@
 
 use super::{
     At, Page, RowFilter, StoreError, StoredAgent, Tables,
+    database::Cells,
     rows::{Select, Stored, json_text},
-    sqlite::Cells,
     statement::{Table, Value},
 };
 use mcpctl_events::definition::{AgentDefinition, Pin};

@@ -1,6 +1,6 @@
 //! Reading columns into the registry's own types.
 
-use super::sqlite::Cells;
+use super::database::Cells;
 use std::{fmt::Display, str::FromStr};
 
 impl<'r> Cells<'r> {

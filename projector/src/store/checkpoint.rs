@@ -2,8 +2,8 @@
 
 use super::{
     StoreError,
+    database::Cells,
     generation::Generation,
-    sqlite::Cells,
     statement::{Statement, Value},
 };
 use crate::{Batch, Checkpoint};
@@ -16,6 +16,11 @@ pub(super) fn advance(batch: &Batch) -> Statement {
     statement.sql(", position = ").arg(batch.position.0).sql(", log_id = ").arg(Value::text(batch.log_id));
     statement.sql(" WHERE id = 1 AND superseded_by IS NULL AND sequence = ").arg(batch.previous);
     statement
+}
+
+/// Keeps others from moving it until the end of the transaction.
+pub(super) fn hold() -> Statement {
+    Statement::new("UPDATE projection_checkpoint SET id = 1 WHERE id = 1")
 }
 
 /// The row of new, empty tables.

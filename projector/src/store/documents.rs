@@ -2,8 +2,8 @@
 
 use super::{
     At, Page, StoreError, Tables,
+    database::Cells,
     rows::{Select, json_text},
-    sqlite::Cells,
     statement::{Script, Table, Value},
 };
 use crate::projection::Changes;

@@ -2,8 +2,8 @@
 
 use super::{
     At, StoreError, Tables,
+    database::Cells,
     rows::escape_like,
-    sqlite::Cells,
     statement::{Script, Statement, Table, Value},
 };
 use crate::projection::IndexEntry;

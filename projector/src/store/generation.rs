@@ -1,92 +1,203 @@
 //! Generations of the tables: a rebuild fills a new one beside the live one, and takes its place.
 //!
-//! `tables.generation` names the live one, `tables-<n>.db`, or one that says itself by which it was superseded: that note
-//! is the moment of the switch, and the file follows it. A superseded generation refuses writes; whoever still has it
-//! open finds the new one then.
+//! A pointer names the live one, or one that says itself by which it was superseded: that note is the moment of the
+//! switch, and the pointer follows it. A superseded generation refuses writes; whoever still has it open finds the new one
+//! then. In a folder, generations are files; in Postgres, schemas.
+
+mod folder;
+mod schemas;
 
 use super::{
-    StoreError, Tables, checkpoint, sessions,
-    sqlite::{self, Access, Durability, Readers, Writer},
+    Database, StoreError, Tables, checkpoint,
+    database::{Readers, Snapshot, Writer},
+    sessions,
 };
 use crate::Checkpoint;
-use mcpctl_events::log::sqlite::copy;
+use folder::Folder;
 use mcpctl_migrations::PROJECTION_VERSION;
+use schemas::Schemas;
 use std::{
-    fs::{self, File},
-    io::{self, Write},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-const POINTER: &str = "tables.generation";
-/// Locked while a generation is made or takes over, so that two processes that start together agree on one.
-const LOCK: &str = "tables.lock";
+/// Where the generations of a database are.
+#[derive(Debug, Clone)]
+pub(crate) enum Home {
+    Folder(Folder),
+    Schemas(Schemas),
+}
+
+/// Held by whoever makes or switches generations, so that two processes that start together agree on one.
+#[expect(dead_code, reason = "it is held")]
+enum Lock {
+    File(std::fs::File),
+    Table(super::postgres::Connection),
+}
+
+/// Does the same at either home.
+macro_rules! at {
+    ($home:expr, $method:ident($($argument:expr),*)) => {
+        match $home {
+            Home::Folder(home) => home.$method($($argument),*),
+            Home::Schemas(home) => home.$method($($argument),*),
+        }
+    };
+}
+
+impl Home {
+    pub(super) fn of(database: &Database) -> Self {
+        match database {
+            Database::Folder(dir) => Self::Folder(Folder(dir.clone())),
+            Database::Postgres(server) => Self::Schemas(Schemas(server.clone())),
+        }
+    }
+
+    /// The database, for people.
+    fn shown(&self) -> PathBuf {
+        at!(self, shown())
+    }
+
+    /// A generation, for people.
+    fn place(&self, number: u64) -> PathBuf {
+        at!(self, place(number))
+    }
+
+    /// Makes the home if it is new, and waits for whoever else is at work in it.
+    fn lock(&self) -> Result<Lock, StoreError> {
+        at!(self, lock())
+    }
+
+    /// The generation that the pointer names.
+    fn named(&self) -> Result<Option<u64>, StoreError> {
+        at!(self, named())
+    }
+
+    /// The generations that there are, complete or not.
+    fn numbers(&self) -> Result<Vec<u64>, StoreError> {
+        at!(self, numbers())
+    }
+
+    fn exists(&self, number: u64) -> Result<bool, StoreError> {
+        at!(self, exists(number))
+    }
+
+    /// Makes empty tables.
+    fn make(&self, number: u64) -> Result<(), StoreError> {
+        at!(self, make(number))
+    }
+
+    fn writer(&self, number: u64) -> Result<Writer, StoreError> {
+        at!(self, writer(number))
+    }
+
+    fn readers(&self, number: u64) -> Result<Readers, StoreError> {
+        at!(self, readers(number))
+    }
+
+    fn snapshot(&self, number: u64) -> Result<Snapshot, StoreError> {
+        at!(self, snapshot(number))
+    }
+
+    /// Has the pointer name a generation, atomically.
+    fn point_to(&self, number: u64) -> Result<(), StoreError> {
+        at!(self, point_to(number))
+    }
+
+    fn remove(&self, number: u64) -> Result<(), StoreError> {
+        at!(self, remove(number))
+    }
+
+    /// The number of the live generation, if there is one: from the one that is named on to what took over from it. A
+    /// rebuild that was killed within its switch leaves the name behind.
+    pub(super) fn live_number(&self) -> Result<Option<u64>, StoreError> {
+        let Some(mut number) = self.named()? else { return Ok(None) };
+        while let Some(next) = self.successor(number)
+            && next > number
+            && self.exists(next)?
+        {
+            number = next;
+        }
+        Ok(Some(number))
+    }
+
+    /// Which generation took over from this one. Tables of another version, or damaged ones, don't say.
+    fn successor(&self, number: u64) -> Option<u64> {
+        let readers = self.exists(number).ok()?.then(|| self.readers(number).ok()).flatten()?;
+        readers.fetch(&checkpoint::select(), checkpoint::decode).ok()?.pop()?.1
+    }
+
+    /// Removes what was live before `number`. What cannot be removed is only in the way of the disk.
+    fn remove_older(&self, number: u64) {
+        for old in self.numbers().unwrap_or_default().into_iter().filter(|old| *old < number) {
+            if let Err(error) = self.remove(old) {
+                tracing::warn!(tables = %self.place(old).display(), %error, "could not remove old read tables");
+            }
+        }
+    }
+}
 
 /// One set of tables.
 #[derive(Debug)]
 pub(crate) struct Generation {
     number: u64,
-    file: PathBuf,
+    home: Home,
     pub(super) readers: Readers,
     writer: Mutex<Writer>,
 }
 
 impl Generation {
-    pub(super) fn open_or_create(dir: &Path) -> Result<Self, StoreError> {
-        let _locked = lock(dir)?;
-        match Self::open_live(dir) {
-            Err(StoreError::NoTables { .. }) => Self::create_live(dir),
+    pub(super) fn open_or_create(home: &Home) -> Result<Self, StoreError> {
+        let _locked = home.lock()?;
+        match Self::open_live(home) {
+            Err(StoreError::NoTables { .. }) => Self::create_live(home),
             Err(StoreError::OlderVersion { file, found, known }) => {
                 tracing::warn!(
-                    tables.file = %file.display(), tables.version = found, projection.version = known,
+                    tables = %file.display(), tables.version = found, projection.version = known,
                     "the read tables are of an older version: filling new ones from the log"
                 );
-                Self::create_live(dir)
+                Self::create_live(home)
             }
             other => other,
         }
     }
 
-    pub(super) fn open_live(dir: &Path) -> Result<Self, StoreError> {
-        let number = live_number(dir)?.ok_or_else(|| StoreError::NoTables { dir: dir.to_owned() })?;
-        let file = file_of(dir, number);
-        if !file.exists() {
-            return Err(StoreError::NoTables { dir: dir.to_owned() });
+    pub(super) fn open_live(home: &Home) -> Result<Self, StoreError> {
+        let no_tables = || StoreError::NoTables { dir: home.shown() };
+        let number = home.live_number()?.ok_or_else(no_tables)?;
+        if !home.exists(number)? {
+            return Err(no_tables());
         }
-        let generation = Self::open(number, file)?;
+        let generation = Self::open(number, home)?;
         generation.check_version()?;
         Ok(generation)
     }
 
-    fn create_live(dir: &Path) -> Result<Self, StoreError> {
-        let generation = Self::create(dir)?;
+    fn create_live(home: &Home) -> Result<Self, StoreError> {
+        let generation = Self::create(home)?;
         generation.writer().settle()?;
-        point_to(dir, generation.number)?;
-        remove_older(dir, generation.number);
+        home.point_to(generation.number)?;
+        home.remove_older(generation.number);
         Ok(generation)
     }
 
     /// Makes empty tables that are not live yet.
-    fn create(dir: &Path) -> Result<Self, StoreError> {
-        let live = live_number(dir).unwrap_or_default();
-        let number = numbers(dir)?.into_iter().chain(live).max().unwrap_or(0) + 1;
-        let file = file_of(dir, number);
-        let conn = sqlite::connect(&file, Durability::Fold, Access::Create)?;
-        sqlite::run_schema(&conn, &file, mcpctl_migrations::sqlite::TABLES)?;
-        Writer::new(&file, conn).execute(&checkpoint::first(number, PROJECTION_VERSION))?;
-        Self::open(number, file)
+    fn create(home: &Home) -> Result<Self, StoreError> {
+        let live = home.live_number().unwrap_or_default();
+        let number = home.numbers()?.into_iter().chain(live).max().unwrap_or(0) + 1;
+        home.make(number)?;
+        Self::open(number, home)
     }
 
-    fn open(number: u64, file: PathBuf) -> Result<Self, StoreError> {
-        let writer = Mutex::new(Writer::open(&file, Durability::Fold)?);
-        let readers = Readers::open(&file, Durability::Fold)?;
-        Ok(Self { number, file, readers, writer })
+    fn open(number: u64, home: &Home) -> Result<Self, StoreError> {
+        let writer = Mutex::new(home.writer(number)?);
+        Ok(Self { number, readers: home.readers(number)?, writer, home: home.clone() })
     }
 
     fn check_version(&self) -> Result<(), StoreError> {
         let found = self.readers.fetch(&checkpoint::version(), checkpoint::decode_version)?.pop();
         let found = found.ok_or_else(|| self.damaged("the checkpoint is missing"))?;
-        let (file, known) = (self.file.clone(), PROJECTION_VERSION);
+        let (file, known) = (self.home.place(self.number), PROJECTION_VERSION);
         match found.cmp(&i64::from(known)) {
             std::cmp::Ordering::Less => Err(StoreError::OlderVersion { file, found, known }),
             std::cmp::Ordering::Equal => Ok(()),
@@ -103,12 +214,13 @@ impl Generation {
         self.number
     }
 
-    pub(super) fn file(&self) -> &Path {
-        &self.file
+    /// All of it as it is at one moment.
+    pub(super) fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.home.snapshot(self.number)
     }
 
     pub(super) fn damaged(&self, reason: &str) -> StoreError {
-        StoreError::Damaged { file: self.file.clone(), reason: reason.to_owned() }
+        StoreError::Damaged { file: self.home.place(self.number), reason: reason.to_owned() }
     }
 }
 
@@ -127,10 +239,11 @@ pub(crate) struct Stopped {
 
 impl Rebuilding {
     /// Makes empty tables beside the live ones.
-    pub(crate) fn begin(dir: &Path) -> Result<Self, StoreError> {
-        let _locked = lock(dir)?;
-        let new = Generation::create(dir)?;
-        Ok(Self { tables: Tables::from(dir, new), done: false })
+    pub(crate) fn begin(database: &Database) -> Result<Self, StoreError> {
+        let home = Home::of(database);
+        let _locked = home.lock()?;
+        let new = Generation::create(&home)?;
+        Ok(Self { tables: Tables::from(database, new), done: false })
     }
 
     /// The tables that are being filled.
@@ -140,22 +253,25 @@ impl Rebuilding {
 
     /// Keeps everybody from writing to the live tables; `None` if there are none whose checkpoint could be kept.
     pub(crate) fn stop_live(&self) -> Result<Option<Stopped>, StoreError> {
-        let (dir, new) = (self.tables.dir(), self.tables.live().number);
+        let (home, new) = (self.tables.home(), self.tables.live().number);
         loop {
             // What cannot be read is not worth keeping: that is what a rebuild is for.
-            let number = match live_number(dir) {
+            let number = match home.live_number() {
                 Err(StoreError::Damaged { .. }) => return Ok(None),
                 number => number?,
             };
             let Some(number) = number else { return Ok(None) };
             if number > new {
-                return Err(StoreError::Overtaken { dir: dir.to_owned() });
+                return Err(StoreError::Overtaken { dir: home.shown() });
             }
-            let file = file_of(dir, number);
-            if !file.exists() {
+            if !home.exists(number)? {
                 return Ok(None);
             }
-            let opened = Writer::open(&file, Durability::Fold).and_then(|writer| writer.begin().map(|()| writer));
+            let opened = home.writer(number).and_then(|mut writer| {
+                writer.begin()?;
+                // Nobody moves the checkpoint from now on; the tables of some databases do not stand still by themselves.
+                writer.execute(&checkpoint::hold()).map(|_| writer)
+            });
             let writer = match opened {
                 Err(StoreError::Sql { transient: false, .. }) => return Ok(None),
                 writer => writer?,
@@ -165,7 +281,7 @@ impl Rebuilding {
             match found {
                 Some((checkpoint, None)) => return Ok(Some(Stopped { writer, checkpoint })),
                 // Another rebuild took over just now: its tables are the live ones.
-                Some((_, Some(_))) if live_number(dir)? != Some(number) => {}
+                Some((_, Some(_))) if home.live_number()? != Some(number) => {}
                 _ => return Ok(None),
             }
         }
@@ -174,22 +290,23 @@ impl Rebuilding {
     /// Makes the new tables live, closes the old ones for good, and removes their files; the new generation.
     pub(crate) fn switch(mut self, live: Option<Stopped>) -> Result<u64, StoreError> {
         let new = self.tables.live();
-        let live = live.map(|live| live.writer);
+        let mut live = live.map(|live| live.writer);
         if let Some(live) = &live {
             // The heartbeats of the old tables are on no log that is read here.
             let heard = live.fetch(&sessions::heartbeats(), sessions::read_heartbeat).unwrap_or_default();
             self.tables.note_heartbeats_blocking(&heard)?;
         }
         new.writer().settle()?;
-        let _locked = lock(self.tables.dir())?;
-        if let Some(live) = &live {
+        let home = self.tables.home().clone();
+        let _locked = home.lock()?;
+        if let Some(live) = &mut live {
             live.execute(&checkpoint::supersede(new.number))?;
             live.commit()?;
         }
         // From here on these are the live tables, even if this process ends before it has said so.
         self.done = true;
-        match point_to(self.tables.dir(), new.number) {
-            Ok(()) => remove_older(self.tables.dir(), new.number),
+        match home.point_to(new.number) {
+            Ok(()) => home.remove_older(new.number),
             Err(error) if live.is_some() => tracing::warn!(%error, "the old read tables stay, and name the new ones"),
             Err(error) => return Err(error),
         }
@@ -199,99 +316,16 @@ impl Rebuilding {
 
 impl Drop for Rebuilding {
     fn drop(&mut self) {
-        let file = self.tables.live().file.clone();
+        let (home, number) = (self.tables.home(), self.tables.live().number);
         if !self.done
-            && let Err(error) = sqlite::remove(&file)
+            && let Err(error) = home.remove(number)
         {
-            tracing::warn!(tables.file = %file.display(), %error, "could not remove half-built read tables");
+            tracing::warn!(tables = %home.place(number).display(), %error, "could not remove half-built read tables");
         }
     }
 }
 
-/// Copies the live generation into another folder, where it is the live one. No other takes over meanwhile.
+/// Copies the live generation in a folder into another one, where it is the live one. No other takes over meanwhile.
 pub(super) fn copy_live(dir: &Path, to: &Path) -> Result<(), StoreError> {
-    let _locked = lock(dir)?;
-    let number = live_number(dir)?.ok_or_else(|| StoreError::NoTables { dir: dir.to_owned() })?;
-    copy(&file_of(dir, number), &file_of(to, number))?;
-    point_to(to, number)
-}
-
-/// The number of the live generation, if there is one: from the one that is named on to what took over from it. A
-/// rebuild that was killed within its switch leaves the name behind.
-pub(super) fn live_number(dir: &Path) -> Result<Option<u64>, StoreError> {
-    let Some(mut number) = named_number(dir)? else { return Ok(None) };
-    while let Some(next) = successor(&file_of(dir, number))
-        && next > number
-        && file_of(dir, next).exists()
-    {
-        number = next;
-    }
-    Ok(Some(number))
-}
-
-/// Which generation took over from the one in this file. Tables of another version, or damaged ones, don't say.
-fn successor(file: &Path) -> Option<u64> {
-    let readers = file.exists().then(|| Readers::open(file, Durability::Fold).ok()).flatten()?;
-    readers.fetch(&checkpoint::select(), checkpoint::decode).ok()?.pop()?.1
-}
-
-fn named_number(dir: &Path) -> Result<Option<u64>, StoreError> {
-    let file = dir.join(POINTER);
-    match fs::read_to_string(&file) {
-        Ok(text) => match text.trim().parse() {
-            Ok(number) => Ok(Some(number)),
-            Err(_) => Err(StoreError::Damaged { file, reason: format!("`{}` is no number", text.trim()) }),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(StoreError::File { file, source }),
-    }
-}
-
-/// Makes the folder if there is none, and waits for whoever else makes or switches generations in it.
-fn lock(dir: &Path) -> Result<File, StoreError> {
-    let file = dir.join(LOCK);
-    let take = || {
-        fs::create_dir_all(dir)?;
-        let locked = File::options().create(true).append(true).open(&file)?;
-        locked.lock()?;
-        Ok(locked)
-    };
-    take().map_err(|source| StoreError::File { file: file.clone(), source })
-}
-
-fn file_of(dir: &Path, number: u64) -> PathBuf {
-    dir.join(format!("tables-{number}.db"))
-}
-
-/// The generations in a folder, complete or not.
-fn numbers(dir: &Path) -> Result<Vec<u64>, StoreError> {
-    let entries = fs::read_dir(dir).map_err(|source| StoreError::File { file: dir.to_owned(), source })?;
-    let number = |entry: fs::DirEntry| {
-        // With what SQLite leaves beside a file when its process is killed.
-        entry.file_name().to_str()?.strip_prefix("tables-")?.split_once(".db")?.0.parse::<u64>().ok()
-    };
-    Ok(entries.filter_map(|entry| number(entry.ok()?)).collect())
-}
-
-/// Names the live generation, atomically and synced.
-fn point_to(dir: &Path, number: u64) -> Result<(), StoreError> {
-    let (file, new) = (dir.join(POINTER), dir.join(format!("{POINTER}.new")));
-    let write = || {
-        let mut out = File::create(&new)?;
-        writeln!(out, "{number}")?;
-        out.sync_all()?;
-        fs::rename(&new, &file)?;
-        File::open(dir)?.sync_all()
-    };
-    write().map_err(|source| StoreError::File { file: file.clone(), source })
-}
-
-/// Removes what was live before `number`. What cannot be removed is only in the way of the disk.
-fn remove_older(dir: &Path, number: u64) {
-    for old in numbers(dir).unwrap_or_default().into_iter().filter(|old| *old < number) {
-        let file = file_of(dir, old);
-        if let Err(error) = sqlite::remove(&file) {
-            tracing::warn!(tables.file = %file.display(), %error, "could not remove old read tables");
-        }
-    }
+    Folder(dir.to_owned()).copy_live(&Folder(to.to_owned()))
 }

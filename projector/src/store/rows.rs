@@ -3,7 +3,7 @@
 use super::{
     StoreError, Tables,
     cells::as_word,
-    sqlite::Cells,
+    database::Cells,
     statement::{Script, Statement, Table, Value},
 };
 use crate::projection::Changes;

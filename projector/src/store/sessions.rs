@@ -1,8 +1,8 @@
 //! Sessions, and the overlay that the heartbeat stream puts over them.
 
 use super::{
+    database::Cells,
     rows::word,
-    sqlite::Cells,
     statement::{Script, Statement, Table, Value},
 };
 use crate::projection::Changes;
@@ -55,13 +55,14 @@ pub(super) fn read_connection(cells: &mut Cells) -> Result<Option<Connection>, S
 pub(super) fn note_heartbeats(heard: &[(SessionId, LogTime)]) -> Script {
     let mut script = Script::default();
     for heard in heard.chunks(HEARTBEATS) {
-        let statement = script.next("WITH heard (id, at) AS (VALUES ");
-        for (n, (id, at)) in heard.iter().enumerate() {
-            statement.sql(if n == 0 { "" } else { "," }).tuple([id.as_str().into(), Value::from(*at)]);
+        // The first part, without rows, says of which types the values are.
+        let statement = script.next("WITH heard (id, at) AS (SELECT id, heartbeat_at FROM sessions WHERE 1 = 0");
+        for (id, at) in heard {
+            statement.sql(" UNION ALL SELECT ").arg(id.as_str()).sql(", ").arg(*at);
         }
         statement.sql(
             ") UPDATE sessions SET heartbeat_at = heard.at FROM heard WHERE heard.id = sessions.id \
-             AND COALESCE(sessions.heartbeat_at, '') < heard.at",
+             AND (sessions.heartbeat_at IS NULL OR sessions.heartbeat_at < heard.at)",
         );
     }
     script

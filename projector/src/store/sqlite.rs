@@ -4,6 +4,7 @@
 
 use super::{
     StoreError,
+    database::Cells as AnyCells,
     statement::{Statement, Value},
 };
 use mcpctl_events::log::sqlite::make_private_file;
@@ -152,13 +153,13 @@ fn fetch<T>(
     file: &Path,
     conn: &Connection,
     statement: &Statement,
-    mut read: impl FnMut(&mut Cells) -> Result<T, String>,
+    mut read: impl FnMut(&mut AnyCells) -> Result<T, String>,
 ) -> Result<Vec<T>, StoreError> {
     let mut prepared = conn.prepare_cached(&statement.sql).map_err(|error| sql(file, error))?;
     bind(&mut prepared, &statement.args).map_err(|error| sql(file, error))?;
     let (mut rows, mut items) = (prepared.raw_query(), Vec::new());
     while let Some(row) = rows.next().map_err(|error| sql(file, error))? {
-        let item = read(&mut Cells { row, next: 0 });
+        let item = read(&mut AnyCells::Sqlite(Cells { row, next: 0 }));
         items.push(item.map_err(|reason| StoreError::Damaged { file: file.to_owned(), reason })?);
     }
     Ok(items)
@@ -180,19 +181,8 @@ impl Writer {
         Self { file: file.to_owned(), conn }
     }
 
-    /// Does `work` in one transaction: all of it, or nothing if it fails.
-    pub(crate) fn transact<T>(&mut self, work: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        // Left open by one that panicked.
-        self.roll_back();
-        self.begin()?;
-        let result = work(self).and_then(|value| self.commit().map(|()| value));
-        if result.is_err() {
-            self.roll_back();
-        }
-        result
-    }
-
-    fn roll_back(&self) {
+    /// Ends a transaction that was left open.
+    pub(crate) fn roll_back(&self) {
         if !self.conn.is_autocommit() {
             // It fails only where SQLite has rolled back by itself.
             let _ = self.run("ROLLBACK");
@@ -222,7 +212,7 @@ impl Writer {
     pub(crate) fn fetch<T>(
         &self,
         statement: &Statement,
-        read: impl FnMut(&mut Cells) -> Result<T, String>,
+        read: impl FnMut(&mut AnyCells) -> Result<T, String>,
     ) -> Result<Vec<T>, StoreError> {
         fetch(&self.file, &self.conn, statement, read)
     }
@@ -261,7 +251,7 @@ impl Readers {
     pub(crate) fn fetch<T>(
         &self,
         statement: &Statement,
-        read: impl FnMut(&mut Cells) -> Result<T, String>,
+        read: impl FnMut(&mut AnyCells) -> Result<T, String>,
     ) -> Result<Vec<T>, StoreError> {
         self.with(|conn| fetch(&self.file, conn, statement, read))
     }
@@ -269,8 +259,8 @@ impl Readers {
     /// Runs two queries on the very same snapshot.
     pub(crate) fn fetch_both<A, B>(
         &self,
-        (first, read_first): (&Statement, impl FnMut(&mut Cells) -> Result<A, String>),
-        (second, read_second): (&Statement, impl FnMut(&mut Cells) -> Result<B, String>),
+        (first, read_first): (&Statement, impl FnMut(&mut AnyCells) -> Result<A, String>),
+        (second, read_second): (&Statement, impl FnMut(&mut AnyCells) -> Result<B, String>),
     ) -> Result<(Vec<A>, Vec<B>), StoreError> {
         self.with(|conn| {
             let run = |text| conn.prepare_cached(text)?.raw_execute();
@@ -343,7 +333,7 @@ impl Snapshot {
     pub(crate) fn fetch<T>(
         &self,
         statement: &Statement,
-        read: impl FnMut(&mut Cells) -> Result<T, String>,
+        read: impl FnMut(&mut AnyCells) -> Result<T, String>,
     ) -> Result<Vec<T>, StoreError> {
         fetch(&self.file, &self.conn, statement, read)
     }

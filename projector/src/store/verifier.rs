@@ -1,8 +1,9 @@
 //! Reads the tables, in one snapshot, next to what they should hold.
 
 use super::{
-    StoreError, Tables, bindings, checkpoint, documents, events, rows, sessions,
-    sqlite::{Cells, Snapshot},
+    StoreError, Tables, bindings, checkpoint,
+    database::{Cells, Snapshot},
+    documents, events, rows, sessions,
     statement::{Statement, Table, Value},
     tokens,
 };
@@ -41,7 +42,7 @@ impl Verifier {
         // Turns to the tables that a rebuild has made.
         tables.checkpoint_blocking()?;
         let live = tables.live();
-        let snapshot = Snapshot::open(live.file())?;
+        let snapshot = live.snapshot()?;
         let found = snapshot.fetch(&checkpoint::select(), checkpoint::decode)?.pop();
         let (checkpoint, _) = found.ok_or_else(|| live.damaged("the checkpoint is missing"))?;
         Ok((Self { snapshot, index: VecDeque::new(), read: 0 }, checkpoint))

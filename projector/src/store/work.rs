@@ -11,8 +11,10 @@ pub use rows::{Message, MessageStatus, NewThread, Thread};
 pub use task::{BeginTurn, Finished, Pending, Step, Turn, TurnThread};
 
 use super::{
-    StoreError,
-    sqlite::{self, Access, Durability, Readers, Writer},
+    Database, StoreError,
+    database::{Readers, Writer},
+    postgres,
+    sqlite::{self, Access, Durability},
 };
 use crate::blocking::blocking;
 use mcpctl_events::{log::sqlite::copy, time::LogTime};
@@ -46,26 +48,35 @@ pub struct WorkWriter {
     queue: mpsc::Receiver<(Task, Reply)>,
 }
 
+fn open_file(dir: &Path) -> Result<(Writer, Readers), StoreError> {
+    std::fs::create_dir_all(dir).map_err(|source| StoreError::File { file: dir.to_owned(), source })?;
+    let file = dir.join(FILE);
+    let conn = sqlite::connect(&file, Durability::Truth, Access::Create)?;
+    sqlite::migrate(&conn, &file, mcpctl_migrations::sqlite::WORK)?;
+    Ok((Writer::Sqlite(sqlite::Writer::new(&file, conn)), Readers::of_file(&file, Durability::Truth)?))
+}
+
 /// Copies the store in `dir` into another folder.
 pub(super) fn back_up(dir: &Path, to: &Path) -> Result<(), StoreError> {
     Ok(copy(&dir.join(FILE), &to.join(FILE))?)
 }
 
 impl WorkStore {
-    /// Opens `work.db` in `dir`, or makes it, and brings it to the newest schema.
-    pub async fn open(dir: &Path) -> Result<(Self, WorkWriter), StoreError> {
-        let dir = dir.to_owned();
-        blocking(move || Self::open_blocking(&dir)).await
+    /// Opens the store of a database, or makes it, and brings it to the newest schema: `work.db` in a folder, the schema
+    /// `work` in Postgres.
+    pub async fn open(database: impl Into<Database>) -> Result<(Self, WorkWriter), StoreError> {
+        let database = database.into();
+        blocking(move || Self::open_blocking(&database)).await
     }
 
-    fn open_blocking(dir: &Path) -> Result<(Self, WorkWriter), StoreError> {
-        std::fs::create_dir_all(dir).map_err(|source| StoreError::File { file: dir.to_owned(), source })?;
-        let file = dir.join(FILE);
-        let conn = sqlite::connect(&file, Durability::Truth, Access::Create)?;
-        sqlite::migrate(&conn, &file, mcpctl_migrations::sqlite::WORK)?;
+    fn open_blocking(database: &Database) -> Result<(Self, WorkWriter), StoreError> {
+        let (writer, readers) = match database {
+            Database::Folder(dir) => open_file(dir)?,
+            Database::Postgres(server) => postgres::work::open(server)?,
+        };
         let (queue, asked) = mpsc::channel(QUEUE);
-        let writer = WorkWriter { writer: Arc::new(Mutex::new(Writer::new(&file, conn))), queue: asked };
-        Ok((Self { readers: Arc::new(Readers::open(&file, Durability::Truth)?), queue }, writer))
+        let writer = WorkWriter { writer: Arc::new(Mutex::new(writer)), queue: asked };
+        Ok((Self { readers: Arc::new(readers), queue }, writer))
     }
 
     /// Begins a thread without a turn.

@@ -1,6 +1,6 @@
 //! The program itself.
 
-use crate::life::{Dir, Life};
+use crate::{dir::Dir, life::Life};
 use mcpctl_events::log::{EventLog, sqlite::SqliteLog};
 use std::{
     path::Path,
@@ -50,7 +50,7 @@ fn rebuilds_and_verifies_beside_a_running_server() {
     let (code, stdout, stderr) = run(&dir, &["verify"]);
     assert_eq!(code, 0, "{stderr}");
     assert!(stdout.starts_with("ok: "), "{stdout}");
-    dir.sql("tables-1.db").execute("UPDATE llm_rows SET status = 'inactive' WHERE name = 'llm3'", []).unwrap();
+    dir.run(1, "UPDATE llm_rows SET status = 'inactive' WHERE name = 'llm3'");
     let (code, stdout, _) = run(&dir, &["verify"]);
     assert_eq!(code, 1);
     assert!(stdout.contains("llm_rows `llm3`: status is `inactive`, the log says `active`"), "{stdout}");

@@ -1,6 +1,9 @@
 //! Lists: filters, pages, single rows, the overlay, the event index, and the views for people with SQL.
 
-use crate::life::{Dir, Life, labels, name, public_agent, public_llm, session};
+use crate::{
+    dir::Dir,
+    life::{Life, labels, name, public_agent, public_llm, session},
+};
 use mcpctl_events::{
     definition::AgentDefinition,
     event::{
@@ -18,7 +21,7 @@ use mcpctl_projector::{
 use std::{sync::Arc, time::Duration};
 
 async fn projected(life: &Life, dir: &Dir) -> Tables {
-    let tables = Tables::open(dir.path()).await.unwrap();
+    let tables = Tables::open(dir.database()).await.unwrap();
     let projection = start(&life.shared(), &tables, Replica::default()).await.unwrap();
     project(&life.shared(), &tables, projection).await.unwrap();
     tables
@@ -161,17 +164,12 @@ async fn heartbeats_never_go_back_and_survive_a_write_of_the_session() {
     project(&life.shared(), &tables, projection).await.unwrap();
     let qwen = tables.llm("qwen").await.unwrap().value.unwrap();
     assert_eq!(qwen.session_heartbeat_at, Some(late));
-    let view = "SELECT kind, status, last_heartbeat_at FROM llms WHERE name = 'qwen'";
-    let seen = dir
-        .sql("tables-1.db")
-        .query_row(view, [], |row| Ok([0, 1, 2].map(|n| row.get_unwrap::<_, String>(n))))
-        .unwrap();
-    assert_eq!(seen, ["virtual".to_owned(), "active".to_owned(), late.to_string()]);
+    let view = format!("SELECT kind, status FROM llms WHERE name = 'qwen' AND last_heartbeat_at = '{late}'");
+    assert_eq!(dir.show(1, &view), "virtual|active");
     let released = tables.llm("a-b").await.unwrap().value.unwrap();
     assert_eq!((released.row.status, released.session_heartbeat_at), (Status::Inactive, None));
-    let view = "SELECT count(*), sum(connected) FROM agents";
-    let seen = dir.sql("tables-1.db").query_row(view, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-    assert_eq!(seen, (3, 1), "only the public agent is connected");
+    let view = "SELECT count(*), sum(CAST(connected AS INTEGER)) FROM agents";
+    assert_eq!(dir.show(1, view), "3|1", "only the public agent is connected");
 }
 
 #[tokio::test]

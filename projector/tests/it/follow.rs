@@ -1,6 +1,6 @@
 //! The projector as a process runs it.
 
-use crate::life::{Dir, Life};
+use crate::{dir::Dir, life::Life};
 use mcpctl_events::replica::Replica;
 use mcpctl_projector::{
     Progress, Tables,
@@ -21,7 +21,7 @@ async fn until_at(tables: &Tables, sequence: u64, deadline: Duration) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn follows_until_it_is_stopped() {
     let (mut life, dir) = (Life::new(), Dir::new());
-    let (tables, stop) = (Tables::open(dir.path()).await.unwrap(), CancellationToken::new());
+    let (tables, stop) = (Tables::open(dir.database()).await.unwrap(), CancellationToken::new());
     let following = tokio::spawn(follow(life.shared(), tables.clone(), stop.clone()));
     for n in 0..20 {
         life.register("s", &[&format!("llm{n}")], &[]).unwrap();
@@ -35,8 +35,8 @@ async fn follows_until_it_is_stopped() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_second_projector_waits_and_takes_over() {
     let (mut life, dir) = (Life::new(), Dir::new());
-    let tables = Tables::open(dir.path()).await.unwrap();
-    let (other, stop) = (Tables::open(dir.path()).await.unwrap(), CancellationToken::new());
+    let tables = Tables::open(dir.database()).await.unwrap();
+    let (other, stop) = (Tables::open(dir.database()).await.unwrap(), CancellationToken::new());
     let mut first = start(&life.shared(), &tables, Replica::default()).await.unwrap();
     let second = tokio::spawn(follow(life.shared(), other, stop.clone()));
     // Both run for each record; whoever is second loses and stands by.
@@ -62,12 +62,12 @@ async fn the_second_projector_waits_and_takes_over() {
 async fn what_can_never_be_written_stops_the_projector_by_its_sequence() {
     let (mut life, dir) = (Life::new(), Dir::new());
     life.register("s", &["a"], &[]).unwrap();
-    let tables = Tables::open(dir.path()).await.unwrap();
+    let tables = Tables::open(dir.database()).await.unwrap();
     let projection = start(&life.shared(), &tables, Replica::default()).await.unwrap();
     project(&life.shared(), &tables, projection).await.unwrap();
     let (before, next) = (tables.checkpoint().await.unwrap().sequence, life.sequence() + 1);
-    let surplus = format!("INSERT INTO events VALUES ({next}, 1, 't', 's', '')");
-    dir.sql("tables-1.db").execute(&surplus, []).unwrap();
+    let surplus = format!("INSERT INTO events VALUES ({next}, 1, 't', 's', '2027-01-15T08:00:00.000Z')");
+    dir.run(1, &surplus);
     life.register("s", &["a", "b"], &[]).unwrap();
     let stopped = follow(life.shared(), tables.clone(), CancellationToken::new());
     let error = tokio::time::timeout(Duration::from_secs(10), stopped).await.expect("it stops").unwrap_err();

@@ -1,5 +1,6 @@
-//! A registry's life on a log in memory, and folders for its tables.
+//! A registry's life on a log in memory.
 
+use crate::dir::Dir;
 use mcpctl_events::{
     command::{AgentEntry, Command, Create, DeleteRow, Hand, Provider, Reach, Register, User},
     decide::{Context, Quotas, decide},
@@ -13,12 +14,11 @@ use mcpctl_events::{
     replica::{Decoded, Replica},
     time::LogTime,
 };
-use mcpctl_projector::follow::SharedLog;
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
+use mcpctl_projector::{
+    Tables,
+    follow::{SharedLog, project, start},
 };
+use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// One writer that decides and appends.
@@ -214,39 +214,6 @@ pub fn ann() -> User {
     User { id: Uuid::from_u128(42), name: name("ann") }
 }
 
-/// A folder that goes when the test does.
-pub struct Dir(PathBuf);
-
-impl Dir {
-    pub fn new() -> Self {
-        let dir = std::env::temp_dir().join(format!("mcpctl-projector-{}", Uuid::now_v7()));
-        std::fs::create_dir_all(&dir).unwrap();
-        Self(dir)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub fn files(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    /// A connection to a file of the folder, for SQL by hand.
-    pub fn sql(&self, file: &str) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.0.join(file)).unwrap()
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Somebody who may do everything by hand.
 pub fn admin() -> Hand {
     Hand { user: ann().id, reach: Reach::All }
@@ -258,4 +225,20 @@ pub fn delete_llm(llm: &str) -> Command {
 
 pub fn delete_agent(agent: &str) -> Command {
     Command::DeleteAgent(DeleteRow { name: name(agent), by: admin() })
+}
+
+/// Tables that hold all of it.
+pub async fn projected(life: &Life, dir: &Dir) -> Tables {
+    let tables = Tables::open(dir.database()).await.unwrap();
+    let projection = start(&life.shared(), &tables, Replica::default()).await.unwrap();
+    project(&life.shared(), &tables, projection).await.unwrap();
+    tables
+}
+
+/// So many sessions, each with an Llm and an agent.
+pub fn many(life: &mut Life, sessions: usize) {
+    for n in 0..sessions {
+        let (llm, agent) = (format!("llm{n:04}"), format!("agent{n:04}"));
+        life.register(&format!("s{n}"), &[&llm], &[(&agent, &llm)]).unwrap();
+    }
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails should panic")]
 
 mod binary;
+mod dir;
+mod files;
 mod filters;
 mod follow;
 mod life;

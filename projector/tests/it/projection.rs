@@ -1,6 +1,9 @@
 //! The tables equal the fold, whatever happened and however it was cut into batches.
 
-use crate::life::{Dir, Life, admin, ann, delete_agent, delete_llm, name, public_agent, public_llm, session};
+use crate::{
+    dir::Dir,
+    life::{Life, admin, ann, delete_agent, delete_llm, name, public_agent, public_llm, session},
+};
 use mcpctl_events::{
     access::Grant,
     command::{
@@ -187,7 +190,7 @@ async fn every_kind_of_event_is_projected() {
     assert!(seen.len() >= 26, "only {seen:?}");
     for size in [1, 3, 1000] {
         let dir = Dir::new();
-        let tables = Tables::open(dir.path()).await.unwrap();
+        let tables = Tables::open(dir.database()).await.unwrap();
         project_in_batches(&life, &tables, size).await;
         assert_equal(&life, &tables).await;
     }
@@ -198,12 +201,12 @@ async fn restarting_goes_on_from_the_checkpoint() {
     let (mut life, dir) = (full_life(), Dir::new());
     let sequence = life.sequence();
     {
-        let tables = Tables::open(dir.path()).await.unwrap();
+        let tables = Tables::open(dir.database()).await.unwrap();
         let projection = start(&life.shared(), &tables, Replica::default()).await.unwrap();
         project(&life.shared(), &tables, projection).await.unwrap();
     }
     life.register("s9", &["new"], &[]).unwrap();
-    let tables = Tables::open(dir.path()).await.unwrap();
+    let tables = Tables::open(dir.database()).await.unwrap();
     assert_eq!(tables.checkpoint().await.unwrap().sequence, sequence);
     // A snapshot that is ahead of the tables is no use, and one that is behind is.
     let projection = start(&life.shared(), &tables, life.replica.clone()).await.unwrap();
@@ -215,7 +218,7 @@ async fn restarting_goes_on_from_the_checkpoint() {
 #[tokio::test]
 async fn a_batch_is_applied_once_and_only_where_it_begins() {
     let (mut life, dir) = (Life::new(), Dir::new());
-    let tables = Tables::open(dir.path()).await.unwrap();
+    let tables = Tables::open(dir.database()).await.unwrap();
     let mut projection = Projection::new(Replica::default());
     let mut next = |life: &mut Life, llm: &str| {
         let after = projection.replica().position.0;
@@ -246,7 +249,7 @@ async fn a_batch_goes_onto_a_checkpoint_in_its_middle() {
     life.register("s", &["a"], &[]).unwrap();
     let middle = life.sequence();
     life.register("s", &["b"], &[]).unwrap();
-    let tables = Tables::open(dir.path()).await.unwrap();
+    let tables = Tables::open(dir.database()).await.unwrap();
     let (mut short, mut long) = (Projection::new(Replica::default()), Projection::new(Replica::default()));
     for entry in &life.entries(0) {
         if short.replica().admission.last_sequence < middle {
@@ -264,7 +267,7 @@ async fn a_batch_goes_onto_a_checkpoint_in_its_middle() {
 #[tokio::test]
 async fn collect_works_on_a_replica_of_the_caller() {
     let (life, dir) = (full_life(), Dir::new());
-    let tables = Tables::open(dir.path()).await.unwrap();
+    let tables = Tables::open(dir.database()).await.unwrap();
     let mut replica = Replica::default();
     replica.state.track_touched();
     for entry in life.entries(0) {
@@ -284,7 +287,7 @@ async fn a_truncated_or_swapped_log_is_refused() {
     life.register("s", &["a"], &[]).unwrap();
     let short = mcpctl_events::log::memory::MemoryLog::from_records(life.log.records());
     life.register("s", &["b"], &[]).unwrap();
-    let tables = Tables::open(dir.path()).await.unwrap();
+    let tables = Tables::open(dir.database()).await.unwrap();
     project_in_batches(&life, &tables, 1).await;
     let mut other = Life::of(2);
     other.register("s", &["a"], &[]).unwrap();
@@ -312,7 +315,7 @@ async fn an_unknown_event_stops_the_projection_by_its_name() {
     let last = String::from_utf8(records.pop().unwrap().to_vec()).unwrap();
     records.push(last.replace("mcpctl.llm.registered.v1", "mcpctl.llm.teleported.v9").into());
     let log: SharedLog = Arc::new(MemoryLog::from_records(records));
-    let tables = Tables::open(dir.path()).await.unwrap();
+    let tables = Tables::open(dir.database()).await.unwrap();
     // Twice: the next start goes no further either.
     for _ in 0..2 {
         let projection = start(&log, &tables, Replica::default()).await.unwrap();
@@ -332,7 +335,7 @@ async fn a_history_that_was_altered_after_it_was_projected_is_still_read() {
     for session in ["a", "b", "c"] {
         life.register(session, &[session], &[]).unwrap();
     }
-    let tables = Tables::open(dir.path()).await.unwrap();
+    let tables = Tables::open(dir.database()).await.unwrap();
     project_in_batches(&life, &tables, 100).await;
     let mut records = life.log.records();
     let altered = records.len() - 2;
@@ -430,7 +433,7 @@ fn live(life: &mut Life, act: &Act) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(Dir::CASES))]
 
     #[test]
     fn tables_equal_the_fold(acts in proptest::collection::vec(act(), 1..60), size in 1..12_usize) {
@@ -441,7 +444,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {
             let dir = Dir::new();
-            let tables = Tables::open(dir.path()).await.unwrap();
+            let tables = Tables::open(dir.database()).await.unwrap();
             project_in_batches(&life, &tables, size).await;
             assert_equal(&life, &tables).await;
         });

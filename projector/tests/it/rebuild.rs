@@ -1,6 +1,9 @@
 //! New tables in the place of old ones.
 
-use crate::life::{Dir, Life};
+use crate::{
+    dir::Dir,
+    life::{Life, many, projected},
+};
 use mcpctl_events::{log::memory::MemoryLog, replica::Replica, time::LogTime};
 use mcpctl_projector::{
     Progress, Tables,
@@ -14,20 +17,6 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-async fn projected(life: &Life, dir: &Dir) -> Tables {
-    let tables = Tables::open(dir.path()).await.unwrap();
-    let projection = start(&life.shared(), &tables, Replica::default()).await.unwrap();
-    project(&life.shared(), &tables, projection).await.unwrap();
-    tables
-}
-
-fn many(life: &mut Life, sessions: usize) {
-    for n in 0..sessions {
-        let (llm, agent) = (format!("llm{n:04}"), format!("agent{n:04}"));
-        life.register(&format!("s{n}"), &[&llm], &[(&agent, &llm)]).unwrap();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_and_the_projector_go_on_while_tables_are_rebuilt() {
     let (mut life, dir) = (Life::new(), Dir::new());
@@ -38,7 +27,7 @@ async fn readers_and_the_projector_go_on_while_tables_are_rebuilt() {
     // The projector is one register ahead of what it has written when the rebuild begins, and writes during it.
     let mut projection = start(&life.shared(), &tables, Replica::default()).await.unwrap();
     let rebuilding = tokio::spawn({
-        let (log, dir) = (life.shared(), dir.path().to_owned());
+        let (log, dir) = (life.shared(), dir.database());
         async move { rebuild(&log, &dir, &Progress::default()).await.unwrap() }
     });
     for n in 0..50 {
@@ -54,7 +43,7 @@ async fn readers_and_the_projector_go_on_while_tables_are_rebuilt() {
     let checkpoint = tables.checkpoint().await.unwrap();
     assert_eq!((checkpoint.generation, checkpoint.sequence), (2, life.sequence()));
     assert_eq!(verify(&life.shared(), &tables, Vec::new(), &Progress::default()).await.unwrap().differences, []);
-    assert!(!dir.files().iter().any(|file| file.starts_with("tables-1.db")), "{:?}", dir.files());
+    assert_eq!(dir.generations(), [2]);
 }
 
 /// Lists again and again: the sequence never goes back, and no list is half-built.
@@ -78,7 +67,7 @@ async fn a_rebuild_that_overtakes_a_slow_projector_loses_nothing() {
     // On the log, and not in the old tables yet.
     many(&mut life, 4);
     life.register("x", &["x"], &[]).unwrap();
-    let rebuilt = rebuild(&life.shared(), dir.path(), &Progress::default()).await.unwrap();
+    let rebuilt = rebuild(&life.shared(), dir.database(), &Progress::default()).await.unwrap();
     assert_eq!(rebuilt.sequence, life.sequence());
     life.register("y", &["y"], &[]).unwrap();
     project(&life.shared(), &tables, projection).await.unwrap();
@@ -93,7 +82,7 @@ async fn what_only_heartbeats_said_is_kept() {
     let tables = projected(&life, &dir).await;
     let heard = life.now.plus(std::time::Duration::from_mins(1));
     tables.note_heartbeats(&[(crate::life::session("s0"), heard)]).await.unwrap();
-    rebuild(&life.shared(), dir.path(), &Progress::default()).await.unwrap();
+    rebuild(&life.shared(), dir.database(), &Progress::default()).await.unwrap();
     assert_eq!(tables.refresh().await.unwrap(), 2);
     let llm = tables.llm("llm0000").await.unwrap().value.unwrap();
     assert_eq!(llm.last_heartbeat_at(), Some(heard));
@@ -106,15 +95,14 @@ async fn a_rebuild_that_fails_leaves_everything_as_it_was() {
     let (mut life, dir) = (Life::new(), Dir::new());
     many(&mut life, 3);
     let tables = projected(&life, &dir).await;
-    let before = dir.files();
     let mut records = life.log.records();
     let broken = String::from_utf8(records.remove(2).to_vec()).unwrap().replace("\"openai\"", "\"Openai\"");
     records.insert(2, broken.into());
     let log: mcpctl_projector::follow::SharedLog =
         Arc::new(mcpctl_events::log::memory::MemoryLog::from_records(records));
-    let error = rebuild(&log, dir.path(), &Progress::default()).await.unwrap_err();
+    let error = rebuild(&log, dir.database(), &Progress::default()).await.unwrap_err();
     assert!(error.to_string().contains("hash chain broken at sequence"), "{error}");
-    assert_eq!(dir.files(), before);
+    assert_eq!(dir.generations(), [1]);
     assert_eq!(tables.checkpoint().await.unwrap().generation, 1);
 }
 
@@ -123,14 +111,14 @@ async fn older_tables_are_filled_anew_and_newer_ones_are_refused() {
     let (mut life, dir) = (Life::new(), Dir::new());
     many(&mut life, 3);
     drop(projected(&life, &dir).await);
-    dir.sql("tables-1.db").execute("UPDATE projection_checkpoint SET projection_version = 0", []).unwrap();
-    assert!(matches!(Tables::open_existing(dir.path()).await, Err(StoreError::OlderVersion { .. })));
+    dir.run(1, "UPDATE projection_checkpoint SET projection_version = 0");
+    assert!(matches!(Tables::open_existing(dir.database()).await, Err(StoreError::OlderVersion { .. })));
     let tables = projected(&life, &dir).await;
     assert_eq!(tables.checkpoint().await.unwrap().generation, 2);
     assert_eq!(verify(&life.shared(), &tables, Vec::new(), &Progress::default()).await.unwrap().differences, []);
     drop(tables);
-    dir.sql("tables-2.db").execute("UPDATE projection_checkpoint SET projection_version = 99", []).unwrap();
-    let error = Tables::open(dir.path()).await.unwrap_err();
+    dir.run(2, "UPDATE projection_checkpoint SET projection_version = 99");
+    let error = Tables::open(dir.database()).await.unwrap_err();
     assert!(matches!(error, StoreError::NewerVersion { found: 99, .. }), "{error}");
     assert!(error.to_string().contains("newer version"));
 }
@@ -138,9 +126,9 @@ async fn older_tables_are_filled_anew_and_newer_ones_are_refused() {
 #[tokio::test]
 async fn a_folder_without_tables_is_said_to_be_one() {
     let dir = Dir::new();
-    let error = Tables::open_existing(dir.path()).await.unwrap_err();
+    let error = Tables::open_existing(dir.database()).await.unwrap_err();
     assert!(matches!(error, StoreError::NoTables { .. }), "{error}");
-    assert_eq!(Tables::open(dir.path()).await.unwrap().checkpoint().await.unwrap().sequence, 0);
+    assert_eq!(Tables::open(dir.database()).await.unwrap().checkpoint().await.unwrap().sequence, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -149,7 +137,7 @@ async fn those_who_start_together_agree_on_one_generation() {
         let dir = Dir::new();
         let opening: Vec<_> = (0..4)
             .map(|_| {
-                let path = dir.path().to_owned();
+                let path = dir.database();
                 tokio::spawn(async move { Tables::open(&path).await.unwrap() })
             })
             .collect();
@@ -160,57 +148,12 @@ async fn those_who_start_together_agree_on_one_generation() {
 }
 
 #[tokio::test]
-async fn a_rebuild_killed_within_its_switch_has_switched() {
-    let (mut life, dir) = (Life::new(), Dir::new());
-    many(&mut life, 3);
-    drop(projected(&life, &dir).await);
-    let old = dir.path().join("tables-1.db");
-    let kept = std::fs::read(&old).unwrap();
-    rebuild(&life.shared(), dir.path(), &Progress::default()).await.unwrap();
-    // As it is between the commit in the old tables and the new name of the live ones.
-    std::fs::write(&old, kept).unwrap();
-    dir.sql("tables-1.db").execute("UPDATE projection_checkpoint SET superseded_by = 2", []).unwrap();
-    std::fs::write(dir.path().join("tables.generation"), "1\n").unwrap();
-    for open in [Tables::open(dir.path()).await, Tables::open_existing(dir.path()).await] {
-        assert_eq!(open.unwrap().checkpoint().await.unwrap().generation, 2);
-    }
-    assert_eq!(rebuild(&life.shared(), dir.path(), &Progress::default()).await.unwrap().generation, 3);
-    assert!(!dir.files().iter().any(|file| file.starts_with("tables-1") || file.starts_with("tables-2")));
-}
-
-#[tokio::test]
-async fn what_is_damaged_is_made_anew() {
-    let damages: [fn(&std::path::Path); 3] = [
-        |dir| std::fs::write(dir.join("tables-1.db"), "no database").unwrap(),
-        |dir| {
-            std::fs::write(dir.join("tables-1.db"), &std::fs::read(dir.join("tables-1.db")).unwrap()[..5000]).unwrap();
-        },
-        |dir| std::fs::write(dir.join("tables.generation"), "one").unwrap(),
-    ];
-    for (number, damage) in damages.into_iter().enumerate() {
-        let (mut life, dir) = (Life::new(), Dir::new());
-        many(&mut life, 30);
-        drop(projected(&life, &dir).await);
-        damage(dir.path());
-        rebuild(&life.shared(), dir.path(), &Progress::default())
-            .await
-            .unwrap_or_else(|error| panic!("damage {number}: {error}"));
-        let tables = Tables::open(dir.path()).await.unwrap();
-        assert_eq!(
-            verify(&life.shared(), &tables, Vec::new(), &Progress::default()).await.unwrap().differences,
-            [],
-            "damage {number}"
-        );
-    }
-}
-
-#[tokio::test]
 async fn an_empty_log_makes_nothing_of_tables_that_know_more() {
     let (mut life, dir) = (Life::new(), Dir::new());
     many(&mut life, 3);
     let tables = projected(&life, &dir).await;
     let empty: SharedLog = Arc::new(MemoryLog::default());
-    assert!(rebuild(&empty, dir.path(), &Progress::default()).await.is_err());
+    assert!(rebuild(&empty, dir.database(), &Progress::default()).await.is_err());
     assert!(tables.llm("llm0000").await.unwrap().value.is_some());
     assert_eq!(tables.generation(), 1);
 }

@@ -1,6 +1,6 @@
 //! Threads and their messages.
 
-use crate::life::{Dir, json};
+use crate::{dir::Dir, life::json};
 use mcpctl_events::time::LogTime;
 use mcpctl_projector::store::{
     StoreError,
@@ -13,7 +13,7 @@ const BOB: Uuid = Uuid::from_u128(2);
 const AGENT: Uuid = Uuid::from_u128(3);
 
 async fn open(dir: &Dir) -> (WorkStore, tokio::task::JoinHandle<()>) {
-    let (store, writer) = WorkStore::open(dir.path()).await.unwrap();
+    let (store, writer) = WorkStore::open(dir.database()).await.unwrap();
     (store, tokio::spawn(writer.run()))
 }
 

@@ -54,7 +54,7 @@ pub async fn verify(State(app): State<Arc<App>>, Extension(caller): Extension<Ca
 pub async fn rebuild(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Response, ApiError> {
     caller.must_be_admin("audit", "the read tables")?;
     Ok(walk(&app, |app, progress| async move {
-        match rebuild_tables(&app.log, app.tables.dir(), &progress).await {
+        match rebuild_tables(&app.log, app.tables.database(), &progress).await {
             Ok(Rebuilt { generation, sequence }) => {
                 // By itself it turns only where the old ones name the new ones, and those may be gone.
                 if let Err(error) = app.tables.refresh().await {

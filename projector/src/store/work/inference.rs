@@ -6,7 +6,7 @@
 use super::{WorkStore, task::Task};
 use crate::store::{
     StoreError,
-    sqlite::Cells,
+    database::Cells,
     statement::{Statement, Value},
 };
 use mcpctl_events::time::LogTime;

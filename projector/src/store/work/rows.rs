@@ -5,7 +5,7 @@ use crate::{
     blocking::blocking,
     store::{
         StoreError,
-        sqlite::Cells,
+        database::Cells,
         statement::{Statement, Value},
     },
 };

@@ -3,7 +3,7 @@
 use super::rows::{self, MessageStatus, NewThread};
 use crate::store::{
     StoreError,
-    sqlite::{Cells, Writer},
+    database::{Cells, Writer},
     statement::{Statement, Value},
 };
 use mcpctl_events::{json::Json, time::LogTime};
@@ -194,7 +194,7 @@ fn insert(id: Uuid, owner: Option<Uuid>, at: LogTime, rows: &[Row<'_>]) -> State
         statement.sql("SELECT t.id, (SELECT COALESCE(MAX(turn_index) + 1, 0) FROM messages WHERE thread_id = t.id) + ");
         statement.sql(&n.to_string()).sql(", '").sql(row.role).sql("', ").arg(Value::Text(row.content.cloned()));
         statement.sql(", ").arg(Value::Text(row.tool_call_id.cloned()));
-        statement.sql(", '").sql(row.status.as_str()).sql("', ").arg(at);
+        statement.sql(", '").sql(row.status.as_str()).sql("', COALESCE(").arg(at).sql(", t.created_at)");
         statement.sql(" FROM threads AS t WHERE t.id = ").arg(Value::text(id));
         if let Some(owner) = owner {
             statement.sql(" AND t.owner_id = ").arg(Value::text(owner));

@@ -1,0 +1,4 @@
+CREATE TABLE token_uses (
+    token_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    used_at TIMESTAMPTZ NOT NULL
+);
