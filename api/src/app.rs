@@ -8,11 +8,20 @@ use crate::{
     durable::Durable,
     follower::Progress,
     leases::Leases,
-    relay::{Relay, places::Places},
+    relay::{
+        Relay,
+        places::{Elsewhere, Places},
+    },
     upstream::Upstream,
     writer::Writer,
 };
-use mcpctl_events::{heartbeat::HeartbeatStream, log::EventLog, replica::Replica, state::State};
+use mcpctl_events::{
+    heartbeat::HeartbeatStream,
+    log::EventLog,
+    name::SessionId,
+    replica::Replica,
+    state::{Connection, State},
+};
 use mcpctl_projector::{Tables, store::work::WorkStore};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::watch;
@@ -93,6 +102,23 @@ impl App {
     /// Looks at the registry; don't hold the guard across an await.
     pub fn replica(&self) -> RwLockReadGuard<'_, Replica> {
         self.replica.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The replica that holds a session's stream, if it is another one, and can be asked.
+    pub fn elsewhere(&self, state: &State, session: &SessionId) -> Option<Elsewhere> {
+        let cluster = self.cluster.as_ref().filter(|cluster| cluster.key.is_some())?;
+        let session = state.sessions.get(session)?;
+        let bound = session.connection.as_ref().filter(|bound| !cluster.is_own(&bound.node))?;
+        Some(Elsewhere { node: bound.node.clone(), epoch: session.epoch })
+    }
+
+    /// Whether the stream of a connection is there: here, or on another replica, which would be missed by the one that
+    /// leads.
+    pub fn holds(&self, session: &SessionId, connection: &Connection) -> bool {
+        match &self.cluster {
+            Some(cluster) if !cluster.is_own(&connection.node) => true,
+            _ => connection.boot_id == self.boot_id && self.relay.bound(session).is_some(),
+        }
     }
 
     /// Takes something out of the registry.

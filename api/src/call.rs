@@ -3,13 +3,14 @@
 pub mod adapter;
 mod boundary;
 pub mod held;
-pub mod relayed;
 mod seek;
+pub mod streamed;
 pub mod target;
 pub mod wake;
 
 use crate::{
     app::App,
+    cluster::relayed,
     error::ApiError,
     relay::{object::Whole, places::Given},
     request::ModelRequest,
@@ -27,7 +28,7 @@ use mcpctl_events::{
 };
 use std::sync::Arc;
 use target::Target;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// What is asked of a model.
 #[derive(Debug)]
@@ -47,6 +48,9 @@ pub enum Reply {
     /// Server-sent events that go on.
     Stream(Body),
 }
+
+/// How long is waited for news of a stream that is no longer where it was.
+const MOVED: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Failures of a publisher or model server, with which another member of a pool may do better.
 const WORTH_ANOTHER: [&str; 7] = [
@@ -74,7 +78,10 @@ pub async fn ask_from(
     tell: impl Fn(&Name),
 ) -> Result<Reply, ApiError> {
     let until = Instant::now() + app.config.args.first_byte_timeout;
+    let back = Instant::now() + app.config.args.connect_grace;
     let (mut tried, mut failed) = (Vec::new(), None);
+    // Members that other replicas had no room for: it is waited for one of them once nobody else is left.
+    let mut busy = Vec::new();
     loop {
         let found = match taken.take() {
             Some(taken) => Ok(taken),
@@ -82,12 +89,34 @@ pub async fn ask_from(
         };
         let (way, place) = match found {
             Ok(found) => found,
+            Err(_) if !busy.is_empty() => {
+                tried.retain(|llm| !busy.contains(llm));
+                continue;
+            }
             Err(error) => return failed.unwrap_or(Err(error)),
         };
         tell(&way.llm.name);
-        let outcome = match &way.binding {
-            None => adapter::call(app, &way.llm, place, asked).await,
-            Some(binding) => match relayed::call(app, &way.llm, binding, place, asked).await {
+        let outcome = match (&way.binding, &way.elsewhere) {
+            (None, Some(holder)) => {
+                let may_wait = matches!(target, Target::Llm(..)) || busy.contains(&way.llm.id);
+                match relayed::call(app, &way.llm, holder, place, asked, may_wait).await {
+                    // Its stream ended there, or is at yet another replica.
+                    Err(error) if error.code == relayed::NOT_HERE && Instant::now() < back => {
+                        moved(app, back).await;
+                        continue;
+                    }
+                    Err(error) if error.code == "BUSY" && !may_wait => {
+                        busy.push(way.llm.id);
+                        Err(error)
+                    }
+                    outcome => {
+                        busy.clear();
+                        outcome
+                    }
+                }
+            }
+            (None, None) => adapter::call(app, &way.llm, place, asked).await,
+            (Some(binding), _) => match streamed::call(app, &way.llm, binding, place, asked).await {
                 Ok(Some(reply)) => Ok(reply),
                 // The stream ended before the call was on it.
                 Ok(None) if app.stopping.is_cancelled() => return Err(stopping()),
@@ -100,6 +129,17 @@ pub async fn ask_from(
         }
         tried.push(way.llm.id);
         failed = Some(outcome);
+    }
+}
+
+/// Waits until streams may have moved, not longer than `until`.
+async fn moved(app: &App, until: Instant) {
+    let (mut progress, mut changes) = (app.progress.clone(), app.relay.changes());
+    let pause = (Instant::now() + MOVED).min(until);
+    tokio::select! {
+        _ = progress.changed() => {}
+        _ = changes.changed() => {}
+        () = sleep_until(pause) => {}
     }
 }
 
@@ -117,7 +157,7 @@ fn is_worth_another(outcome: &Result<Reply, ApiError>) -> bool {
     match outcome {
         Ok(Reply::Stream(_)) => false,
         Ok(Reply::Whole(whole)) => whole.status >= 500 || whole.status == 429,
-        Err(error) => WORTH_ANOTHER.contains(&error.code),
+        Err(error) => WORTH_ANOTHER.contains(&&*error.code),
     }
 }
 
@@ -131,7 +171,7 @@ pub async fn of_agent(app: &App, agent: &Agent) -> Result<Target, ApiError> {
         return Err(offline(app, "Agent", agent));
     }
     if let (Kind::Virtual, Some(session)) = (agent.kind, &agent.session) {
-        relayed::connected(app, session).await.map_err(|()| offline(app, "Agent", agent))?;
+        streamed::connected(app, session).await.map_err(|()| offline(app, "Agent", agent))?;
     }
     let target = Target::pinned(&agent.definition.llm);
     match target.standing(app, &[]) {

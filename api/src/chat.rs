@@ -124,7 +124,7 @@ fn event(event: &ChatEvent) -> bytes::Bytes {
 }
 
 fn failed(error: &ApiError) -> ChatEvent {
-    ChatEvent::Error { error: error.message.clone(), code: error.code.to_owned() }
+    ChatEvent::Error { error: error.message.clone(), code: error.code.clone().into_owned() }
 }
 
 fn error_event(error: &ApiError) -> bytes::Bytes {

@@ -5,6 +5,8 @@
 
 mod key;
 mod nodes;
+pub mod proxy;
+pub mod relayed;
 mod vigil;
 mod watch;
 
@@ -102,13 +104,18 @@ impl Cluster {
         Self { key, vigil, nodes: Nodes::default(), own_url, replica, progress, client: Upstream::default() }
     }
 
+    /// Whether a URL is this replica's own.
+    pub fn is_own(&self, url: &str) -> bool {
+        url.trim_end_matches('/') == self.own_url
+    }
+
     /// Where the replica is that leads, as far as the log was read; `None` if nobody does, or it is this one.
     pub fn leader(&self) -> Option<String> {
         let replica = self.replica.read().unwrap_or_else(PoisonError::into_inner);
         let elected = replica.state.elected.as_ref()?;
         let leads = replica.admission.holder == Some(elected.writer);
         let url = elected.advertise_url.trim_end_matches('/');
-        (leads && url != self.own_url).then(|| url.to_owned())
+        (leads && !self.is_own(url)).then(|| url.to_owned())
     }
 
     /// How many Llms and agents a session of this user has, if all of them are live.

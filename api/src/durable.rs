@@ -306,7 +306,7 @@ async fn attempt(app: &Arc<App>, id: Uuid, given: Option<Given>, running: &Runni
     }
     match ask(app, &task, given, running).await {
         Ok(answer) => Outcome::Answered(answer),
-        Err(error) if COMES_BACK.contains(&error.code) => {
+        Err(error) if COMES_BACK.contains(&&*error.code) => {
             app.durable.rest(id.to_string(), task.attempts);
             if error.code == "WAKE_FAILED" {
                 let (Asks::Llm(name) | Asks::Pool(name)) = task.asked.asks;
@@ -314,7 +314,7 @@ async fn attempt(app: &Arc<App>, id: Uuid, given: Option<Given>, running: &Runni
             }
             Outcome::Back
         }
-        Err(error) => Outcome::Failed(StoredError { error: error.message, code: error.code.to_owned() }),
+        Err(error) => Outcome::Failed(StoredError { error: error.message, code: error.code.into_owned() }),
     }
 }
 

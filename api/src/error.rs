@@ -13,6 +13,7 @@ use mcpctl_events::{
     wire::error::{ErrorBody, Problem},
 };
 use mcpctl_projector::store::StoreError;
+use std::borrow::Cow;
 
 /// An error for the caller: status, code, one clear sentence, and every problem found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct ApiError {
     /// HTTP status.
     pub status: StatusCode,
     /// A stable word for programs.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// One clear sentence.
     pub message: String,
     /// Where and why, for a request that breaks rules.
@@ -33,8 +34,8 @@ pub struct ApiError {
 
 impl ApiError {
     /// An error without details.
-    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: Vec::new(), retry_after: None, limit: None }
+    pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { status, code: code.into(), message: message.into(), details: Vec::new(), retry_after: None, limit: None }
     }
 
     /// 400 with one problem.
@@ -59,7 +60,7 @@ impl ApiError {
     }
 
     /// 503 that may be gone in a moment.
-    pub fn unavailable(code: &'static str, message: impl Into<String>, retry_after: u64) -> Self {
+    pub fn unavailable(code: impl Into<Cow<'static, str>>, message: impl Into<String>, retry_after: u64) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message) }
     }
 
@@ -86,7 +87,7 @@ impl ApiError {
 
     /// The JSON body.
     pub fn body(&self) -> ErrorBody {
-        ErrorBody { error: self.message.clone(), code: self.code.to_owned(), details: self.details.clone() }
+        ErrorBody { error: self.message.clone(), code: self.code.clone().into_owned(), details: self.details.clone() }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 use mcpctl_events::{
     admission::{Rejected, Verdict},
-    event::Body as EventBody,
+    event::{Body as EventBody, Event, Subject, session::StreamEnd},
     leadership::{Observation, StepDown},
     log::{EventLog, ReadError},
     replica::{Decoded, Replica, Stopped},
@@ -192,6 +192,9 @@ impl Follower {
         for session in &forgotten {
             self.relay.forget(session);
         }
+        for event in records.iter().flat_map(|record| &record.events) {
+            self.streams_moved(event);
+        }
         let ends = |record: &&mcpctl_events::record::Record| record.events.iter().any(|event| ends_access(&event.body));
         if records.iter().any(ends) {
             self.relay.look_again();
@@ -235,6 +238,20 @@ impl Follower {
                 }
                 false
             }
+        }
+    }
+}
+
+impl Follower {
+    /// A session's stream may have gone to another replica, or be given up for lost by the one that leads.
+    fn streams_moved(&self, event: &Event) {
+        let Subject::Session(session) = &event.subject else { return };
+        match &event.body {
+            EventBody::SessionConnected(connected) => self.relay.supersede(session, connected.epoch),
+            EventBody::SessionDisconnected(ended) if ended.cause == StreamEnd::NodeLost => {
+                self.relay.give_up(session, ended.epoch);
+            }
+            _ => {}
         }
     }
 }

@@ -23,9 +23,9 @@ fn live<D>(app: &App, stored: &StoredRow<D>) -> Overlay {
     let session = stored.row.session.as_ref();
     let lease = session.and_then(|session| app.leases.get(session)).map(|lease| lease.heard_at());
     // The log may be behind, for example while the disk is full.
-    let bound = |session| app.relay.bound(session).is_some();
-    let connected = is_connected(app, &stored.row, stored.connection.as_ref())
-        && (stored.row.kind == Kind::Public || session.is_some_and(bound));
+    let connection = session.zip(stored.connection.as_ref());
+    let holds = |(session, connection)| app.holds(session, connection);
+    let connected = stored.row.kind == Kind::Public || connection.is_some_and(holds);
     Overlay { connected, last_heartbeat_at: stored.last_heartbeat_at().max(lease) }
 }
 
@@ -37,7 +37,10 @@ fn left<D>(app: &App, state: &State, row: &Row<D>) -> Overlay {
 }
 
 fn is_connected<D>(app: &App, row: &Row<D>, connection: Option<&Connection>) -> bool {
-    row.kind == Kind::Public || connection.is_some_and(|bound| bound.boot_id == app.boot_id)
+    let is_of_this_time = |bound: &Connection| {
+        bound.boot_id == app.boot_id || app.cluster.as_ref().is_some_and(|cluster| !cluster.is_own(&bound.node))
+    };
+    row.kind == Kind::Public || connection.is_some_and(is_of_this_time)
 }
 
 /// An Llm of the tables.

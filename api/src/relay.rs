@@ -103,6 +103,27 @@ impl Relay {
         }
     }
 
+    /// A newer stream of the session was opened: an older one that is bound here ends.
+    pub fn supersede(&self, session: &SessionId, epoch: u64) {
+        self.end_if(session, End::Superseded, |bound| bound.epoch < epoch);
+    }
+
+    /// The stream of this number was given up for lost, while it is bound here: its publisher is to come back.
+    pub fn give_up(&self, session: &SessionId, epoch: u64) {
+        self.end_if(session, End::Gone, |bound| bound.epoch == epoch);
+    }
+
+    fn end_if(&self, session: &SessionId, how: End, is_it: impl FnOnce(&Binding) -> bool) {
+        let bound = {
+            let mut inner = self.inner();
+            let is_it = inner.sessions.get(session).is_some_and(|bound| is_it(bound));
+            if is_it { inner.sessions.remove(session) } else { None }
+        };
+        if let Some(binding) = bound {
+            self.end(&binding, how);
+        }
+    }
+
     /// A token or a grant is no more: whatever is open for long looks whether it may go on.
     pub fn look_again(&self) {
         self.access.send_modify(|n| *n += 1);

@@ -41,6 +41,7 @@ use crate::{
     auth::{self, Caller},
     call::AsItCame,
     client_address::{self, Peer},
+    cluster::proxy::PassedOn,
     error::ApiError,
     limits::Limit,
     server::Answer,
@@ -121,6 +122,9 @@ impl Routes {
                         return error.into_response();
                     }
                     request.extensions_mut().insert(caller);
+                    if internal::check(&self.app, request.headers()).is_ok() {
+                        request.extensions_mut().insert(PassedOn);
+                    }
                 }
                 Err(error) => return self.turn_away(error, &request),
             }

@@ -9,6 +9,7 @@ mod last_words;
 mod open;
 mod socket;
 mod stop;
+mod stores;
 mod stream;
 
 use self::{background::Background, open::Parts};
@@ -35,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use connection::{Answer, NextIsFar};
 /// Why a server did not start because of how it was asked to: exit code 2.
 pub use open::Refused;
-pub(crate) use open::make_private;
+pub(crate) use stores::make_private;
 
 /// How long a start waits for its own election before it serves what can be read.
 const ELECTION: Duration = Duration::from_secs(5);
@@ -65,7 +66,7 @@ impl Server {
     /// Opens log and tables, brings the fold to the log's tip, listens, and waits until it may write.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         // First of all: whoever starts a second server on the log is told so, and not that the address is taken.
-        let log = open::open_log(&config)?;
+        let log = stores::open_log(&config)?;
         let tls = Tls::open(&config.args)?.map(Arc::new);
         let listen = config.args.listen;
         let listener = listen_at(listen);
@@ -137,7 +138,7 @@ pub async fn reset_admin(config: Config) -> anyhow::Result<credentials::Reset> {
             Refused::new(format!("there is no log at {}; --data-dir or --log says where", path.display()))
         );
     }
-    let log = open::open_log(&config)?;
+    let log = stores::open_log(&config)?;
     let scheme = if config.args.tls_cert.is_some() { "https" } else { "http" };
     let url =
         config.args.advertise_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(config.args.listen)));

@@ -45,7 +45,7 @@ impl Postgres {
         command.args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"]);
         self.process = Some(Program::spawn("postgres", &self.home, command));
         let end = Instant::now() + START;
-        while !self.try_run("postgres", "SELECT 1").is_some_and(|out| out == "1\n") {
+        while self.try_run("postgres", "SELECT 1").as_deref() != Some("1\n") {
             let log = self.process.as_ref().map(Program::log).unwrap_or_default();
             assert!(Instant::now() < end, "Postgres takes no connections: {log}");
             std::thread::sleep(LOOK);

@@ -28,7 +28,7 @@ pub(super) async fn place(app: &Arc<App>, target: &Target, tried: &[Uuid], until
 }
 
 async fn seek(app: &Arc<App>, target: &Target, tried: &[Uuid], until: Instant) -> Result<Given, ApiError> {
-    let mut changes = app.relay.changes();
+    let (mut changes, mut progress) = (app.relay.changes(), app.progress.clone());
     let back = Instant::now() + app.config.args.connect_grace;
     let mut sleepers = Sleepers { tried: tried.to_vec(), woken: Vec::new(), failed: None };
     loop {
@@ -47,7 +47,14 @@ async fn seek(app: &Arc<App>, target: &Target, tried: &[Uuid], until: Instant) -
             }
             Standing::Asleep(way) => sleepers.wake(app, &way).await,
             Standing::Away(_) => {
-                if timeout_at(back, changes.changed()).await.is_err() {
+                // A publisher may be back at another replica, which only the log tells.
+                let moved = async {
+                    tokio::select! {
+                        _ = changes.changed() => {}
+                        _ = progress.changed(), if app.cluster.is_some() => {}
+                    }
+                };
+                if timeout_at(back, moved).await.is_err() {
                     // What is on record of it by now.
                     return Err(match sleepers.standing(app, target)? {
                         Standing::Away(error) => error,

@@ -1,7 +1,11 @@
 //! What a name means to a caller, and which ways there are to it now.
 
 use super::offline;
-use crate::{app::App, error::ApiError, relay::places::Way};
+use crate::{
+    app::App,
+    error::ApiError,
+    relay::places::{Elsewhere, Way},
+};
 use mcpctl_events::{
     definition::Pin,
     event::row::{Kind, Status},
@@ -15,6 +19,8 @@ use uuid::Uuid;
 pub enum Target {
     /// This row alone.
     Llm(Uuid, String),
+    /// This row, by a stream of this process: another replica asks for it.
+    Here(Uuid, String),
     /// Whichever member of the pool is free.
     Pool(String),
 }
@@ -49,13 +55,13 @@ impl Target {
 
     /// How it is called.
     pub fn name(&self) -> &str {
-        let (Self::Llm(_, name) | Self::Pool(name)) = self;
+        let (Self::Llm(_, name) | Self::Here(_, name) | Self::Pool(name)) = self;
         name
     }
 
     fn members(&self, state: &State) -> Vec<Arc<Llm>> {
         match self {
-            Self::Llm(id, _) => state.llms.by_id(*id).cloned().into_iter().collect(),
+            Self::Llm(id, _) | Self::Here(id, _) => state.llms.by_id(*id).cloned().into_iter().collect(),
             Self::Pool(name) => state.pool(name).into_iter().flatten().cloned().collect(),
         }
     }
@@ -70,9 +76,14 @@ impl Target {
         let (mut awake, mut asleep, mut away, mut out) = (Vec::new(), None, None, None);
         for llm in members {
             match Reach::of(app, &llm) {
-                Reach::Awake(binding) => awake.push(Way { llm, binding }),
-                Reach::Asleep(binding) => asleep = asleep.or(Some(Way { llm, binding: Some(binding) })),
-                Reach::Away => away = away.or(Some(llm)),
+                Reach::Awake(binding) => awake.push(Way { llm, binding, elsewhere: None }),
+                Reach::Elsewhere(node) if !matches!(self, Self::Here(..)) => {
+                    awake.push(Way { llm, binding: None, elsewhere: Some(node) });
+                }
+                Reach::Asleep(binding) => {
+                    asleep = asleep.or(Some(Way { llm, binding: Some(binding), elsewhere: None }));
+                }
+                Reach::Elsewhere(_) | Reach::Away => away = away.or(Some(llm)),
                 Reach::Out(error) => out = out.or(Some(error)),
             }
         }
@@ -92,14 +103,14 @@ impl Target {
     /// 404.
     pub fn not_found(&self) -> ApiError {
         match self {
-            Self::Llm(_, name) => not_found(name),
+            Self::Llm(_, name) | Self::Here(_, name) => not_found(name),
             Self::Pool(name) => ApiError::not_found(format!("pool not found: {name}")),
         }
     }
 
     fn explain(&self, error: ApiError) -> ApiError {
         match self {
-            Self::Llm(..) => error,
+            Self::Llm(..) | Self::Here(..) => error,
             Self::Pool(name) => {
                 let message = format!("no member of pool '{name}' can be called; {}", error.message);
                 ApiError { message, ..error }
@@ -111,6 +122,8 @@ impl Target {
 /// How a row can be reached.
 enum Reach {
     Awake(Option<Arc<crate::relay::binding::Binding>>),
+    /// By the stream of another replica, which wakes it if it sleeps.
+    Elsewhere(Elsewhere),
     Asleep(Arc<crate::relay::binding::Binding>),
     Away,
     Out(ApiError),
@@ -129,7 +142,7 @@ impl Reach {
             return Self::Out(offline(app, "Llm", llm));
         };
         match (app.relay.bound(session), llm.status) {
-            (None, _) => Self::Away,
+            (None, _) => app.look(|state| app.elsewhere(state, session)).map_or(Self::Away, Self::Elsewhere),
             (Some(binding), Status::Hibernating) => Self::Asleep(binding),
             (Some(binding), _) => Self::Awake(Some(binding)),
         }

@@ -1,6 +1,6 @@
 //! Waking a model that sleeps: once for all who wait for it, and on the log however it went.
 
-use super::{relayed, stopping};
+use super::{stopping, streamed};
 use crate::{
     app::App,
     error::ApiError,
@@ -114,7 +114,7 @@ async fn wake(app: &Arc<App>, way: &Way) -> Result<(), ApiError> {
     let (began, llm) = (Instant::now(), &way.llm);
     let seconds = llm.definition.max_wait_seconds.unwrap_or(USUAL_WAIT);
     let woken = tokio::select! {
-        answered = relayed::wake(app, way, Duration::from_secs(seconds.into())) => answered,
+        answered = streamed::wake(app, way, Duration::from_secs(seconds.into())) => answered,
         () = asleep_no_more(app, llm.id) => Ok(()),
     };
     // What became of the model says more than what became of the wake.

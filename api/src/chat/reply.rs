@@ -114,7 +114,7 @@ pub(super) fn take(answer: &mut Answer, data: &str) -> Result<Piece, ApiError> {
         }
         answer.finish_reason = choice.finish_reason.or_else(|| answer.finish_reason.take());
     } else if let Some(error) = error_message(data) {
-        return Err(ApiError { code: code_of(data), ..bad_answer(error) });
+        return Err(ApiError { code: code_of(data).into(), ..bad_answer(error) });
     }
     answer.reasoning.push_str(piece.reasoning.as_deref().unwrap_or_default());
     if let Some(content) = &piece.content {

@@ -139,5 +139,5 @@ fn asked(call: &Call) -> ChatEvent {
 
 fn no_end(max: u32) -> ApiError {
     let message = format!("the model still asks for tools after it was asked {max} times (`maxIterations`)");
-    ApiError { code: "TOO_MANY_ITERATIONS", ..bad_answer(message) }
+    ApiError { code: "TOO_MANY_ITERATIONS".into(), ..bad_answer(message) }
 }

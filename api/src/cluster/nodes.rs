@@ -101,7 +101,7 @@ impl Watch {
         if now.saturating_sub(self.since) >= GONE {
             self.close_gone(app, nodes, now).await?;
         }
-        let lost = app.look(|state| lost(state));
+        let lost = app.look(lost);
         self.lost.retain(|stream, _| lost.contains(stream));
         for stream in lost {
             self.lost.entry(stream).or_insert(now);

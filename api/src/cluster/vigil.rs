@@ -10,8 +10,9 @@ use std::{
 };
 use uuid::Uuid;
 
-/// The least and the most quiet before a claim; each replica has its own, so that few claim at once.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(6));
+/// The least quiet before a claim, and what is added to it at most; each replica has its own, so that few claim at once.
+const LEAST_PATIENCE: Duration = Duration::from_secs(3);
+const MORE_PATIENCE: Duration = Duration::from_secs(3);
 /// The most that is waited where nobody leads.
 const VACANT: Duration = Duration::from_millis(200);
 /// How old the proof may be that the log, or the heartbeat stream, was read to its end.
@@ -33,8 +34,8 @@ struct Seen {
     /// When reads that found the end began.
     stream_end: Option<Duration>,
     log_end: Option<Duration>,
-    /// Who leads, once the log was read to its end.
-    holder: Option<Option<Uuid>>,
+    /// Who leads.
+    holder: Option<Uuid>,
     /// When it was read that nobody does.
     vacant_since: Option<Duration>,
 }
@@ -52,11 +53,11 @@ impl Vigil {
     pub fn log_ends(&self, begun: Duration, holder: Option<Uuid>) {
         let mut seen = self.seen();
         seen.log_end = Some(begun);
-        if seen.holder != Some(holder) {
-            seen.holder = Some(holder);
+        if seen.holder != holder {
+            seen.holder = holder;
             seen.quiet_since = seen.quiet_since.map(|since| since.max(begun));
-            seen.vacant_since = holder.is_none().then_some(begun);
         }
+        seen.vacant_since = if holder.is_none() { seen.vacant_since.or(Some(begun)) } else { None };
     }
 
     /// The log could not be read.
@@ -94,7 +95,7 @@ impl Vigil {
             return now.saturating_sub(since) >= VACANT.mul_f64(self.patience);
         }
         let (Some(quiet), Some(end)) = (seen.quiet_since, seen.stream_end) else { return false };
-        let patience = PATIENCE.0 + (PATIENCE.1 - PATIENCE.0).mul_f64(self.patience);
+        let patience = LEAST_PATIENCE + MORE_PATIENCE.mul_f64(self.patience);
         is_recent(end, STREAM_IS_READ) && end.saturating_sub(quiet) >= patience
     }
 

@@ -18,15 +18,26 @@ use uuid::Uuid;
 pub struct Way {
     /// The model.
     pub llm: Arc<Llm>,
-    /// Its publisher's stream; none for a public model.
+    /// Its publisher's stream; none for a public model, and for one whose stream another replica holds.
     pub binding: Option<Arc<Binding>>,
+    /// The replica that holds its publisher's stream, if it is another one.
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// A stream that another replica holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// URL of the replica.
+    pub node: String,
+    /// Number of the stream within its session.
+    pub epoch: u64,
 }
 
 impl Way {
     /// Whether both are the same model by the same stream.
     pub fn is_same(&self, other: &Self) -> bool {
         let stream = |way: &Self| way.binding.as_ref().map(Arc::as_ptr);
-        self.llm.id == other.llm.id && stream(self) == stream(other)
+        self.llm.id == other.llm.id && stream(self) == stream(other) && self.elsewhere == other.elsewhere
     }
 }
 
@@ -158,7 +169,9 @@ impl Places {
     }
 
     fn has_room(&self, way: &Way, open: usize) -> bool {
+        // Who holds the stream knows what is open on it, and keeps its own line.
         let limit = way.llm.definition.max_concurrent.and_then(|most| usize::try_from(most).ok());
+        let limit = limit.filter(|_| way.elsewhere.is_none());
         limit.is_none_or(|most| open < most)
             && way
                 .binding
@@ -329,7 +342,7 @@ mod tests {
             created_at: LogTime::default(),
             updated_at: LogTime::default(),
         };
-        Way { llm: Arc::new(llm), binding: binding.cloned() }
+        Way { llm: Arc::new(llm), binding: binding.cloned(), elsewhere: None }
     }
 
     fn take(places: &Arc<Places>, ways: &[Way]) -> Option<Given> {

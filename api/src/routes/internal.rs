@@ -2,9 +2,18 @@
 
 use crate::{
     app::App,
-    cluster::{self, Asked, Ping},
+    call::{
+        self, Asked as Call, Reply,
+        target::{Standing, Target},
+    },
+    cluster::{
+        self, Asked, Ping,
+        relayed::{self, Handed},
+    },
+    durable::PATHS,
     error::ApiError,
     json::read_body,
+    request::ModelRequest,
     writer::{Answer, SweepReport, WriteError},
 };
 use axum::{
@@ -12,6 +21,7 @@ use axum::{
     body::Body,
     extract::State,
     http::{HeaderMap, StatusCode},
+    response::Response,
     routing::post,
 };
 use serde::de::DeserializeOwned;
@@ -22,7 +32,11 @@ pub const PREFIX: &str = "/internal/";
 
 /// Their router.
 pub fn router() -> Router<Arc<App>> {
-    Router::new().route(cluster::WRITE, post(write)).route(cluster::SWEEP, post(sweep)).route(cluster::PING, post(ping))
+    Router::new()
+        .route(cluster::WRITE, post(write))
+        .route(cluster::SWEEP, post(sweep))
+        .route(cluster::PING, post(ping))
+        .route(relayed::CALL, post(call))
 }
 
 /// Whether a request comes from another replica.
@@ -61,6 +75,40 @@ async fn ping(State(app): State<Arc<App>>, body: Body) -> Result<Json<()>, ApiEr
         cluster.nodes.heard(node, boot_id, uptime);
     }
     Ok(Json(()))
+}
+
+/// Calls an Llm by a stream of this process.
+async fn call(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
+    relayed::answer(reply(&app, &headers, body).await)
+}
+
+async fn reply(app: &Arc<App>, headers: &HeaderMap, body: Body) -> Result<Reply, ApiError> {
+    let asked = headers.get(relayed::ASKED_HEADER).and_then(|asked| serde_json::from_slice(asked.as_bytes()).ok());
+    let Some(Handed { llm, path, epoch, may_wait }) = asked else {
+        let reason = "says which Llm is called: are both replicas of one version?";
+        return Err(ApiError::invalid(relayed::ASKED_HEADER, reason));
+    };
+    let path = PATHS.into_iter().find(|known| *known == path);
+    let path = path.ok_or_else(|| ApiError::invalid(relayed::ASKED_HEADER, "names a path that is not known here"))?;
+    let request = ModelRequest::read(read_body(body, &app.config.args).await?)?;
+    let not_here = || ApiError::new(StatusCode::GONE, relayed::NOT_HERE, "the publisher's stream is not here");
+    let row = app.look(|state| state.llms.by_id(llm).cloned()).ok_or_else(not_here)?;
+    let bound = row.session.as_ref().and_then(|session| app.relay.bound(session));
+    bound.filter(|bound| bound.epoch == epoch).ok_or_else(not_here)?;
+    let target = Target::Here(llm, row.name.to_string());
+    let asked = Call { path, request, late_error: relayed::failed_event };
+    let taken = match target.standing(app, &[]) {
+        Ok(Standing::Awake(ways, _)) if !may_wait => {
+            let place = app.places.take(target.name(), &ways, || 0);
+            let full = || {
+                let message = format!("'{}' is busy", target.name());
+                ApiError { retry_after: Some(1), ..ApiError::new(StatusCode::TOO_MANY_REQUESTS, "BUSY", message) }
+            };
+            Some(place.ok_or_else(full)?)
+        }
+        _ => None,
+    };
+    call::ask_from(app, &target, &asked, taken, |_| {}).await
 }
 
 async fn read<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, ApiError> {

@@ -8,23 +8,27 @@ use crate::{
     access,
     app::App,
     auth::Caller,
+    cluster::proxy::{Passed, PassedOn, pass_on},
     error::ApiError,
     json::Problems,
     relay::{
         binding::{Binding, End},
         frame::Frame,
+        places::Elsewhere,
     },
     routes::openapi::values,
 };
 use axum::{
     Extension,
+    body::Body,
     extract::{Query, State},
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use mcpctl_events::{
     command::{Command, Revive},
     event::{row::Cause, session::Transport},
+    name::SessionId,
 };
 use serde::Deserialize;
 use std::{future::poll_fn, sync::Arc, time::Duration};
@@ -49,6 +53,7 @@ pub struct PollQuery {
 pub async fn poll(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
+    passed_on: Option<Extension<PassedOn>>,
     Query(query): Query<PollQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -61,6 +66,16 @@ pub async fn poll(
         return Err(mcpctl_events::rejection::Rejection::SessionOfAnotherUser(session).into());
     }
     access::publishes(&app, &caller, &session)?;
+    if passed_on.is_none()
+        && let Some(holder) = polled_elsewhere(&app, &session)
+    {
+        let path = format!("/api/v1/llms/_provider-tasks?waitSeconds={wait}");
+        let passed = Passed { method: Method::GET, path: &path, headers: headers.clone(), body: Body::empty() };
+        if let Ok(answer) = pass_on(&app, &holder.node, passed).await {
+            return Ok(answer);
+        }
+        // It is gone, and this one takes its place.
+    }
     let bound = app.relay.bound(&session).filter(|bound| bound.transport == Transport::LongPoll);
     let binding = if let Some(binding) = bound {
         binding.is_asked_by(&caller);
@@ -85,6 +100,17 @@ pub async fn poll(
         return Err(ended_by(binding.end()));
     }
     Ok(answer(&frames))
+}
+
+/// The replica whose polls these are, if it is not this one.
+fn polled_elsewhere(app: &App, session: &SessionId) -> Option<Elsewhere> {
+    if app.relay.bound(session).is_some() {
+        return None;
+    }
+    app.look(|state| {
+        let connection = state.sessions.get(session)?.connection.as_ref()?;
+        if connection.transport == Transport::LongPoll { app.elsewhere(state, session) } else { None }
+    })
 }
 
 fn renew(app: &App, binding: &Binding) {

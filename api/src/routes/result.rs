@@ -4,6 +4,7 @@ use super::stream::session_of;
 use crate::{
     app::App,
     auth::Caller,
+    cluster::proxy::{Passed, PassedOn, pass_on},
     error::ApiError,
     json,
     limits::Limit,
@@ -12,6 +13,7 @@ use crate::{
         binding::Binding,
         frame,
         object::{self, Object},
+        places::Elsewhere,
         task::{Pushed, Task},
         upload::Lines,
     },
@@ -21,7 +23,8 @@ use axum::{
     Extension,
     body::{Body, Bytes},
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
 };
 use http_body::{Body as _, Frame};
 use mcpctl_events::{name::SessionId, wire::NDJSON};
@@ -36,11 +39,18 @@ use uuid::Uuid;
 pub async fn result(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
+    passed_on: Option<Extension<PassedOn>>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Response, ApiError> {
     let session = session_of(&headers)?;
+    if passed_on.is_none()
+        && let Some(holder) = elsewhere(&app, &session, &id)
+    {
+        let path = format!("/api/v1/llms/_provider-task/{id}/result");
+        return pass_on(&app, &holder.node, Passed { method: Method::POST, path: &path, headers, body }).await;
+    }
     let upload = Upload { task: open_task(&app, &caller, &session, &id)?, app };
     let is_ndjson = |value: &axum::http::HeaderValue| value.as_bytes().starts_with(NDJSON.as_bytes());
     if headers.get(CONTENT_TYPE).is_some_and(is_ndjson) {
@@ -48,7 +58,17 @@ pub async fn result(
     } else {
         upload.single(body).await?;
     }
-    Ok(StatusCode::ACCEPTED)
+    Ok(StatusCode::ACCEPTED.into_response())
+}
+
+/// The replica that knows the task, if this one does not.
+fn elsewhere(app: &App, session: &SessionId, id: &str) -> Option<Elsewhere> {
+    let id = Uuid::parse_str(id).ok()?;
+    let is_known = !matches!(app.relay.find(id), Known::Unknown);
+    if is_known || app.relay.bound(session).is_some() {
+        return None;
+    }
+    app.look(|state| app.elsewhere(state, session))
 }
 
 fn open_task(app: &App, caller: &Caller, session: &SessionId, id: &str) -> Result<Arc<Task>, ApiError> {

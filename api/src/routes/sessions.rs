@@ -78,8 +78,7 @@ fn present(app: &App, state: &Registry, id: &SessionId, session: &Stored) -> Ses
     let queue = app.places.waiting_for(id);
     let heard = app.leases.get(id).map(|lease| lease.heard_at()).max(Some(session.last_heartbeat_at));
     Session {
-        connected: bound.is_some(),
-        transport: bound.as_ref().map(|bound| transport(bound.transport).to_owned()),
+        connected: bound.is_some() || session.connection.as_ref().is_some_and(|connection| app.holds(id, connection)),
         last_heartbeat_at: heard.map(|heard| heard.to_string()),
         open_calls: bound.map_or(0, |bound| bound.open_calls() as u64),
         queued_calls: queue.length as u64,

@@ -204,7 +204,7 @@ impl<'a> Moment<'a> {
         let Some(connection) = self.state.sessions.get(session).and_then(|session| session.connection.as_ref()) else {
             return false;
         };
-        self.is_past || (connection.boot_id == self.app.boot_id && self.app.relay.bound(session).is_some())
+        self.is_past || self.app.holds(session, connection)
     }
 
     /// Leases run on the monotonic clock, and only now.

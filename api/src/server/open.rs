@@ -1,18 +1,16 @@
 //! From a configuration to the parts of a server.
 
+use super::stores::{hear, open_tables, open_work};
 use crate::{
     app::App,
     call::wake::Wakes,
     clock::Clock,
     cluster::{Cluster, Key, Vigil},
-    config::{Config, LogTarget, ProjectorPlace},
-    credentials,
+    config::{Config, ProjectorPlace},
     durable::Durable,
     follower::{Follower, Progress},
-    heads::{self, Heads},
-    heartbeats,
+    heads::Heads,
     in_the_end::in_the_end,
-    leases::Leases,
     projecting::{Pending, Projector, Role},
     relay::{
         Relay,
@@ -23,28 +21,16 @@ use crate::{
     tail::Tail,
     upstream::Upstream,
     vital::Vital,
-    writer::{Desk, Sweeper, WriterThread},
+    writer::{Desk, Sweeper, Writer, WriterThread},
 };
 use anyhow::Context;
-use mcpctl_events::{
-    decide::Quotas,
-    heartbeat::HeartbeatStream,
-    log::{
-        EventLog,
-        kafka::{KafkaHeartbeats, KafkaLog, KafkaTarget},
-        sqlite::{OpenError, SqliteHeartbeats, SqliteLog},
-    },
-    replica::Replica,
-};
+use mcpctl_events::{decide::Quotas, log::EventLog, replica::Replica};
 use mcpctl_projector::{
     Tables,
     follow::{self, FollowError},
-    store::{Database, StoreError, work::WorkStore},
+    store::{Database, work::WorkStore},
 };
 use std::{
-    fs::DirBuilder,
-    os::unix::fs::DirBuilderExt,
-    path::Path,
     sync::{Arc, Mutex, RwLock},
     thread::JoinHandle,
 };
@@ -81,21 +67,13 @@ pub(super) struct Parts {
 #[expect(clippy::disallowed_methods, reason = "`stop` waits for the tasks by their handles")]
 pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> anyhow::Result<Parts> {
     let clock = Clock::start();
-    let db = &config.db;
-    let key = config.args.cluster_key.as_deref().map(Key::read).transpose();
-    let key = key.map_err(|error| Refused::new(format!("{error:#}")))?;
-    let tables = open_tables(db).await?;
+    let tables = open_tables(&config.db).await?;
     let (last, died) = (CancellationToken::new(), CancellationToken::new());
-    let (work, work_task) = open_work(db, &died).await?;
+    let (work, work_task) = open_work(&config.db, &died).await?;
     fail_pending_turns(&work, clock, &last).await;
     let uses = crate::uses::Uses::load(&work).await.context("the work store cannot be read")?;
     let snapshots = Snapshots::new(&config.data_dir);
-    let checkpoint = tables.checkpoint().await?;
-    let snapshot = snapshots.load(&*log, checkpoint.sequence).unwrap_or_default();
-    let (replica, pending) = match writes_tables(&config) {
-        Writes::Always => fold(&log, &tables, snapshot).await?,
-        Writes::WhileLeading | Writes::Never => (read(&log, &tables, snapshot).await?, Pending::behind()),
-    };
+    let (replica, pending) = load(&config, &log, &tables, &snapshots).await?;
     let start_sequence = replica.admission.last_sequence;
     snapshots.tidy(start_sequence);
     let projected = tables.checkpoint().await?.sequence;
@@ -110,10 +88,8 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let (projected_sender, projected) = watch::channel(projected);
     let relay = Arc::new(Relay::default());
     let tail = Arc::new(Tail::new(start_sequence));
-    let vigil = config.log.is_shared().then(|| Arc::new(Vigil::new(clock.id())));
-    let cluster = vigil
-        .clone()
-        .map(|vigil| Arc::new(Cluster::new(key, vigil, &advertise_url, replica.clone(), progress.clone())));
+    let cluster = cluster(&config, clock, &advertise_url, &replica, &progress)?;
+    let vigil = cluster.as_ref().map(|cluster| cluster.vigil.clone());
     let (writer, writer_thread) = WriterThread {
         log: log.clone(),
         replica: replica.clone(),
@@ -143,11 +119,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     .spawn(Vital::new("follower", &died))?;
     let vital = Vital::new("projector", &died);
     let projector = Projector {
-        role: match writes_tables(&config) {
-            Writes::Always => Role::Always,
-            Writes::WhileLeading => Role::WhileLeading(writer.clone()),
-            Writes::Never => Role::Never,
-        },
+        role: role(&config, &writer),
         snapshots: snapshots.clone(),
         log: log.clone(),
         tables: tables.clone(),
@@ -194,28 +166,6 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     Ok(Parts { app, threads: vec![writer_thread, follower], projector, work: work_task, last })
 }
 
-#[expect(clippy::disallowed_methods, reason = "`stop` waits for the task by its handle")]
-async fn open_work(db: &Database, died: &CancellationToken) -> anyhow::Result<(WorkStore, Task<()>)> {
-    let (work, writer) = WorkStore::open(db).await.context("the work store cannot be opened")?;
-    let vital = Vital::new("work store", died);
-    let task = tokio::spawn(async move {
-        let _vital = vital;
-        writer.run().await;
-    });
-    Ok((work, task))
-}
-
-async fn open_tables(db: &Database) -> anyhow::Result<Tables> {
-    if let Database::Folder(dir) = db {
-        make_dir("--db", dir)?;
-    }
-    let refused = |error: StoreError| {
-        let way_out = if error.is_retryable() { "" } else { "; `mcpd-projector rebuild` makes the read tables anew" };
-        Refused::new(format!("--db {db}: {error}{way_out}"))
-    };
-    Ok(Tables::open(db).await.map_err(refused)?)
-}
-
 fn limits(config: &Config) -> Limits {
     Limits { per_stream: config.args.max_inflight_per_session, queue: config.args.queue_depth }
 }
@@ -235,21 +185,50 @@ async fn fail_pending_turns(work: &WorkStore, clock: Clock, last: &CancellationT
     tokio::spawn(in_the_end("the end of turns that were cut off", last.clone(), attempt));
 }
 
-/// Who writes the read tables.
-enum Writes {
-    Always,
-    WhileLeading,
-    Never,
+/// Brings a replica to where the log ends, and the tables too where they are this process's own.
+async fn load(
+    config: &Config,
+    log: &Arc<dyn EventLog>,
+    tables: &Tables,
+    snapshots: &Snapshots,
+) -> anyhow::Result<(Replica, Pending)> {
+    let checkpoint = tables.checkpoint().await?;
+    let snapshot = snapshots.load(&**log, checkpoint.sequence).unwrap_or_default();
+    if writes_tables_alone(config) {
+        return Ok(fold(log, tables, snapshot).await?);
+    }
+    Ok((read(log, tables, snapshot).await?, Pending::behind()))
 }
 
-fn writes_tables(config: &Config) -> Writes {
-    match (config.args.projector, &config.db) {
-        (ProjectorPlace::External, _) => Writes::Never,
-        // Files are this server's alone, whoever leads.
-        (ProjectorPlace::Inline, Database::Folder(_)) => Writes::Always,
-        (ProjectorPlace::Inline, Database::Postgres(_)) if config.log.is_shared() => Writes::WhileLeading,
-        (ProjectorPlace::Inline, Database::Postgres(_)) => Writes::Always,
+/// Whether nobody else writes the read tables: files are this server's own, whoever leads.
+fn writes_tables_alone(config: &Config) -> bool {
+    let is_own = matches!(config.db, Database::Folder(_)) || !config.log.is_shared();
+    config.args.projector == ProjectorPlace::Inline && is_own
+}
+
+fn role(config: &Config, writer: &Writer) -> Role {
+    match config.args.projector {
+        ProjectorPlace::External => Role::Never,
+        ProjectorPlace::Inline if writes_tables_alone(config) => Role::Always,
+        ProjectorPlace::Inline => Role::WhileLeading(writer.clone()),
     }
+}
+
+/// The way to the other replicas, if there may be some.
+fn cluster(
+    config: &Config,
+    clock: Clock,
+    own_url: &str,
+    replica: &Arc<RwLock<Replica>>,
+    progress: &watch::Receiver<Progress>,
+) -> anyhow::Result<Option<Arc<Cluster>>> {
+    let key = config.args.cluster_key.as_deref().map(Key::read).transpose();
+    let key = key.map_err(|error| Refused::new(format!("{error:#}")))?;
+    if !config.log.is_shared() {
+        return Ok(None);
+    }
+    let vigil = Arc::new(Vigil::new(clock.id()));
+    Ok(Some(Arc::new(Cluster::new(key, vigil, own_url, replica.clone(), progress.clone()))))
 }
 
 /// Brings a replica to where the log ends; the tables are others' to write.
@@ -286,82 +265,4 @@ fn desk(config: &Config, stopped: Option<&str>) -> Desk {
         desk.bar(reason);
     }
     desk
-}
-
-/// Takes the log for this process alone, before anything else is opened or made.
-pub(super) fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
-    heads::check_key(config)?;
-    match &config.log {
-        LogTarget::Sqlite(path) => open_file(config, path),
-        LogTarget::Kafka(target) => open_topic(config, target),
-    }
-}
-
-/// Joins the processes that write a topic, which is made if there is none.
-fn open_topic(config: &Config, target: &KafkaTarget) -> anyhow::Result<Arc<dyn EventLog>> {
-    make_dir("--data-dir", &config.data_dir)?;
-    let (log, warnings) = KafkaLog::open(target).map_err(|error| Refused::new(format!("--log {target}: {error}")))?;
-    for warning in warnings {
-        tracing::warn!("{warning}");
-    }
-    Ok(Arc::new(log))
-}
-
-fn open_file(config: &Config, path: &Path) -> anyhow::Result<Arc<dyn EventLog>> {
-    if !path.exists() {
-        credentials::check(config)?;
-    }
-    make_dir("--data-dir", &config.data_dir)?;
-    if let Some(dir) = path.parent() {
-        make_dir("--log", dir)?;
-    }
-    let refused = |error: OpenError| {
-        let way_out = match error {
-            OpenError::Locked { .. } => "; stop that one, or give this one another --data-dir",
-            _ => "",
-        };
-        Refused::new(format!("--log sqlite:{}: {error}{way_out}", path.display()))
-    };
-    let log = SqliteLog::open(path).map_err(refused)?;
-    Ok(Arc::new(log))
-}
-
-/// Who was heard before this start.
-async fn hear(
-    config: &Config,
-    clock: Clock,
-    tables: &Tables,
-) -> anyhow::Result<(Arc<dyn HeartbeatStream>, Arc<Leases>)> {
-    let (heartbeats, leases) = (open_heartbeats(config)?, Arc::new(Leases::default()));
-    let oldest = clock.now().minus(config.args.inactive_retention);
-    if let Err(error) = heartbeats::catch_up(&heartbeats, tables, &leases, oldest).await {
-        tracing::warn!(error = format!("{error:#}"), "when publishers were last heard may be said too early");
-    }
-    Ok((heartbeats, leases))
-}
-
-fn open_heartbeats(config: &Config) -> anyhow::Result<Arc<dyn HeartbeatStream>> {
-    match &config.log {
-        LogTarget::Sqlite(log) => {
-            let heartbeats = SqliteHeartbeats::open(SqliteHeartbeats::beside(log));
-            Ok(Arc::new(heartbeats.map_err(|error| Refused::new(error.to_string()))?))
-        }
-        LogTarget::Kafka(log) => {
-            let opened = KafkaHeartbeats::beside(log, config.args.heartbeat_retention);
-            let (heartbeats, warnings) = opened.map_err(|error| Refused::new(format!("--log {log}: {error}")))?;
-            for warning in warnings {
-                tracing::warn!("{warning}");
-            }
-            Ok(Arc::new(heartbeats))
-        }
-    }
-}
-
-/// Chats are in it: nobody else on the machine may read them.
-pub(crate) fn make_private(dir: &Path) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-fn make_dir(flag: &str, dir: &Path) -> anyhow::Result<()> {
-    Ok(make_private(dir).map_err(|error| Refused::io(format!("{flag}: cannot make {}", dir.display()), error))?)
 }

@@ -89,7 +89,9 @@ fn places(args: &Args) -> Result<(SharedLog, Database), String> {
         }
         LogTarget::Kafka(target) => {
             let (log, warnings) = KafkaLog::open(target).map_err(|error| format!("--log {target}: {error}"))?;
-            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
             Arc::new(log)
         }
     };

@@ -32,7 +32,7 @@ pub(crate) enum Home {
 #[expect(dead_code, reason = "it is held")]
 enum Lock {
     File(std::fs::File),
-    Table(super::postgres::Connection),
+    Table(Box<super::postgres::Connection>),
 }
 
 /// Does the same at either home.

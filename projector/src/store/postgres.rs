@@ -18,13 +18,13 @@ use super::{
     database::Cells as AnyCells,
     statement::{Statement, Value},
 };
-use std::{cell::RefCell, fmt, str::FromStr};
+use std::{cell::RefCell, fmt, str::FromStr, sync::Arc};
 use tokio_postgres::Config;
 
 /// A database on a server, and who asks.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Server {
-    config: Config,
+    config: Arc<Config>,
     shown: String,
 }
 
@@ -41,7 +41,7 @@ impl FromStr for Server {
         let (user_info, place) = rest.rsplit_once('@').unwrap_or(("", rest));
         let user = user_info.split(':').next().filter(|user| !user.is_empty()).map(|user| format!("{user}@"));
         let place = place.split('?').next().unwrap_or_default();
-        Ok(Self { shown: format!("{scheme}://{}{place}", user.unwrap_or_default()), config })
+        Ok(Self { shown: format!("{scheme}://{}{place}", user.unwrap_or_default()), config: config.into() })
     }
 }
 
@@ -83,13 +83,13 @@ fn reason(error: &tokio_postgres::Error) -> String {
 #[derive(Debug)]
 pub(crate) struct Writer {
     place: Place,
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
 }
 
 impl Writer {
     /// Connects.
     pub(crate) fn open(place: Place) -> Result<Self, StoreError> {
-        let connection = Some(Connection::open(&place)?);
+        let connection = Some(Connection::open(&place)?.into());
         Ok(Self { place, connection })
     }
 
@@ -104,7 +104,7 @@ impl Writer {
     pub(crate) fn begin(&mut self) -> Result<(), StoreError> {
         let connection = match self.connection.take().filter(|connection| !connection.is_closed()) {
             Some(connection) => connection,
-            None => Connection::open(&self.place)?,
+            None => Connection::open(&self.place)?.into(),
         };
         let connection = self.connection.insert(connection);
         connection.run("BEGIN")
@@ -137,19 +137,19 @@ impl Writer {
 
     /// Within a transaction there is one; outside of it, it may have broken.
     fn connection(&self) -> Result<&Connection, StoreError> {
-        self.connection.as_ref().ok_or_else(|| connection::lost(&self.place.to_string()))
+        self.connection.as_deref().ok_or_else(|| connection::lost(&self.place.to_string()))
     }
 }
 
 /// Several reads of one snapshot, which lasts as long as this does.
 #[derive(Debug)]
-pub(crate) struct Snapshot(Connection);
+pub(crate) struct Snapshot(Box<Connection>);
 
 impl Snapshot {
     pub(crate) fn open(place: &Place) -> Result<Self, StoreError> {
         let connection = Connection::open(place)?;
         connection.run(pool::BEGIN_SNAPSHOT)?;
-        Ok(Self(connection))
+        Ok(Self(connection.into()))
     }
 
     pub(crate) fn fetch<T>(

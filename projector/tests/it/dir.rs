@@ -51,7 +51,7 @@ impl Dir {
     pub fn show(&self, generation: u64, sql: &str) -> String {
         let read = |row: &rusqlite::Row<'_>| {
             let columns = row.as_ref().column_count();
-            Ok((0..columns).map(|n| row.get::<_, rusqlite::types::Value>(n)).collect::<Result<Vec<_>, _>>()?)
+            (0..columns).map(|n| row.get::<_, rusqlite::types::Value>(n)).collect::<Result<Vec<_>, _>>()
         };
         let found = self.sql(&format!("tables-{generation}.db")).query_row(sql, [], read).unwrap();
         let shown = found.into_iter().map(|value| match value {

@@ -45,7 +45,7 @@ fn kind(status: StatusCode) -> &'static str {
 
 /// Where OpenAI has a word of its own, that; else ours, in its spelling.
 fn code(error: &ApiError) -> String {
-    match error.code {
+    match &*error.code {
         "UNAUTHORIZED" => "invalid_api_key".to_owned(),
         code => code.to_ascii_lowercase(),
     }

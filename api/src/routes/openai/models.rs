@@ -78,13 +78,13 @@ fn known(app: &App, state: &Registry) -> Vec<Model> {
         model(name.to_string(), created.unwrap_or_default(), None, Some(Target::Pool(name.to_string())))
     });
     let agents = state.agents.iter().map(|agent| {
-        let target = is_there(app, agent).then(|| Target::pinned(&agent.definition.llm));
+        let target = is_there(app, state, agent).then(|| Target::pinned(&agent.definition.llm));
         model(format!("agent/{}", agent.name), agent.created_at, Some(agent.owner), target)
     });
     llms.chain(pools).chain(agents).collect()
 }
 
-fn is_there(app: &App, agent: &Agent) -> bool {
-    let is_connected = |session| app.relay.bound(session).is_some();
+fn is_there(app: &App, state: &Registry, agent: &Agent) -> bool {
+    let is_connected = |session| app.relay.bound(session).is_some() || app.elsewhere(state, session).is_some();
     !agent.disabled && agent.is_live() && agent.session.as_ref().is_none_or(is_connected)
 }

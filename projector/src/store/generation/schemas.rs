@@ -60,17 +60,17 @@ impl Schemas {
         connection.run("COMMIT")?;
         connection.run("BEGIN")?;
         connection.run(TAKE_LOCK)?;
-        Ok(Lock::Table(connection))
+        Ok(Lock::Table(connection.into()))
     }
 
     pub(super) fn named(&self) -> Result<Option<u64>, StoreError> {
         let connection = self.common()?;
         let is_there = Statement::new("SELECT to_regclass('mcpctl.live') IS NOT NULL");
-        if !connection.fetch(&is_there, |cells| cells.flag())?.contains(&true) {
+        if !connection.fetch(&is_there, read_flag)?.contains(&true) {
             return Ok(None);
         }
         let named = Statement::new("SELECT generation FROM live WHERE generation IS NOT NULL");
-        Ok(connection.fetch(&named, |cells| cells.number())?.pop())
+        Ok(connection.fetch(&named, read_number)?.pop())
     }
 
     pub(super) fn numbers(&self) -> Result<Vec<u64>, StoreError> {
@@ -121,4 +121,12 @@ impl Schemas {
     pub(super) fn remove(&self, number: u64) -> Result<(), StoreError> {
         self.common()?.run(&format!("DROP SCHEMA IF EXISTS {PREFIX}{number} CASCADE"))
     }
+}
+
+fn read_flag(cells: &mut Cells) -> Result<bool, String> {
+    cells.flag()
+}
+
+fn read_number(cells: &mut Cells) -> Result<u64, String> {
+    cells.number()
 }

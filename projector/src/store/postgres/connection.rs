@@ -30,7 +30,7 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn open(place: &Place) -> Result<Self, StoreError> {
         let shown = place.to_string();
-        let mut config = place.server.config.clone();
+        let mut config = (*place.server.config).clone();
         config.application_name("mcpd").connect_timeout(CONNECT).keepalives_idle(SILENCE).tcp_user_timeout(SILENCE);
         let tls = super::types::tls().map_err(|error| transient(&shown, error.to_string()))?;
         let client = wait(&shown, CONNECT * 2, async {
@@ -157,21 +157,20 @@ fn wait<T>(
 /// Says which database an error is about, and whether it may pass.
 fn sql(place: &str, error: &tokio_postgres::Error) -> StoreError {
     let state = error.code().map(SqlState::code);
-    match state {
-        Some("53100") => StoreError::DiskFull { file: PathBuf::from(place) },
-        // Broken connections, conflicts of transactions, no room, a server that stops, time that is over, a table that
-        // was replaced.
-        Some(code) if ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)) => {
-            transient(place, reason(error))
-        }
-        Some(_) => StoreError::Sql { file: PathBuf::from(place), transient: false, source: reason(error).into() },
-        None if error.is_closed() || is_io(error) => transient(place, reason(error)),
-        None => StoreError::Sql { file: PathBuf::from(place), transient: false, source: reason(error).into() },
+    if state == Some("53100") {
+        return StoreError::DiskFull { file: PathBuf::from(place) };
     }
+    // Broken connections, conflicts of transactions, no room, a server that stops, time that is over, a file that cannot be
+    // read. What is no answer of the server is the connection, or a value that does not fit.
+    let may_pass = match state {
+        Some(code) => ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)),
+        None => error.is_closed() || is_io(error),
+    };
+    StoreError::Sql { file: PathBuf::from(place), transient: may_pass, source: reason(error).into() }
 }
 
 fn is_io(error: &tokio_postgres::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+    matches!(std::error::Error::source(error), Some(source) if source.is::<std::io::Error>())
 }
 
 fn transient(place: &str, reason: String) -> StoreError {

@@ -83,12 +83,11 @@ fn is_known(type_: &Type) -> bool {
 /// How a connection is encrypted, where the server does that: by the machine's own certificates, which are read once.
 pub(super) fn tls() -> Result<MakeRustlsConnect, rustls::Error> {
     static CONFIG: OnceLock<ClientConfig> = OnceLock::new();
-    let config = match CONFIG.get() {
-        Some(config) => config,
-        None => {
-            let config = ClientConfig::with_platform_verifier()?;
-            CONFIG.get_or_init(|| config)
-        }
+    let config = if let Some(config) = CONFIG.get() {
+        config
+    } else {
+        let config = ClientConfig::with_platform_verifier()?;
+        CONFIG.get_or_init(|| config)
     };
     Ok(MakeRustlsConnect::new(config.clone()))
 }

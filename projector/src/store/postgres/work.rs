@@ -1,7 +1,11 @@
 //! The work store's schema, brought to the newest step by step.
 
 use super::{Connection, Place, Server};
-use crate::store::{StoreError, database, statement::Statement};
+use crate::store::{
+    StoreError,
+    database::{self, Cells},
+    statement::Statement,
+};
 use mcpctl_migrations::postgres::WORK;
 
 /// Opens the store, or makes it.
@@ -23,7 +27,7 @@ fn migrate(place: &Place) -> Result<(), StoreError> {
          CREATE TABLE IF NOT EXISTS work.schema_version (version BIGINT NOT NULL PRIMARY KEY)",
     )?;
     let version = Statement::new("SELECT COALESCE(MAX(version), 0) FROM schema_version");
-    let found: i64 = connection.fetch(&version, |cells| cells.number())?.pop().unwrap_or_default();
+    let found: i64 = connection.fetch(&version, read_version)?.pop().unwrap_or_default();
     let known = u32::try_from(WORK.len()).unwrap_or(u32::MAX);
     if found > i64::from(known) {
         return Err(StoreError::NewerVersion { file: place.to_string().into(), found, known });
@@ -33,4 +37,8 @@ fn migrate(place: &Place) -> Result<(), StoreError> {
         connection.run(&format!("{step}\nINSERT INTO schema_version (version) VALUES ({version});"))?;
     }
     connection.run("COMMIT")
+}
+
+fn read_version(cells: &mut Cells) -> Result<i64, String> {
+    cells.number()
 }

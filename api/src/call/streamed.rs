@@ -137,17 +137,17 @@ fn is_up(whole: &Whole) -> bool {
     whole.status == 200 && crate::json::object::<Woken>(&whole.body).is_ok_and(|woken| woken.ok)
 }
 
-/// The stream that is bound to a session; waits a little for a publisher that is reconnecting.
-pub async fn connected(app: &App, session: &SessionId) -> Result<Arc<Binding>, ()> {
-    let mut changes = app.relay.changes();
+/// Waits a little for a publisher that is reconnecting.
+pub async fn connected(app: &App, session: &SessionId) -> Result<(), ()> {
     let deadline = Instant::now() + app.config.args.connect_grace;
     loop {
-        if let Some(binding) = app.relay.bound(session) {
-            return Ok(binding);
+        if app.relay.bound(session).is_some() || app.look(|state| app.elsewhere(state, session)).is_some() {
+            return Ok(());
         }
-        if timeout_at(deadline, changes.changed()).await.is_err() {
+        if Instant::now() >= deadline {
             return Err(());
         }
+        super::moved(app, deadline).await;
     }
 }
 

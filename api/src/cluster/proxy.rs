@@ -1,0 +1,65 @@
+//! A publisher's request that landed on a replica which does not hold its stream: passed on to the one that does, once,
+//! both ways as it comes.
+
+use super::KEY_HEADER;
+use crate::{app::App, error::ApiError, upstream::reason};
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderName, Method, StatusCode, header},
+    response::Response,
+};
+use futures_util::TryStreamExt;
+
+/// A request that another replica passed on, and that is not passed on again.
+#[derive(Debug, Clone, Copy)]
+pub struct PassedOn;
+
+/// Headers that are about one connection, or are made anew.
+const OF_THE_CONNECTION: [HeaderName; 6] =
+    [header::CONNECTION, header::HOST, header::TE, header::TRANSFER_ENCODING, header::UPGRADE, header::EXPECT];
+
+/// A request to be passed on.
+pub struct Passed<'a> {
+    /// Its method.
+    pub method: Method,
+    /// Path and query.
+    pub path: &'a str,
+    /// Its headers: who asks is checked there again.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Body,
+}
+
+/// Passes a request on to `node`, and its answer back.
+pub async fn pass_on(app: &App, node: &str, passed: Passed<'_>) -> Result<Response, ApiError> {
+    let Passed { method, path, mut headers, body } = passed;
+    let cluster = app.cluster.as_ref().and_then(|cluster| Some((&cluster.client, cluster.key.as_ref()?)));
+    let (client, key) = cluster.ok_or_else(|| gone(node, "there is no --cluster-key"))?;
+    let client = client.client().await.map_err(|error| gone(node, &format!("{error:#}")))?;
+    leave_out(&mut headers);
+    headers.insert(KEY_HEADER, key.as_header());
+    let has_body = method != Method::GET;
+    let mut request = client.request(method, format!("{node}{path}")).headers(headers);
+    if has_body {
+        request = request.body(reqwest::Body::wrap_stream(body.into_data_stream()));
+    }
+    let answer = request.send().await.map_err(|error| gone(node, &reason(&error)))?;
+    let (status, mut headers) = (answer.status(), answer.headers().clone());
+    leave_out(&mut headers);
+    let mut response = Response::new(Body::from_stream(answer.bytes_stream().map_err(std::io::Error::other)));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+fn leave_out(headers: &mut HeaderMap) {
+    for name in OF_THE_CONNECTION {
+        headers.remove(name);
+    }
+}
+
+fn gone(node: &str, why: &str) -> ApiError {
+    tracing::debug!(node, why, "a publisher's request could not be passed on");
+    let message = "the server that holds this session's stream cannot be reached; open a new stream";
+    ApiError::new(StatusCode::GONE, "TASK_GONE", message)
+}

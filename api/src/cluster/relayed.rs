@@ -1,0 +1,223 @@
+//! Calls by a stream that another replica holds.
+//!
+//! The call is handed to that replica once, as it is, and its answer is passed on as it comes. A header of the answer says
+//! what it is; a failure after its first byte is the last event of the stream.
+
+use super::{KEY_HEADER, Key};
+use crate::{
+    app::App,
+    call::{Asked, Reply},
+    error::ApiError,
+    relay::{
+        object::Whole,
+        places::{Elsewhere, Place},
+    },
+    upstream::{Upstream, reason},
+};
+use axum::{
+    body::{Body, Bytes},
+    http::{StatusCode, header::CONTENT_TYPE},
+};
+use futures_util::{Stream, StreamExt, stream};
+use mcpctl_events::{state::Llm, wire::error::ErrorBody};
+use serde::{Deserialize, Serialize};
+use std::{convert::Infallible, time::Duration};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+/// Where a call is handed over.
+pub const CALL: &str = "/internal/v1/call";
+/// Says what the answer is: [`WHOLE`], [`STREAM`] or [`ERROR`].
+pub const ANSWER_HEADER: &str = "x-mcpctl-answer";
+/// A whole answer of a model, as it came.
+pub const WHOLE: &str = "whole";
+/// Events that go on.
+pub const STREAM: &str = "stream";
+/// A refusal of the replica itself.
+pub const ERROR: &str = "error";
+/// The code of a refusal: the stream is not, or no longer, there.
+pub const NOT_HERE: &str = "NOT_HERE";
+/// Begins the last event of a stream that failed.
+const FAILED: &[u8] = b"event: mcpctl-failed\ndata: ";
+/// A failure is never longer.
+const LONGEST_FAILURE: usize = 8 << 10;
+/// How much later than the replica itself its callers give up.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What is asked, besides the request.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Handed {
+    /// Id of the Llm.
+    pub llm: Uuid,
+    /// Path at the model server.
+    pub path: String,
+    /// The stream by which it is to be called.
+    pub epoch: u64,
+    /// Whether it may wait in line.
+    pub may_wait: bool,
+}
+
+/// A refusal, as replicas tell it to each other.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Refusal {
+    status: u16,
+    retry_after: Option<u64>,
+    #[serde(flatten)]
+    body: ErrorBody,
+}
+
+impl Refusal {
+    fn of(error: &ApiError) -> Self {
+        Self { status: error.status.as_u16(), retry_after: error.retry_after, body: error.body() }
+    }
+
+    fn into_error(self) -> ApiError {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let error = ApiError::new(status, self.body.code, self.body.error);
+        ApiError { details: self.body.details, retry_after: self.retry_after, ..error }
+    }
+}
+
+/// The event that tells another replica how a stream failed.
+pub fn failed_event(error: &ApiError) -> Bytes {
+    let json = serde_json::to_vec(&Refusal::of(error)).unwrap_or_default();
+    [FAILED, &json, b"\n\n"].concat().into()
+}
+
+/// Hands a call to the replica that holds the stream, and waits for how its answer begins. The place is held until the
+/// answer is there: what is open at the publisher, that replica counts.
+pub async fn call(
+    app: &App,
+    llm: &Llm,
+    holder: &Elsewhere,
+    place: Place,
+    asked: &Asked,
+    may_wait: bool,
+) -> Result<Reply, ApiError> {
+    let cluster = app.cluster.as_ref().and_then(|cluster| Some((&cluster.client, cluster.key.as_ref()?)));
+    let (client, key) = cluster.ok_or_else(|| unreachable(&holder.node, "there is no --cluster-key"))?;
+    let handed = Handed { llm: llm.id, path: asked.path.to_owned(), epoch: holder.epoch, may_wait };
+    let request = post(client, key, &holder.node, &handed).await?;
+    let request = request.body(asked.request.with_model(&llm.definition.model));
+    let patience = app.config.args.first_byte_timeout + app.config.args.connect_grace + GRACE;
+    let response = timeout(patience, request.send()).await;
+    let response = response.map_err(|_| lost(&holder.node, "no answer in time"))?;
+    let response = response.map_err(|error| {
+        let failed = if error.is_connect() { unreachable } else { lost };
+        failed(&holder.node, &reason(&error))
+    })?;
+    drop(place);
+    let kind = response.headers().get(ANSWER_HEADER).and_then(|kind| kind.to_str().ok()).map(str::to_owned);
+    match kind.as_deref() {
+        Some(STREAM) => Ok(Reply::Stream(Body::from_stream(events(app, response, asked.late_error)))),
+        Some(WHOLE) => {
+            let status = response.status().as_u16();
+            let content_type = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+            let content_type = content_type.unwrap_or("application/octet-stream").to_owned().into();
+            let body = timeout(app.config.args.task_timeout + GRACE, response.bytes()).await;
+            let body = body.map_err(|_| lost(&holder.node, "no answer in time"))?;
+            let body = body.map_err(|error| lost(&holder.node, &reason(&error)))?;
+            Ok(Reply::Whole(Whole { status, content_type, body }))
+        }
+        _ => {
+            let status = response.status();
+            let body = response.bytes().await.unwrap_or_default();
+            Err(match serde_json::from_slice::<Refusal>(&body) {
+                Ok(refusal) => refusal.into_error(),
+                Err(_) => unreachable(&holder.node, &format!("it answers {status}")),
+            })
+        }
+    }
+}
+
+async fn post(client: &Upstream, key: &Key, node: &str, handed: &Handed) -> Result<reqwest::RequestBuilder, ApiError> {
+    let client = client.client().await.map_err(|error| unreachable(node, &format!("{error:#}")))?;
+    let query = serde_json::to_string(handed).map_err(ApiError::internal)?;
+    Ok(client.post(format!("{node}{CALL}")).header(KEY_HEADER, key.as_header()).header(ASKED_HEADER, query))
+}
+
+/// Holds a [`Handed`], so that the body is the request and nothing else.
+pub const ASKED_HEADER: &str = "x-mcpctl-asked";
+
+/// Passes events on. What the replica says last of a failure is told in the words of the API that the caller speaks.
+fn events(
+    app: &App,
+    response: reqwest::Response,
+    late_error: crate::call::held::LateError,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
+    let silence = app.config.args.idle_timeout + GRACE;
+    let node = response.url().origin().ascii_serialization();
+    let pieces = stream::unfold(Some((response, node)), move |going_on| async move {
+        let (mut response, node) = going_on?;
+        let failed = |error: &ApiError| Some((late_error(error), None));
+        match timeout(silence, response.chunk()).await {
+            Ok(Ok(Some(bytes))) => match split_failure(&bytes) {
+                None => Some((bytes, Some((response, node)))),
+                Some((before, error)) => Some(([&before[..], &late_error(&error)].concat().into(), None)),
+            },
+            Ok(Ok(None)) => None,
+            Ok(Err(error)) => failed(&lost(&node, &reason(&error))),
+            Err(_) => failed(&lost(&node, "it fell silent")),
+        }
+    });
+    pieces.map(Ok)
+}
+
+/// What comes before a failure, and the failure, if a piece ends with one.
+fn split_failure(bytes: &Bytes) -> Option<(Bytes, ApiError)> {
+    let from = bytes.len().saturating_sub(LONGEST_FAILURE + FAILED.len());
+    let at = from + memchr::memmem::rfind(&bytes[from..], FAILED)?;
+    let json = bytes[at + FAILED.len()..].strip_suffix(b"\n\n")?;
+    let refusal: Refusal = serde_json::from_slice(json).ok()?;
+    Some((bytes.slice(..at), refusal.into_error()))
+}
+
+/// Nothing of the call was done.
+fn unreachable(node: &str, why: &str) -> ApiError {
+    tracing::warn!(node, why, "a call could not be handed to the replica that holds the publisher's stream");
+    ApiError::new(
+        StatusCode::BAD_GATEWAY,
+        "PUBLISHER_SILENT",
+        "the server that holds the publisher's stream cannot be reached",
+    )
+}
+
+/// It may have been answered, and the answer is lost.
+fn lost(node: &str, why: &str) -> ApiError {
+    tracing::warn!(node, why, "the replica that holds a publisher's stream was lost within a call");
+    let message = "the server that holds the publisher's stream was lost before the answer was complete";
+    ApiError::new(StatusCode::BAD_GATEWAY, "PUBLISHER_DISCONNECTED", message)
+}
+
+/// The answer to a replica that handed a call over.
+pub fn answer(reply: Result<Reply, ApiError>) -> axum::response::Response {
+    use axum::{http::HeaderValue, response::IntoResponse};
+    let (kind, mut response) = match reply {
+        Ok(Reply::Whole(whole)) => (WHOLE, Reply::Whole(whole).into_response()),
+        Ok(Reply::Stream(body)) => (STREAM, Reply::Stream(body).into_response()),
+        Err(error) => (ERROR, (error.status, axum::Json(Refusal::of(&error))).into_response()),
+    };
+    response.headers_mut().insert(ANSWER_HEADER, HeaderValue::from_static(kind));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_found_where_it_ends_a_stream_and_nowhere_else() {
+        let error = ApiError::unavailable("SHUTDOWN", "the server stops", 5);
+        let event = failed_event(&error);
+        for before in ["", "data: one\n\n", &"x".repeat(20_000)] {
+            let piece = Bytes::from([before.as_bytes(), &event[..]].concat());
+            let (rest, found) = split_failure(&piece).unwrap();
+            assert_eq!((&rest[..], found), (before.as_bytes(), error.clone()));
+        }
+        for other in ["data: one\n\n", "event: mcpctl-failed\ndata: {}\n\n", "event: mcpctl-failed\ndata: "] {
+            assert!(split_failure(&Bytes::from(other)).is_none(), "{other}");
+        }
+    }
+}

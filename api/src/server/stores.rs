@@ -1,0 +1,136 @@
+//! Opening what a server keeps: log, heartbeats, tables, work.
+
+use super::Refused;
+use crate::{
+    clock::Clock,
+    cluster::Key,
+    config::{Config, LogTarget},
+    credentials, heads, heartbeats,
+    leases::Leases,
+    vital::Vital,
+};
+use anyhow::Context;
+use mcpctl_events::{
+    heartbeat::HeartbeatStream,
+    log::{
+        EventLog,
+        kafka::{KafkaHeartbeats, KafkaLog, KafkaTarget},
+        sqlite::{OpenError, SqliteHeartbeats, SqliteLog},
+    },
+};
+use mcpctl_projector::{
+    Tables,
+    store::{Database, StoreError, work::WorkStore},
+};
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
+use tokio::task::JoinHandle as Task;
+use tokio_util::sync::CancellationToken;
+
+/// Takes the log for this process alone, before anything else is opened or made.
+pub(super) fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
+    heads::check_key(config)?;
+    config
+        .args
+        .cluster_key
+        .as_deref()
+        .map(Key::read)
+        .transpose()
+        .map_err(|error| Refused::new(format!("{error:#}")))?;
+    match &config.log {
+        LogTarget::Sqlite(path) => open_file(config, path),
+        LogTarget::Kafka(target) => open_topic(config, target),
+    }
+}
+
+/// Joins the processes that write a topic, which is made if there is none.
+fn open_topic(config: &Config, target: &KafkaTarget) -> anyhow::Result<Arc<dyn EventLog>> {
+    make_dir("--data-dir", &config.data_dir)?;
+    let (log, warnings) = KafkaLog::open(target).map_err(|error| Refused::new(format!("--log {target}: {error}")))?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(Arc::new(log))
+}
+
+fn open_file(config: &Config, path: &Path) -> anyhow::Result<Arc<dyn EventLog>> {
+    if !path.exists() {
+        credentials::check(config)?;
+    }
+    make_dir("--data-dir", &config.data_dir)?;
+    if let Some(dir) = path.parent() {
+        make_dir("--log", dir)?;
+    }
+    let refused = |error: OpenError| {
+        let way_out = match error {
+            OpenError::Locked { .. } => "; stop that one, or give this one another --data-dir",
+            _ => "",
+        };
+        Refused::new(format!("--log sqlite:{}: {error}{way_out}", path.display()))
+    };
+    let log = SqliteLog::open(path).map_err(refused)?;
+    Ok(Arc::new(log))
+}
+
+/// Who was heard before this start.
+pub(super) async fn hear(
+    config: &Config,
+    clock: Clock,
+    tables: &Tables,
+) -> anyhow::Result<(Arc<dyn HeartbeatStream>, Arc<Leases>)> {
+    let (heartbeats, leases) = (open_heartbeats(config)?, Arc::new(Leases::default()));
+    let oldest = clock.now().minus(config.args.inactive_retention);
+    if let Err(error) = heartbeats::catch_up(&heartbeats, tables, &leases, oldest).await {
+        tracing::warn!(error = format!("{error:#}"), "when publishers were last heard may be said too early");
+    }
+    Ok((heartbeats, leases))
+}
+
+fn open_heartbeats(config: &Config) -> anyhow::Result<Arc<dyn HeartbeatStream>> {
+    match &config.log {
+        LogTarget::Sqlite(log) => {
+            let heartbeats = SqliteHeartbeats::open(SqliteHeartbeats::beside(log));
+            Ok(Arc::new(heartbeats.map_err(|error| Refused::new(error.to_string()))?))
+        }
+        LogTarget::Kafka(log) => {
+            let opened = KafkaHeartbeats::beside(log, config.args.heartbeat_retention);
+            let (heartbeats, warnings) = opened.map_err(|error| Refused::new(format!("--log {log}: {error}")))?;
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            Ok(Arc::new(heartbeats))
+        }
+    }
+}
+
+/// Chats are in it: nobody else on the machine may read them.
+pub(crate) fn make_private(dir: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+fn make_dir(flag: &str, dir: &Path) -> anyhow::Result<()> {
+    Ok(make_private(dir).map_err(|error| Refused::io(format!("{flag}: cannot make {}", dir.display()), error))?)
+}
+
+/// Opens the work store, and has a task write it.
+#[expect(clippy::disallowed_methods, reason = "`stop` waits for the task by its handle")]
+pub(super) async fn open_work(db: &Database, died: &CancellationToken) -> anyhow::Result<(WorkStore, Task<()>)> {
+    let (work, writer) = WorkStore::open(db).await.context("the work store cannot be opened")?;
+    let vital = Vital::new("work store", died);
+    let task = tokio::spawn(async move {
+        let _vital = vital;
+        writer.run().await;
+    });
+    Ok((work, task))
+}
+
+/// Opens the read tables, or makes them.
+pub(super) async fn open_tables(db: &Database) -> anyhow::Result<Tables> {
+    if let Database::Folder(dir) = db {
+        make_dir("--db", dir)?;
+    }
+    let refused = |error: StoreError| {
+        let way_out = if error.is_retryable() { "" } else { "; `mcpd-projector rebuild` makes the read tables anew" };
+        Refused::new(format!("--db {db}: {error}{way_out}"))
+    };
+    Ok(Tables::open(db).await.map_err(refused)?)
+}
