@@ -36,6 +36,8 @@ pub struct App {
     pub clock: Clock,
     /// The other replicas, if the log is one that others write too.
     pub cluster: Option<Arc<Cluster>>,
+    /// Those who subscribe to events, if there is a way to them.
+    pub subscribers: Option<Arc<crate::subscribers::Subscribers>>,
     /// Under which URL others reach this process.
     pub advertise_url: String,
     /// This start of the process.

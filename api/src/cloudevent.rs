@@ -2,6 +2,7 @@
 
 use mcpctl_events::{
     event::Body,
+    log::kafka::Published,
     record::{Actor, Record},
     time::LogTime,
 };
@@ -52,4 +53,21 @@ impl<'a> CloudEvent<'a> {
     pub fn subject(&self) -> &str {
         &self.subject
     }
+}
+
+/// The event at `sequence`, which is in this record, in CloudEvents' binary mode for Kafka.
+pub fn published(record: &Record, sequence: u64) -> Option<Published> {
+    let event = CloudEvent::of(record, sequence)?;
+    let data = serde_json::to_vec(event.data).ok()?.into();
+    let attributes = vec![
+        ("content-type", event.datacontenttype.to_owned()),
+        ("ce_specversion", event.specversion.to_owned()),
+        ("ce_id", event.id),
+        ("ce_source", event.source),
+        ("ce_type", event.type_.to_owned()),
+        ("ce_subject", event.subject.clone()),
+        ("ce_time", event.time.to_string()),
+        ("ce_actor", event.actor.to_string()),
+    ];
+    Some(Published { sequence, subject: event.subject, attributes, data })
 }

@@ -10,6 +10,7 @@ use crate::{
     leases::Leases,
     projecting::Pending,
     relay::Relay,
+    subscribers::Subscribers,
     tail::Tail,
     vital::Vital,
     writer::{Desk, Writer},
@@ -72,6 +73,8 @@ pub struct Follower {
     pub progress: watch::Sender<Progress>,
     /// Gives the newest events to those who follow.
     pub tail: Arc<Tail>,
+    /// Those who subscribe to events.
+    pub subscribers: Option<Arc<Subscribers>>,
     /// Where others may lead: what this process knows of them.
     pub vigil: Option<Arc<Vigil>>,
     /// Ends the thread.
@@ -202,6 +205,9 @@ impl Follower {
         self.progress.send_modify(|progress| progress.sequence = sequence);
         for record in records {
             self.tail.tell(record);
+            if let Some(subscribers) = &self.subscribers {
+                subscribers.tell(record);
+            }
         }
         if to_append {
             self.writer.tick();

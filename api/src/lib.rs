@@ -35,6 +35,7 @@ mod request;
 pub mod routes;
 pub mod server;
 mod snapshots;
+mod subscribers;
 mod tail;
 pub mod tls;
 mod tools;

@@ -7,6 +7,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a harness fails by panicking")]
 
 pub mod client;
+pub mod cluster;
 pub mod home;
 pub mod kafka;
 pub mod mcpd;

@@ -1,6 +1,6 @@
 //! What goes on without being asked: sweeps, the writer's health, heartbeats, inference tasks, snapshots.
 
-use crate::{app::App, cluster, durable, heartbeats, unwelcome, uses};
+use crate::{app::App, cluster, durable, heartbeats, subscribers, unwelcome, uses};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
@@ -52,6 +52,9 @@ pub(super) fn spawn(app: &Arc<App>) -> Background {
     set.spawn(every(RATES, move || rated.limits.rates.tidy()));
     let pooled = app.clone();
     set.spawn(every(TOOLS, move || pooled.tools.close_idle()));
+    if let Some(subscribers) = &app.subscribers {
+        set.spawn(subscribers::run(app.clone(), subscribers.clone()));
+    }
     if app.cluster.is_some() {
         set.spawn(cluster::look_after(app.clone()));
     }

@@ -1,6 +1,6 @@
 //! From a configuration to the parts of a server.
 
-use super::stores::{hear, open_tables, open_work};
+use super::stores::{hear, open_subscribers, open_tables, open_work};
 use crate::{
     app::App,
     call::wake::Wakes,
@@ -76,18 +76,17 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let (replica, pending) = load(&config, &log, &tables, &snapshots).await?;
     let start_sequence = replica.admission.last_sequence;
     snapshots.tidy(start_sequence);
-    let projected = tables.checkpoint().await?.sequence;
+    let (projected_sender, projected) = watch::channel(tables.checkpoint().await?.sequence);
     let stopped = replica.stopped().map(ToString::to_string);
     let heads = Heads::open(&config, &*log, &tables, &replica).await?;
     let replica = Arc::new(RwLock::new(replica));
     let desk = Arc::new(Mutex::new(desk(&config, stopped.as_deref())));
     let (heartbeats, leases) = hear(&config, clock, &tables).await?;
-    let pending = Arc::new(pending);
     let advertise_url = config.args.advertise_url.clone().unwrap_or_else(|| url.to_owned());
     let (progress_sender, progress) = watch::channel(Progress { sequence: start_sequence, stopped, unreadable: None });
-    let (projected_sender, projected) = watch::channel(projected);
     let relay = Arc::new(Relay::default());
     let tail = Arc::new(Tail::new(start_sequence));
+    let subscribers = open_subscribers(&config)?;
     let cluster = cluster(&config, clock, &advertise_url, &replica, &progress)?;
     let vigil = cluster.as_ref().map(|cluster| cluster.vigil.clone());
     let (writer, writer_thread) = WriterThread {
@@ -113,11 +112,11 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         pending: pending.clone(),
         progress: progress_sender,
         tail: tail.clone(),
+        subscribers: subscribers.clone(),
         vigil,
         shutdown: last.clone(),
     }
     .spawn(Vital::new("follower", &died))?;
-    let vital = Vital::new("projector", &died);
     let projector = Projector {
         role: role(&config, &writer),
         snapshots: snapshots.clone(),
@@ -127,11 +126,12 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         projected: projected_sender,
         shutdown: last.clone(),
     };
-    let projector = tokio::spawn(projector.run(vital));
+    let projector = tokio::spawn(projector.run(Vital::new("projector", &died)));
     let app = Arc::new(App {
         boot_id: clock.id(),
         clock,
         cluster,
+        subscribers,
         advertise_url,
         log,
         replica,
@@ -191,13 +191,14 @@ async fn load(
     log: &Arc<dyn EventLog>,
     tables: &Tables,
     snapshots: &Snapshots,
-) -> anyhow::Result<(Replica, Pending)> {
+) -> anyhow::Result<(Replica, Arc<Pending>)> {
     let checkpoint = tables.checkpoint().await?;
     let snapshot = snapshots.load(&**log, checkpoint.sequence).unwrap_or_default();
     if writes_tables_alone(config) {
-        return Ok(fold(log, tables, snapshot).await?);
+        let (replica, pending) = fold(log, tables, snapshot).await?;
+        return Ok((replica, Arc::new(pending)));
     }
-    Ok((read(log, tables, snapshot).await?, Pending::behind()))
+    Ok((read(log, tables, snapshot).await?, Arc::new(Pending::behind())))
 }
 
 /// Whether nobody else writes the read tables: files are this server's own, whoever leads.

@@ -7,6 +7,7 @@ use crate::{
     config::{Config, LogTarget},
     credentials, heads, heartbeats,
     leases::Leases,
+    subscribers::Subscribers,
     vital::Vital,
 };
 use anyhow::Context;
@@ -14,7 +15,7 @@ use mcpctl_events::{
     heartbeat::HeartbeatStream,
     log::{
         EventLog,
-        kafka::{KafkaHeartbeats, KafkaLog, KafkaTarget},
+        kafka::{KafkaEvents, KafkaHeartbeats, KafkaLog, KafkaTarget},
         sqlite::{OpenError, SqliteHeartbeats, SqliteLog},
     },
 };
@@ -83,6 +84,17 @@ pub(super) async fn hear(
         tracing::warn!(error = format!("{error:#}"), "when publishers were last heard may be said too early");
     }
     Ok((heartbeats, leases))
+}
+
+/// The way to subscribers, where the log is in Kafka.
+pub(super) fn open_subscribers(config: &Config) -> anyhow::Result<Option<Arc<Subscribers>>> {
+    let LogTarget::Kafka(log) = &config.log else { return Ok(None) };
+    let opened = KafkaEvents::beside(log);
+    let (events, warnings) = opened.map_err(|error| Refused::new(format!("--log {log}: {error}")))?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(Some(Arc::new(Subscribers::new(events))))
 }
 
 fn open_heartbeats(config: &Config) -> anyhow::Result<Arc<dyn HeartbeatStream>> {

@@ -5,17 +5,23 @@
 
 mod append;
 mod client;
+mod events;
 mod heartbeats;
 mod partition;
 mod reader;
 mod target;
 mod topic;
 
+pub use events::{KafkaEvents, Published, SEQUENCE_HEADER};
 pub use heartbeats::KafkaHeartbeats;
 pub use target::{KafkaTarget, TargetError};
 pub use topic::{OpenError, Warning};
 
-use self::{append::Appender, partition::Partition, topic::Settings};
+use self::{
+    append::{Appender, Outgoing},
+    partition::Partition,
+    topic::Settings,
+};
 use super::{AppendError, EventLog, Page, Position, ReadError};
 use bytes::Bytes;
 use std::{
@@ -50,7 +56,7 @@ impl EventLog for KafkaLog {
     fn append(&self, records: &[Bytes]) -> Result<(), AppendError> {
         // An append that panicked leaves a producer that is as good as any.
         let mut appender = self.appender.lock().unwrap_or_else(PoisonError::into_inner);
-        appender.append(records, None).map(drop)
+        appender.append(records.iter().map(|record| Outgoing::of(record)).collect()).map(drop)
     }
 
     fn read(&self, after: Position, max: usize) -> Result<Page, ReadError> {

@@ -93,9 +93,9 @@ fn bad_flags_are_named_and_make_nothing() {
     let (code, _, stderr) = run(&dir, &["verify"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("--log: there is no log at"), "{stderr}");
-    let (code, _, stderr) = run(&dir, &["--db", "postgres://x"]);
+    let (code, _, stderr) = run(&dir, &["--db", "mysql://x"]);
     assert_eq!(code, 2);
-    assert!(stderr.contains("--db") && stderr.contains("sqlite:<path>"), "{stderr}");
+    assert!(stderr.contains("--db") && stderr.contains("sqlite:<path of a folder> or postgres://"), "{stderr}");
     assert_eq!(dir.files(), [""; 0]);
     let (_life, _log) = on_disk(&dir);
     let (code, _, stderr) = run(&dir, &["verify"]);

@@ -6,6 +6,7 @@ mod applying;
 mod audit;
 mod calls;
 mod chat;
+mod cluster;
 mod documents;
 mod durability;
 mod editing;

@@ -211,6 +211,7 @@ fn follower(
         pending: Arc::new(Pending::default()),
         progress: watch::channel(Progress::default()).0,
         tail: Arc::new(Tail::new(0)),
+        subscribers: None,
         vigil: None,
         shutdown: CancellationToken::new(),
     }

@@ -5,12 +5,11 @@ use super::{
     client::{self, Context},
 };
 use crate::{log::AppendError, record::MAX_RECORD_BYTES};
-use bytes::Bytes;
 use rdkafka::{
     ClientContext, Message,
     config::RDKafkaLogLevel,
     error::{KafkaError, KafkaResult},
-    message::DeliveryResult,
+    message::{DeliveryResult, OwnedHeaders},
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
 };
 use std::{
@@ -102,8 +101,8 @@ impl Appender {
         Self { target: target.clone(), producer: None }
     }
 
-    /// Appends a batch, with the time of its records in milliseconds if one is given; the offset of the last one.
-    pub(super) fn append(&mut self, records: &[Bytes], at: Option<i64>) -> Result<u64, AppendError> {
+    /// Appends a batch; the offset of the last record.
+    pub(super) fn append(&mut self, records: Vec<Outgoing<'_>>) -> Result<u64, AppendError> {
         if records.is_empty() {
             return Ok(0);
         }
@@ -111,7 +110,7 @@ impl Appender {
             Some(producer) => producer,
             None => Box::new(self.connect().map_err(|error| AppendError::NotWritten(error.to_string()))?),
         };
-        let last = append(&producer, &self.target.topic, records, at)?;
+        let last = append(&producer, &self.target.topic, records)?;
         // One that failed is not used again.
         self.producer = Some(producer);
         Ok(last)
@@ -125,6 +124,8 @@ impl Appender {
             ("linger.ms", "0"),
             ("message.timeout.ms", &DELIVERY.as_millis().to_string()),
             ("message.max.bytes", &MAX_MESSAGE_BYTES.to_string()),
+            // The one that all other clients have.
+            ("partitioner", "murmur2_random"),
         ] {
             config.set(key, value);
         }
@@ -138,17 +139,37 @@ impl fmt::Debug for Appender {
     }
 }
 
+/// A record on its way.
+pub(super) struct Outgoing<'a> {
+    pub payload: &'a [u8],
+    /// Decides on the partition; without one it is the first.
+    pub key: Option<&'a str>,
+    pub headers: Option<OwnedHeaders>,
+    /// Its time in milliseconds, where that is not when it is appended.
+    pub at: Option<i64>,
+}
+
+impl<'a> Outgoing<'a> {
+    /// A record of a topic that has one partition.
+    pub(super) fn of(payload: &'a [u8]) -> Self {
+        Self { payload, key: None, headers: None, at: None }
+    }
+}
+
 fn append(
     producer: &ThreadedProducer<Deliveries>,
     topic: &str,
-    records: &[Bytes],
-    at: Option<i64>,
+    records: Vec<Outgoing<'_>>,
 ) -> Result<u64, AppendError> {
     let context = producer.context().0.clone();
     let batch = Arc::new(Batch::of(records.len()));
-    for (index, record) in records.iter().enumerate() {
-        let message = BaseRecord::<(), [u8], _>::with_opaque_to(topic, batch.clone()).partition(0).payload(record);
-        let message = if let Some(at) = at { message.timestamp(at) } else { message };
+    for (index, record) in records.into_iter().enumerate() {
+        let mut message = BaseRecord::<str, [u8], _>::with_opaque_to(topic, batch.clone()).payload(record.payload);
+        message = match record.key {
+            Some(key) => message.key(key),
+            None => message.partition(0),
+        };
+        (message.headers, message.timestamp) = (record.headers, record.at);
         if let Err((error, _)) = producer.send(message) {
             let reason = context.explain(&error);
             return Err(if index == 0 { AppendError::NotWritten(reason) } else { AppendError::Unknown(reason) });

@@ -2,7 +2,7 @@
 
 use super::{
     KafkaTarget, OpenError, Warning,
-    append::Appender,
+    append::{Appender, Outgoing},
     partition::Partition,
     topic::{self, Settings},
 };
@@ -44,7 +44,8 @@ impl HeartbeatStream for KafkaHeartbeats {
     fn append(&self, heartbeats: &Heartbeats) -> Result<u64, AppendError> {
         let record = serde_json::to_vec(heartbeats).map_err(|error| AppendError::NotWritten(error.to_string()))?;
         let mut appender = self.appender.lock().unwrap_or_else(PoisonError::into_inner);
-        let offset = appender.append(&[record.into()], Some(heartbeats.decided_at.as_millis()))?;
+        let outgoing = Outgoing { at: Some(heartbeats.decided_at.as_millis()), ..Outgoing::of(&record) };
+        let offset = appender.append(vec![outgoing])?;
         Ok(offset + 1)
     }
 

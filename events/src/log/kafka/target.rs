@@ -59,6 +59,11 @@ impl fmt::Display for KafkaTarget {
 }
 
 impl KafkaTarget {
+    /// The topic for subscribers, beside the log.
+    pub(super) fn events(&self) -> Self {
+        Self { brokers: self.brokers.clone(), topic: format!("{}.events", self.topic) }
+    }
+
     /// The topic of what was heard, beside the log.
     pub(super) fn heartbeats(&self) -> Self {
         Self { brokers: self.brokers.clone(), topic: format!("{}.heartbeats", self.topic) }

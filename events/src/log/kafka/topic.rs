@@ -56,6 +56,8 @@ pub enum OpenError {
 pub(super) struct Settings {
     /// How it is made.
     made: BTreeMap<&'static str, String>,
+    /// Whether all of it is to be in one order.
+    one_partition: bool,
     /// What is looked at if it is there.
     checks: &'static [Check],
 }
@@ -97,13 +99,18 @@ impl Settings {
     /// Everything for ever, and no more copies lost than can be.
     pub(super) fn of_a_log() -> Self {
         let made = [("retention.ms", "-1".to_owned()), ("retention.bytes", "-1".to_owned())];
-        Self { made: made.into_iter().chain(always()).collect(), checks: CHECKS_OF_A_LOG }
+        Self { made: made.into_iter().chain(always()).collect(), one_partition: true, checks: CHECKS_OF_A_LOG }
+    }
+
+    /// Everything for ever, unless somebody has decided otherwise.
+    pub(super) fn of_events() -> Self {
+        Self { one_partition: false, checks: &[], ..Self::of_a_log() }
     }
 
     /// For so long.
     pub(super) fn of_heartbeats(retention: Duration) -> Self {
         let made = [("retention.ms", retention.as_millis().to_string())];
-        Self { made: made.into_iter().chain(always()).collect(), checks: &[] }
+        Self { made: made.into_iter().chain(always()).collect(), one_partition: true, checks: &[] }
     }
 }
 
@@ -129,7 +136,7 @@ pub(super) fn ensure(target: &KafkaTarget, settings: &Settings) -> Result<Vec<Wa
     }
     let partitions = wait_for(admin.inner(), &target.topic).map_err(unreachable)?;
     let mut problems = Vec::new();
-    if partitions.len() != 1 {
+    if settings.one_partition && partitions.len() != 1 {
         problems.push(format!("it has {} partitions, and must have one", partitions.len()));
     }
     let copies = partitions.first().copied().unwrap_or(1);

@@ -1,0 +1,227 @@
+//! Publishing what is history to those who subscribe: the topic `<topic>.events`, where the log is in Kafka.
+//!
+//! The process that leads publishes, in the order of the log, each event at least once: after an election it goes on
+//! behind what is on the topic. Events come from memory where they are recent, and from the log where they are not.
+
+use crate::{app::App, cloudevent};
+use mcpctl_events::{
+    admission::Verdict,
+    log::{
+        AppendError, ReadError,
+        kafka::{KafkaEvents, Published},
+    },
+    record::Record,
+    replay::{ReplayError, each_record},
+    replica::Stopped,
+};
+use std::{
+    collections::VecDeque,
+    ops::ControlFlow,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::Notify,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
+
+/// How often is looked whether this process leads.
+const LOOK: Duration = Duration::from_millis(200);
+/// Pause after an error.
+const RETRY: Duration = Duration::from_secs(1);
+/// Events that are handed over at once.
+const BATCH: usize = 500;
+/// Bytes of recent events that are kept.
+const MOST_BYTES: usize = 8 << 20;
+
+/// The way to subscribers, and the newest events, ready to be published.
+#[derive(Debug)]
+pub struct Subscribers {
+    topic: KafkaEvents,
+    recent: Mutex<Recent>,
+    added: Notify,
+    published: AtomicU64,
+}
+
+/// Events without a gap between them.
+#[derive(Debug, Default)]
+struct Recent {
+    events: VecDeque<Arc<Published>>,
+    bytes: usize,
+}
+
+/// What comes after an event.
+enum Next {
+    Events(Vec<Published>),
+    Nothing,
+    /// It is further back than memory goes.
+    OnTheLog,
+}
+
+/// Why publishing stopped.
+#[derive(Debug, thiserror::Error)]
+enum Halt {
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error("this process no longer leads")]
+    Deposed,
+}
+
+impl From<ReadError> for Halt {
+    fn from(error: ReadError) -> Self {
+        Self::Replay(error.into())
+    }
+}
+
+impl From<Stopped> for Halt {
+    fn from(stopped: Stopped) -> Self {
+        Self::Replay(stopped.into())
+    }
+}
+
+impl Subscribers {
+    /// By way of this topic.
+    pub fn new(topic: KafkaEvents) -> Self {
+        let (recent, added, published) = (Mutex::default(), Notify::new(), AtomicU64::new(0));
+        Self { topic, recent, added, published }
+    }
+
+    /// The last sequence that this process knows to be on the topic.
+    pub fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
+    }
+
+    /// Takes the events of a record that is history now. Called for each, in the order of the log.
+    pub fn tell(&self, record: &Record) {
+        let events = published(record);
+        {
+            let mut recent = self.recent();
+            for event in events {
+                recent.push(event);
+            }
+        }
+        self.added.notify_one();
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, events: &[Published]) -> Result<(), AppendError> {
+        self.topic.publish(events)?;
+        if let Some(last) = events.last() {
+            self.published.store(last.sequence, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+impl Recent {
+    fn push(&mut self, event: Published) {
+        self.bytes += event.data.len();
+        self.events.push_back(Arc::new(event));
+        while self.bytes > MOST_BYTES
+            && self.events.len() > 1
+            && let Some(oldest) = self.events.pop_front()
+        {
+            self.bytes -= oldest.data.len();
+        }
+    }
+
+    fn after(&self, sequence: u64, last: u64) -> Next {
+        if sequence >= last {
+            return Next::Nothing;
+        }
+        let first = self.events.front().map(|event| event.sequence);
+        let skip = first.and_then(|first| usize::try_from((sequence + 1).checked_sub(first)?).ok());
+        let Some(skip) = skip.filter(|skip| *skip < self.events.len()) else { return Next::OnTheLog };
+        Next::Events(self.events.iter().skip(skip).take(BATCH).map(|event| (**event).clone()).collect())
+    }
+}
+
+fn published(record: &Record) -> Vec<Published> {
+    let last = record.header.first_sequence + record.header.count;
+    (record.header.first_sequence..last).filter_map(|sequence| cloudevent::published(record, sequence)).collect()
+}
+
+/// Publishes while this process leads, until it is dropped.
+pub async fn run(app: Arc<App>, subscribers: Arc<Subscribers>) {
+    let mut failing = false;
+    loop {
+        if app.writer.term().is_none() {
+            sleep(LOOK).await;
+            continue;
+        }
+        match publish_while_leading(&app, &subscribers).await {
+            Err(Halt::Deposed) | Ok(()) => failing = false,
+            Err(error) => {
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::error!(%error, "events cannot be published to subscribers; trying on");
+                }
+                sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+async fn publish_while_leading(app: &Arc<App>, subscribers: &Arc<Subscribers>) -> Result<(), Halt> {
+    let asking = subscribers.clone();
+    let mut after = blocking(move || Ok(asking.topic.published()?)).await?;
+    subscribers.published.store(after, Ordering::Relaxed);
+    while app.writer.term().is_some() {
+        let last = app.progress.borrow().sequence;
+        let next = subscribers.recent().after(after, last);
+        after = match next {
+            Next::Events(events) => {
+                let reached = events.last().map_or(after, |event| event.sequence);
+                let publishing = subscribers.clone();
+                blocking(move || Ok(publishing.publish(&events)?)).await?;
+                reached
+            }
+            Next::Nothing => {
+                let _ = timeout(LOOK, subscribers.added.notified()).await;
+                after
+            }
+            Next::OnTheLog => {
+                let (app, subscribers) = (app.clone(), subscribers.clone());
+                blocking(move || catch_up(&app, &subscribers, after, last)).await?
+            }
+        };
+    }
+    Err(Halt::Deposed)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Halt> + Send + 'static) -> Result<T, Halt> {
+    spawn_blocking(work).await.unwrap_or(Err(Halt::Deposed))
+}
+
+/// Publishes what comes after a sequence from the log itself, up to `last`; where it got. Blocks.
+fn catch_up(app: &App, subscribers: &Subscribers, after: u64, last: u64) -> Result<u64, Halt> {
+    let mut replica = app.past.snapshots.load(&*app.log, after).unwrap_or_default().on(&*app.log);
+    let (mut waiting, mut reached) = (Vec::new(), after);
+    each_record(&*app.log, replica.position, 1, |entry| {
+        let verdict = replica.apply(entry)?;
+        if verdict == Verdict::Committed
+            && let Ok(record) = &entry.record
+        {
+            waiting.extend(published(record).into_iter().filter(|event| event.sequence > after));
+        }
+        let is_there = replica.admission.last_sequence >= last;
+        if waiting.len() >= BATCH || is_there {
+            if app.writer.term().is_none() {
+                return Err(Halt::Deposed);
+            }
+            subscribers.publish(&waiting)?;
+            reached = waiting.last().map_or(reached, |event| event.sequence);
+            waiting.clear();
+        }
+        Ok(if is_there { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(reached)
+}

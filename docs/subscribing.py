@@ -1,0 +1,39 @@
+"""Prints the events of a registry as CloudEvents, one JSON object a line: subscribing.py HOST:PORT TOPIC.events [--until-end]"""
+import json
+import sys
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+broker, topic, *options = sys.argv[1:]
+consumer = Consumer({
+    "bootstrap.servers": broker,
+    "group.id": "my-service",
+    "enable.auto.commit": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "earliest",
+})
+partitions = consumer.list_topics(topic, 10).topics[topic].partitions
+# From the beginning. To go on where you were, keep the offset of what you have done, and assign that + 1.
+consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+
+done, ended = {}, set()
+while not ("--until-end" in options and len(ended) == len(partitions)):
+    message = consumer.poll(1.0)
+    if message is None:
+        continue
+    if message.error():
+        if message.error().code() == KafkaError._PARTITION_EOF:
+            ended.add(message.partition())
+            continue
+        sys.exit(f"{topic}: {message.error()}")
+    headers = {name: value.decode() for name, value in message.headers()}
+    event = {name[3:]: value for name, value in headers.items() if name.startswith("ce_")}
+    # Each event comes at least once, and now and then again, late: then a newer one of its subject was here before.
+    sequence = int(event["sequence"])
+    if sequence <= done.get(event["subject"], 0):
+        continue
+    event["datacontenttype"] = headers["content-type"]
+    event["data"] = json.loads(message.value())
+    print(json.dumps(event), flush=True)
+    done[event["subject"]] = sequence
+consumer.close()

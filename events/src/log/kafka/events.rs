@@ -1,0 +1,161 @@
+//! The events that are history, for whoever subscribes: a topic of its own beside the log.
+//!
+//! Written by the process that leads, in the order of the history, each event at least once. What a process left on the
+//! wire when it was deposed may come late: who reads ignores a sequence that is not above the last one of its subject.
+
+use super::{
+    KafkaTarget, OpenError, Warning,
+    append::{Appender, Outgoing},
+    client::{self, PATIENCE},
+    topic::{self, Settings},
+};
+use crate::log::{AppendError, ReadError};
+use bytes::Bytes;
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::{KafkaError, KafkaResult},
+    message::{Header, Headers, OwnedHeaders},
+};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
+/// The header of an event's own sequence.
+pub const SEQUENCE_HEADER: &str = "ce_sequence";
+/// The header that says up to which sequence all events are on the topic.
+const ALL_UNTIL_HEADER: &str = "mcpctl_all_until";
+
+/// An event as subscribers get it: CloudEvents' binary mode for Kafka.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Its sequence.
+    pub sequence: u64,
+    /// What it is about: events of one subject stay in order.
+    pub subject: String,
+    /// Its attributes, by the names of their headers, without the sequence.
+    pub attributes: Vec<(&'static str, String)>,
+    /// Its data.
+    pub data: Bytes,
+}
+
+/// `<topic>.events`.
+#[derive(Debug)]
+pub struct KafkaEvents {
+    target: KafkaTarget,
+    appender: Mutex<Appender>,
+}
+
+impl KafkaEvents {
+    /// Opens the topic beside a log; makes it if there is none: with one partition, and kept for ever, as the log is.
+    ///
+    /// # Errors
+    /// If no broker answers.
+    pub fn beside(log: &KafkaTarget) -> Result<(Self, Vec<Warning>), OpenError> {
+        let target = log.events();
+        let warnings = topic::ensure(&target, &Settings::of_events())?;
+        let appender = Mutex::new(Appender::new(&target));
+        Ok((Self { target, appender }, warnings))
+    }
+
+    /// Up to which sequence all events are on the topic; 0 if none is. Blocks.
+    ///
+    /// # Errors
+    /// The brokers do not say.
+    pub fn published(&self) -> Result<u64, ReadError> {
+        let failed = |error: KafkaError| ReadError { reason: error.to_string(), retryable: true };
+        let consumer = client::consumer(&self.target).map_err(failed)?;
+        let topic = &self.target.topic;
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(failed)?;
+        let partitions = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
+        let ids: Vec<_> = partitions.map(rdkafka::metadata::MetadataPartition::id).collect();
+        let is_one = ids.len() == 1;
+        let mut until = 0;
+        for partition in ids {
+            let last = last_of(&self.target, partition).map_err(failed)?;
+            // Events are handed over in order: in one partition, all of them up to the last.
+            let known = last.map_or(0, |last| if is_one { last.sequence } else { last.all_until });
+            until = known.max(until);
+        }
+        Ok(until)
+    }
+
+    /// Publishes events in order; all those before the first of them are on the topic. Blocks.
+    ///
+    /// # Errors
+    /// Some of them may not be there: [`published`](Self::published) says which.
+    pub fn publish(&self, events: &[Published]) -> Result<(), AppendError> {
+        let Some(first) = events.first() else { return Ok(()) };
+        let all_until = first.sequence.saturating_sub(1);
+        let outgoing: Vec<_> = events.iter().map(|event| outgoing(event, all_until)).collect();
+        let mut appender = self.appender.lock().unwrap_or_else(PoisonError::into_inner);
+        appender.append(outgoing).map(drop)
+    }
+}
+
+fn outgoing(event: &Published, all_until: u64) -> Outgoing<'_> {
+    let (sequence, all_until) = (event.sequence.to_string(), all_until.to_string());
+    let own = [(SEQUENCE_HEADER, &sequence), (ALL_UNTIL_HEADER, &all_until)];
+    let attributes = event.attributes.iter().map(|(name, value)| (*name, value));
+    let headers = attributes
+        .chain(own)
+        .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+    Outgoing { payload: &event.data, key: Some(&event.subject), headers: Some(headers), at: None }
+}
+
+/// What the last event of a partition says.
+struct Last {
+    sequence: u64,
+    all_until: u64,
+}
+
+fn last_of(target: &KafkaTarget, partition: i32) -> KafkaResult<Option<Last>> {
+    let consumer = client::consumer(target)?;
+    let (first, end) = consumer.fetch_watermarks(&target.topic, partition, PATIENCE)?;
+    let mut found = None;
+    // What is found at the end may be somebody else's; brokers that speak of a batch by its first record have more behind it.
+    let mut from = end;
+    while found.is_none() && from > first {
+        from = from.saturating_sub(BACK).max(first);
+        found = read_from(&consumer, &target.topic, partition, from)?;
+    }
+    Ok(found)
+}
+
+/// Records that are looked through at once, from the end.
+const BACK: i64 = 100;
+
+fn read_from<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    partition: i32,
+    from: i64,
+) -> KafkaResult<Option<Last>> {
+    let mut at = TopicPartitionList::new();
+    at.add_partition_offset(topic, partition, Offset::Offset(from))?;
+    consumer.assign(&at)?;
+    let (mut last, deadline) = (None, Instant::now() + PATIENCE);
+    loop {
+        match consumer.poll(deadline.saturating_duration_since(Instant::now())) {
+            Some(Ok(message)) => {
+                let number = |name: &str| {
+                    let headers = message.headers()?;
+                    let header = headers.iter().find(|header| header.key == name)?;
+                    std::str::from_utf8(header.value?).ok()?.parse().ok()
+                };
+                if let (Some(sequence), Some(all_until)) = (number(SEQUENCE_HEADER), number(ALL_UNTIL_HEADER)) {
+                    last = Some(Last { sequence, all_until });
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => {
+                consumer.unassign()?;
+                return Ok(last);
+            }
+            Some(Err(error)) => return Err(error),
+            None => {
+                return Err(KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::OperationTimedOut));
+            }
+        }
+    }
+}
