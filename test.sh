@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs everything that has to hold: format, lints, dependencies, tests. Installs what the tests need where it can:
 # cargo-nextest, cargo-deny and cargo-machete from crates.io, the SDKs of OpenAI and CloudEvents, litellm and a broker below
-# target/, and nginx, node, OpenSSL and Python's venv from Debian's packages (that takes root; without root it says what is
-# missing).
+# target/, and nginx, Postgres, node, OpenSSL and Python's venv from Debian's packages (that takes root; without root it says
+# what is missing).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -14,13 +14,18 @@ need_cargo() {
   cargo install --locked "$1"
 }
 
-need_nginx() {
-  command -v nginx >/dev/null || [[ -x /usr/sbin/nginx ]] && return
+# need_debian <what for> <package> <program…>: installs one of Debian's packages unless a program of it is there.
+need_debian() {
+  local for=$1 package=$2 program
+  shift 2
+  for program; do
+    if command -v "$program" >/dev/null || [[ -x $program ]]; then return; fi
+  done
   if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
-    echo "nginx is missing: the test behind a real proxy needs it. As root: apt-get install --no-install-recommends nginx-light" >&2
+    echo "$package is missing: $for. As root: apt-get install --no-install-recommends $package" >&2
     exit 1
   fi
-  say "installing nginx (Debian's nginx-light)"
+  say "installing Debian's $package"
   (
     # Only the program is wanted: the package must not start a service.
     if [[ ! -e /usr/sbin/policy-rc.d ]]; then
@@ -29,12 +34,13 @@ need_nginx() {
       chmod +x /usr/sbin/policy-rc.d
     fi
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null
   )
 }
 
 for tool in cargo-nextest cargo-deny cargo-machete; do need_cargo $tool; done
-need_nginx
+need_debian "the test behind a real proxy needs it" nginx-light nginx /usr/sbin/nginx
+need_debian "the tests on Postgres start servers of their own" postgresql postgres /usr/lib/postgresql/*/bin/postgres
 say "clients and a broker: OpenAI's SDKs, litellm, Kafka's protocol"
 tests/sdks/install.sh
 

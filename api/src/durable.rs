@@ -147,11 +147,6 @@ impl Durable {
 
 /// Sends what waits, until it is dropped.
 pub async fn run(app: Arc<App>) {
-    // What an earlier process had begun begins anew.
-    while let Err(error) = app.work.put_task_back(None).await {
-        tracing::warn!(%error, "inference tasks wait for the work store");
-        sleep(LOOK).await;
-    }
     let (mut streams, mut swept) = (app.relay.changes(), None::<Instant>);
     loop {
         if swept.is_none_or(|at| at.elapsed() >= SWEEP) {
@@ -188,7 +183,7 @@ async fn sweep(app: &App) {
 async fn put_lost_back(app: &App) -> Result<(), StoreError> {
     for id in app.work.tasks_under_way().await? {
         if !app.durable.running().contains_key(&id) {
-            app.work.put_task_back(Some(id)).await?;
+            app.work.put_task_back(id).await?;
         }
     }
     Ok(())
@@ -345,7 +340,7 @@ async fn ask(
 async fn settle(app: &App, id: Uuid, outcome: &Outcome, running: &Running) -> Result<(), StoreError> {
     let outcome = match outcome {
         Outcome::Nothing => return Ok(()),
-        Outcome::Back => return app.work.put_task_back(Some(id)).await.map(drop),
+        Outcome::Back => return app.work.put_task_back(id).await.map(drop),
         Outcome::Answered(answer) => Ok(answer.clone()),
         Outcome::Failed(error) => Err(error.clone()),
     };

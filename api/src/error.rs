@@ -111,6 +111,10 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::DiskFull { .. } => Self::unavailable("DISK_FULL", error.to_string(), 30),
+            error if error.is_retryable() => {
+                tracing::warn!(%error, "a request met a database that cannot be used");
+                Self::unavailable("DATABASE_UNAVAILABLE", "the database cannot be used at the moment; try again", 5)
+            }
             other => Self::internal(other),
         }
     }

@@ -26,6 +26,7 @@ mod json;
 mod leases;
 mod limits;
 pub mod logging;
+mod lost;
 mod past;
 mod present;
 mod projecting;

@@ -56,7 +56,7 @@ pub async fn at(app: &Arc<App>, as_of: &str) -> Result<Arc<Replica>, ApiError> {
         (_, Ok(time)) if time > app.clock.now().plus(AHEAD) => {
             return Err(ApiError::invalid("asOf", format!("lies in the future: it is {} here", app.clock.now())));
         }
-        (_, Ok(time)) => app.tables.last_event_at(time).await.map_err(ApiError::internal)?,
+        (_, Ok(time)) => app.tables.last_event_at(time).await?,
         _ => return Err(ApiError::invalid("asOf", "is a sequence, or a time such as 2026-01-31T12:00:00Z")),
     };
     if let Some(kept) = app.past.of(sequence) {

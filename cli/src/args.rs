@@ -168,6 +168,14 @@ Examples:
   mcpctl diff 2026-01-31T12:00:00Z          from then until now
   mcpctl diff 100 200 -o json")]
     Diff(Diff),
+    /// Move a log that outgrew one machine to Kafka, with its history and the same head; its server must be stopped
+    #[cfg(feature = "dev")]
+    #[command(after_help = "\
+Examples:
+  mcpctl migrate --from sqlite:data/log.db --to kafka://kafka:9092/registry
+  mcpctl migrate --from sqlite:data/log.db --to kafka://kafka:9092/registry \\
+    --from-db sqlite:data --to-db postgres://mcpd@postgres:5432/registry     the chats too")]
+    Migrate(Migrate),
     /// Say who may come in, and what they may do
     #[command(subcommand)]
     Token(token::Token),
@@ -354,4 +362,22 @@ pub struct Completions {
     /// The shell
     #[arg(value_enum)]
     pub shell: ShellName,
+}
+
+/// Flags of `migrate`.
+#[cfg(feature = "dev")]
+#[derive(Args)]
+pub struct Migrate {
+    /// The log as it is: sqlite:<path>
+    #[arg(long, value_name = "URL")]
+    pub from: mcpctl_events::log::target::LogTarget,
+    /// Where it is to be: kafka://host:port[,host:port]/<topic>
+    #[arg(long, value_name = "URL")]
+    pub to: mcpctl_events::log::target::LogTarget,
+    /// Where chats, inference tasks and last uses of tokens are, if they are to be copied too: sqlite:<dir>
+    #[arg(long, value_name = "URL", requires = "to_db")]
+    pub from_db: Option<mcpctl_projector::store::Database>,
+    /// Where those are to be: postgres://user@host:port/database
+    #[arg(long, value_name = "URL", requires = "from_db")]
+    pub to_db: Option<mcpctl_projector::store::Database>,
 }

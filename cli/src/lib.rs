@@ -24,6 +24,8 @@ mod get;
 mod history;
 mod home;
 mod login;
+#[cfg(feature = "dev")]
+mod migrate;
 mod output;
 mod past;
 mod pause;
@@ -52,6 +54,8 @@ fn run(shell: &Shell, command: Command) -> anyhow::Result<()> {
         Command::Completions(options) => completions::run(shell, &options),
         #[cfg(feature = "dev")]
         Command::Dev(options) => dev::run(shell, *options),
+        #[cfg(feature = "dev")]
+        Command::Migrate(options) => migrate::run(shell, &options),
         // One thread is enough for one request at a time, and starts sooner.
         command => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(talk(shell, command)),
     }
@@ -79,7 +83,7 @@ async fn talk(shell: &Shell, command: Command) -> anyhow::Result<()> {
         Command::Disable(options) => pause::run(shell, &options, pause::Change::Disable).await,
         Command::Enable(options) => pause::run(shell, &options, pause::Change::Enable).await,
         #[cfg(feature = "dev")]
-        Command::Dev(_) => unreachable!("runs on its own threads"),
+        Command::Dev(_) | Command::Migrate(_) => unreachable!("runs on its own threads"),
         Command::Completions(_) => unreachable!("talks to nobody"),
     }
 }

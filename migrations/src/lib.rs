@@ -17,6 +17,7 @@ pub mod sqlite {
         include_str!("../sqlite/work_0002_inference_tasks.sql"),
         include_str!("../sqlite/work_0003_tool_calls.sql"),
         include_str!("../sqlite/work_0004_token_uses.sql"),
+        include_str!("../sqlite/work_0005_boots.sql"),
     ];
 }
 
@@ -34,5 +35,6 @@ pub mod postgres {
         include_str!("../postgres/work_0002_inference_tasks.sql"),
         include_str!("../postgres/work_0003_tool_calls.sql"),
         include_str!("../postgres/work_0004_token_uses.sql"),
+        include_str!("../postgres/work_0005_boots.sql"),
     ];
 }

@@ -48,6 +48,11 @@ impl Cluster {
         self.nodes.last_mut().expect("one was added")
     }
 
+    /// The next servers have the credentials of this one's user.
+    pub fn use_home_of(&mut self, server: &Mcpd) {
+        self.home = server.home.clone();
+    }
+
     /// `--log`.
     pub fn log(&self) -> String {
         self.kafka.log(TOPIC)

@@ -58,7 +58,7 @@ pub async fn index(
     }
     let mut gathered = Gathered::new(&filter.rows);
     let page = loop {
-        let page = app.tables.agents(&filter).await.map_err(ApiError::internal)?;
+        let page = app.tables.agents(&filter).await?;
         let pick =
             |stored: &_| Some(present::stored_agent(&app, stored)).filter(|row| query.wants(is_callable(&app, row)));
         match gathered.take(&page, pick, |row| &row.name) {
@@ -117,7 +117,7 @@ pub async fn show(
         let found = past::row(&app, as_of, &name, present::past_agent).await?;
         return found.map(Json).ok_or_else(|| not_found(&name));
     }
-    let found = app.tables.agent(&name).await.map_err(ApiError::internal)?;
+    let found = app.tables.agent(&name).await?;
     let found = found.value.ok_or_else(|| not_found(&name))?;
     Ok(Json(present::stored_agent(&app, &found)))
 }

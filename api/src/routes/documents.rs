@@ -151,7 +151,7 @@ async fn index<D: Kind>(
     if let Some(as_of) = &query.as_of {
         return past::documents(app, uri, as_of, &filter, D::text, D::is_of, D::shown).await;
     }
-    let page = D::page(&app.tables, &filter).await.map_err(ApiError::internal)?;
+    let page = D::page(&app.tables, &filter).await?;
     let shown: Vec<_> = page.items.iter().map(D::shown).collect();
     Ok(list(&shown, page.next.as_deref(), page.sequence, uri))
 }
@@ -159,7 +159,7 @@ async fn index<D: Kind>(
 async fn show<D: Kind>(app: &Arc<App>, name: &str, query: &PastQuery) -> Result<Response, ApiError> {
     let found = match &query.as_of {
         Some(as_of) => past::document(app, as_of, name).await?,
-        None => D::one(&app.tables, name).await.map_err(ApiError::internal)?.value,
+        None => D::one(&app.tables, name).await?.value,
     };
     let found = found.ok_or_else(|| not_found::<D>(name))?;
     Ok(Json(D::shown(&found)).into_response())

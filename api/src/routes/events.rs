@@ -92,7 +92,7 @@ pub async fn index(
         }
         return follow::follow(&app, caller, &headers, query.filter()?);
     }
-    let found = app.tables.events(&query.filter()?).await.map_err(ApiError::internal)?;
+    let found = app.tables.events(&query.filter()?).await?;
     written(&app, found).await
 }
 

@@ -95,7 +95,7 @@ pub async fn of_session(
 async fn begun(app: &App, session: &Subject) -> Result<u64, ApiError> {
     let (subject, type_glob) = (Some(session.to_string()), Some("session.registered.*".to_owned()));
     let filter = EventFilter { subject, type_glob, limit: 1, newest_first: true, ..EventFilter::default() };
-    let found = app.tables.events(&filter).await.map_err(ApiError::internal)?;
+    let found = app.tables.events(&filter).await?;
     Ok(found.value.first().map_or(0, |event| event.sequence.saturating_sub(1)))
 }
 
@@ -114,7 +114,7 @@ async fn list(
     let subject = subject.ok_or_else(&not_found)?.to_string();
     let filter =
         EventFilter { subject: Some(subject), after, limit, until, newest_first: true, ..EventFilter::default() };
-    let found = app.tables.events(&filter).await.map_err(ApiError::internal)?;
+    let found = app.tables.events(&filter).await?;
     if found.value.is_empty() && query.before.is_none() {
         return Err(not_found());
     }

@@ -61,7 +61,7 @@ pub async fn index(
     }
     let mut gathered = Gathered::new(&filter.rows);
     let page = loop {
-        let page = app.tables.llms(&filter).await.map_err(ApiError::internal)?;
+        let page = app.tables.llms(&filter).await?;
         let pick = |stored: &_| Some(present::stored_llm(&app, stored)).filter(|row| query.wants(is_callable(row)));
         match gathered.take(&page, pick, |row| &row.name) {
             ControlFlow::Break(page) => break page,
@@ -98,7 +98,7 @@ pub async fn show(
         let found = past::row(&app, as_of, &name, present::past_llm).await?;
         return found.map(Json).ok_or_else(|| not_found(&name));
     }
-    let found = app.tables.llm(&name).await.map_err(ApiError::internal)?;
+    let found = app.tables.llm(&name).await?;
     let found = found.value.ok_or_else(|| not_found(&name))?;
     Ok(Json(present::stored_llm(&app, &found)))
 }

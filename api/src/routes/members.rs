@@ -39,13 +39,13 @@ pub async fn members(
         let pool = row.definition.pool_name.as_ref();
         return Ok(answer(pool.unwrap_or(&row.name), pool.is_some(), members, past.admission.last_sequence));
     }
-    let found = app.tables.llm(&name).await.map_err(ApiError::internal)?;
+    let found = app.tables.llm(&name).await?;
     let row = found.value.ok_or_else(|| not_found(&name))?;
     match &row.row.definition.pool_name {
         None => Ok(answer(&row.row.name, false, vec![present::stored_llm(&app, &row)], found.sequence)),
         Some(pool) => {
             let filter = LlmFilter { rows: RowFilter::default(), pool: Some(pool.to_string()) };
-            let page = app.tables.llms(&filter).await.map_err(ApiError::internal)?;
+            let page = app.tables.llms(&filter).await?;
             let members = page.items.iter().map(|member| present::stored_llm(&app, member)).collect();
             Ok(answer(pool, true, members, page.sequence))
         }

@@ -16,9 +16,18 @@ pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     };
     let queue = app.places.waiting();
     let longest = u64::try_from(queue.longest().as_millis()).unwrap_or(u64::MAX);
-    let gauges: [(&str, &str, u64); 13] = [
+    let leads = u64::from(app.writer.term().is_some());
+    let unpublished =
+        app.subscribers.as_ref().filter(|_| leads == 1).map_or(0, |it| sequence.saturating_sub(it.published()));
+    let gauges: [(&str, &str, u64); 15] = [
         ("mcpctl_log_sequence", "last sequence of the log that was folded", sequence),
         ("mcpctl_log_term", "term of the log's writer", term),
+        ("mcpctl_leader", "1 if this process writes the log", leads),
+        (
+            "mcpctl_unpublished_events",
+            "events that are not on the topic for subscribers yet, if this process leads",
+            unpublished,
+        ),
         ("mcpctl_projected_sequence", "sequence that the read tables are at", projected),
         (
             "mcpctl_projection_lag_events",

@@ -72,7 +72,7 @@ async fn life(app: &App, subject: &Subject, until: u64) -> Result<Vec<EventRef>,
 }
 
 async fn find(app: &App, filter: EventFilter) -> Result<Vec<EventRef>, ApiError> {
-    Ok(app.tables.events(&filter).await.map_err(ApiError::internal)?.value)
+    Ok(app.tables.events(&filter).await?.value)
 }
 
 async fn blocking<T: Send + 'static>(

@@ -9,6 +9,7 @@ use crate::{
     app::App,
     auth::Caller,
     call::{self, Reply, error_event, held},
+    cluster::proxy::{Passed, PassedOn, pass_on},
     durable::{self, Follow, PATHS},
     error::ApiError,
     json::{self, Fields, Problems},
@@ -22,7 +23,7 @@ use axum::{
     Extension, Json,
     body::Body,
     extract::{Path, Query, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, Method, StatusCode},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -194,9 +195,19 @@ pub async fn show(
 pub async fn cancel(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
+    passed_on: Option<Extension<PassedOn>>,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let task = own(&app, &caller, &id).await?;
+    if let Some(node) = elsewhere(&app, task.asked.id, passed_on).await? {
+        let path = format!("/api/v1/inference-tasks/{}", task.asked.id);
+        let passed = Passed { method: Method::DELETE, path: &path, headers, body: Body::empty() };
+        if let Ok(answer) = pass_on(&app, &node, passed).await {
+            return Ok(answer);
+        }
+        // It is gone: then it is over with the task itself.
+    }
     if !app.work.cancel_task(task.asked.id, app.clock.now()).await? {
         let task = own(&app, &caller, &id).await?;
         let message = format!("task {id} is over already: {}", task.status.as_str());
@@ -213,15 +224,32 @@ pub async fn cancel(
 pub async fn follow(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
+    passed_on: Option<Extension<PassedOn>>,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let task = own(&app, &caller, &id).await?;
-    let waiting = async move { begin(app, caller, task.asked.owner, task.asked.id).await };
+    let asked = Asked { headers, passed_on };
+    let waiting = async move { begin(app, caller, task.asked.owner, task.asked.id, asked).await };
     held::respond(Box::pin(waiting), error_event).await
 }
 
+/// Who asks, to be passed on.
+struct Asked {
+    headers: HeaderMap,
+    passed_on: Option<Extension<PassedOn>>,
+}
+
+/// The server that is at work on a task, if it is another one, and was not asked already.
+async fn elsewhere(app: &App, task: Uuid, passed_on: Option<Extension<PassedOn>>) -> Result<Option<String>, ApiError> {
+    if passed_on.is_some() || app.cluster.is_none() {
+        return Ok(None);
+    }
+    Ok(app.work.task_is_at(task).await?)
+}
+
 /// Waits until the answer begins, or is there.
-async fn begin(app: Arc<App>, caller: Caller, owner: Uuid, id: Uuid) -> Result<Reply, ApiError> {
+async fn begin(app: Arc<App>, caller: Caller, owner: Uuid, id: Uuid, asked: Asked) -> Result<Reply, ApiError> {
     loop {
         caller.check_welcome(&app)?;
         if let Some(answer) = app.durable.answer(id) {
@@ -238,6 +266,16 @@ async fn begin(app: Arc<App>, caller: Caller, owner: Uuid, id: Uuid) -> Result<R
         let task = app.work.task(id, Some(owner)).await?.ok_or_else(|| not_found(&id.to_string()))?;
         if task.status.is_final() {
             return ended(task);
+        }
+        if let Some(node) = elsewhere(&app, id, asked.passed_on).await? {
+            let path = format!("/api/v1/inference-tasks/{id}/stream");
+            let headers = asked.headers.clone();
+            let passed = Passed { method: Method::GET, path: &path, headers, body: Body::empty() };
+            match pass_on(&app, &node, passed).await {
+                Ok(answer) if answer.status() == StatusCode::OK => return Ok(Reply::Stream(answer.into_body())),
+                // It may be done by now, or begin anew.
+                _ => {}
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}

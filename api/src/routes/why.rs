@@ -125,7 +125,7 @@ async fn registry_events(app: &App, log_id: Option<Uuid>, until: u64) -> Result<
         limit: REGISTRY_EVENTS,
         ..EventFilter::default()
     };
-    let found = app.tables.events(&filter).await.map_err(ApiError::internal)?.value;
+    let found = app.tables.events(&filter).await?.value;
     let log = app.log.clone();
     let told = move || found.iter().filter_map(|event| told(&*log, event).transpose()).collect();
     tokio::task::spawn_blocking(told).await.map_err(ApiError::internal)?

@@ -1,6 +1,6 @@
 //! What goes on without being asked: sweeps, the writer's health, heartbeats, inference tasks, snapshots.
 
-use crate::{app::App, cluster, durable, heartbeats, subscribers, unwelcome, uses};
+use crate::{app::App, cluster, durable, heartbeats, lost, subscribers, unwelcome, uses};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
@@ -59,6 +59,7 @@ pub(super) fn spawn(app: &Arc<App>) -> Background {
         set.spawn(cluster::look_after(app.clone()));
     }
     set.spawn(durable::run(app.clone()));
+    set.spawn(lost::run(app.clone()));
     set.spawn(unwelcome::watch(app.clone()));
     set.spawn(save_uses(app.clone()));
     set.spawn(take_snapshots(app.clone()));

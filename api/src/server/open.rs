@@ -10,7 +10,7 @@ use crate::{
     durable::Durable,
     follower::{Follower, Progress},
     heads::Heads,
-    in_the_end::in_the_end,
+    lost,
     projecting::{Pending, Projector, Role},
     relay::{
         Relay,
@@ -28,7 +28,7 @@ use mcpctl_events::{decide::Quotas, log::EventLog, replica::Replica};
 use mcpctl_projector::{
     Tables,
     follow::{self, FollowError},
-    store::{Database, work::WorkStore},
+    store::{Database, work::Boot},
 };
 use std::{
     sync::{Arc, Mutex, RwLock},
@@ -69,20 +69,20 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let clock = Clock::start();
     let tables = open_tables(&config.db).await?;
     let (last, died) = (CancellationToken::new(), CancellationToken::new());
-    let (work, work_task) = open_work(&config.db, &died).await?;
-    fail_pending_turns(&work, clock, &last).await;
+    let advertise_url = config.args.advertise_url.clone().unwrap_or_else(|| url.to_owned());
+    let boot_id = clock.id();
+    let (work, work_task) = open_work(&config.db, Boot { id: boot_id, node: advertise_url.clone() }, &died).await?;
+    lost::end(&work, clock, &config, &last).await;
     let uses = crate::uses::Uses::load(&work).await.context("the work store cannot be read")?;
     let snapshots = Snapshots::new(&config.data_dir);
     let (replica, pending) = load(&config, &log, &tables, &snapshots).await?;
     let start_sequence = replica.admission.last_sequence;
-    snapshots.tidy(start_sequence);
     let (projected_sender, projected) = watch::channel(tables.checkpoint().await?.sequence);
     let stopped = replica.stopped().map(ToString::to_string);
     let heads = Heads::open(&config, &*log, &tables, &replica).await?;
     let replica = Arc::new(RwLock::new(replica));
     let desk = Arc::new(Mutex::new(desk(&config, stopped.as_deref())));
     let (heartbeats, leases) = hear(&config, clock, &tables).await?;
-    let advertise_url = config.args.advertise_url.clone().unwrap_or_else(|| url.to_owned());
     let (progress_sender, progress) = watch::channel(Progress { sequence: start_sequence, stopped, unreadable: None });
     let relay = Arc::new(Relay::default());
     let tail = Arc::new(Tail::new(start_sequence));
@@ -128,7 +128,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     };
     let projector = tokio::spawn(projector.run(Vital::new("projector", &died)));
     let app = Arc::new(App {
-        boot_id: clock.id(),
+        boot_id,
         clock,
         cluster,
         subscribers,
@@ -170,21 +170,6 @@ fn limits(config: &Config) -> Limits {
     Limits { per_stream: config.args.max_inflight_per_session, queue: config.args.queue_depth }
 }
 
-/// Ends the turns that an earlier process had begun. On a full disk what is there can still be read, and they are ended
-/// later: those, and none that began meanwhile.
-#[expect(clippy::disallowed_methods, reason = "it ends with the server's last step")]
-async fn fail_pending_turns(work: &WorkStore, clock: Clock, last: &CancellationToken) {
-    if work.fail_pending_turns(None).await.is_ok() {
-        return;
-    }
-    let (work, started) = (work.clone(), clock.now());
-    let attempt = move || {
-        let work = work.clone();
-        async move { work.fail_pending_turns(Some(started)).await.map(drop) }
-    };
-    tokio::spawn(in_the_end("the end of turns that were cut off", last.clone(), attempt));
-}
-
 /// Brings a replica to where the log ends, and the tables too where they are this process's own.
 async fn load(
     config: &Config,
@@ -194,11 +179,13 @@ async fn load(
 ) -> anyhow::Result<(Replica, Arc<Pending>)> {
     let checkpoint = tables.checkpoint().await?;
     let snapshot = snapshots.load(&**log, checkpoint.sequence).unwrap_or_default();
-    if writes_tables_alone(config) {
-        let (replica, pending) = fold(log, tables, snapshot).await?;
-        return Ok((replica, Arc::new(pending)));
-    }
-    Ok((read(log, tables, snapshot).await?, Arc::new(Pending::behind())))
+    let (replica, pending) = if writes_tables_alone(config) {
+        fold(log, tables, snapshot).await?
+    } else {
+        (read(log, tables, snapshot).await?, Pending::behind())
+    };
+    snapshots.tidy(replica.admission.last_sequence);
+    Ok((replica, Arc::new(pending)))
 }
 
 /// Whether nobody else writes the read tables: files are this server's own, whoever leads.

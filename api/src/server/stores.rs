@@ -21,7 +21,10 @@ use mcpctl_events::{
 };
 use mcpctl_projector::{
     Tables,
-    store::{Database, StoreError, work::WorkStore},
+    store::{
+        Database, StoreError,
+        work::{Boot, WorkStore},
+    },
 };
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 use tokio::task::JoinHandle as Task;
@@ -125,8 +128,12 @@ fn make_dir(flag: &str, dir: &Path) -> anyhow::Result<()> {
 
 /// Opens the work store, and has a task write it.
 #[expect(clippy::disallowed_methods, reason = "`stop` waits for the task by its handle")]
-pub(super) async fn open_work(db: &Database, died: &CancellationToken) -> anyhow::Result<(WorkStore, Task<()>)> {
-    let (work, writer) = WorkStore::open(db).await.context("the work store cannot be opened")?;
+pub(super) async fn open_work(
+    db: &Database,
+    boot: Boot,
+    died: &CancellationToken,
+) -> anyhow::Result<(WorkStore, Task<()>)> {
+    let (work, writer) = WorkStore::open(db, boot).await.context("the work store cannot be opened")?;
     let vital = Vital::new("work store", died);
     let task = tokio::spawn(async move {
         let _vital = vital;

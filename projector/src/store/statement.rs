@@ -131,6 +131,13 @@ impl Script {
         }
     }
 
+    /// Writes rows of a table, but those that are there.
+    pub(crate) fn insert_missing<R>(&mut self, table: &Table, rows: &[R], bind: impl Fn(&R) -> Vec<Value>) {
+        for rows in chunks(rows) {
+            self.insert(table, rows, &bind).sql(" ON CONFLICT DO NOTHING");
+        }
+    }
+
     fn insert<R>(&mut self, table: &Table, rows: &[R], bind: &impl Fn(&R) -> Vec<Value>) -> &mut Statement {
         let statement = self.next("INSERT INTO ");
         statement.sql(table.name).sql(" (").sql(&table.columns.join(",")).sql(") VALUES ");

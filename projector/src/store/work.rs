@@ -1,11 +1,15 @@
 //! The work store: chat threads and their messages, and inference tasks. It is no fold, so each commit is synced; commits that come at the
 //! same time share one.
 
+mod boots;
+mod copy;
 mod inference;
 mod rows;
 mod task;
 mod uses;
 
+pub use boots::Boot;
+pub use copy::copy;
 pub use inference::{Asks, InferenceTask, NewTask, StoredAnswer, StoredError, TaskStatus};
 pub use rows::{Message, MessageStatus, NewThread, Thread};
 pub use task::{BeginTurn, Finished, Pending, Step, Turn, TurnThread};
@@ -17,7 +21,7 @@ use super::{
     sqlite::{self, Access, Durability},
 };
 use crate::blocking::blocking;
-use mcpctl_events::{log::sqlite::copy, time::LogTime};
+use mcpctl_events::{log::sqlite::copy as copy_file, time::LogTime};
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -37,6 +41,8 @@ type Reply = oneshot::Sender<Result<Answer, StoreError>>;
 /// Threads, messages and tasks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct WorkStore {
+    /// Who is at work here.
+    boot: Arc<Boot>,
     readers: Arc<Readers>,
     queue: mpsc::Sender<(Task, Reply)>,
 }
@@ -46,6 +52,13 @@ pub struct WorkStore {
 pub struct WorkWriter {
     writer: Arc<Mutex<Writer>>,
     queue: mpsc::Receiver<(Task, Reply)>,
+}
+
+fn open_database(database: &Database) -> Result<(Writer, Readers), StoreError> {
+    match database {
+        Database::Folder(dir) => open_file(dir),
+        Database::Postgres(server) => postgres::work::open(server),
+    }
 }
 
 fn open_file(dir: &Path) -> Result<(Writer, Readers), StoreError> {
@@ -58,25 +71,22 @@ fn open_file(dir: &Path) -> Result<(Writer, Readers), StoreError> {
 
 /// Copies the store in `dir` into another folder.
 pub(super) fn back_up(dir: &Path, to: &Path) -> Result<(), StoreError> {
-    Ok(copy(&dir.join(FILE), &to.join(FILE))?)
+    Ok(copy_file(&dir.join(FILE), &to.join(FILE))?)
 }
 
 impl WorkStore {
     /// Opens the store of a database, or makes it, and brings it to the newest schema: `work.db` in a folder, the schema
     /// `work` in Postgres.
-    pub async fn open(database: impl Into<Database>) -> Result<(Self, WorkWriter), StoreError> {
+    pub async fn open(database: impl Into<Database>, boot: Boot) -> Result<(Self, WorkWriter), StoreError> {
         let database = database.into();
-        blocking(move || Self::open_blocking(&database)).await
+        blocking(move || Self::open_blocking(&database, boot)).await
     }
 
-    fn open_blocking(database: &Database) -> Result<(Self, WorkWriter), StoreError> {
-        let (writer, readers) = match database {
-            Database::Folder(dir) => open_file(dir)?,
-            Database::Postgres(server) => postgres::work::open(server)?,
-        };
+    fn open_blocking(database: &Database, boot: Boot) -> Result<(Self, WorkWriter), StoreError> {
+        let (writer, readers) = open_database(database)?;
         let (queue, asked) = mpsc::channel(QUEUE);
         let writer = WorkWriter { writer: Arc::new(Mutex::new(writer)), queue: asked };
-        Ok((Self { readers: Arc::new(readers), queue }, writer))
+        Ok((Self { boot: Arc::new(boot), readers: Arc::new(readers), queue }, writer))
     }
 
     /// Begins a thread without a turn.
@@ -87,7 +97,7 @@ impl WorkStore {
     /// Stores the user's message as complete and an assistant's message as pending, and, if asked to, the thread that
     /// they begin: all or nothing. `None` if there is no such thread of this owner.
     pub async fn begin_turn(&self, turn: BeginTurn) -> Result<Option<Turn>, StoreError> {
-        match self.ask(Task::Begin(turn)).await? {
+        match self.ask(Task::Begin(turn, self.boot.id)).await? {
             Answer::Placed(Some(places)) => Ok(Turn::of(&places)),
             Answer::Placed(None) | Answer::Changed(_) => Ok(None),
         }
@@ -96,7 +106,7 @@ impl WorkStore {
     /// Takes a turn one step further: completes pending messages, or marks them as failed, and adds those that follow.
     /// Where those stand in the thread; `None` if one was not pending any more, and then nothing follows.
     pub async fn step(&self, step: Step) -> Result<Option<Vec<u64>>, StoreError> {
-        match self.ask(Task::Step(step)).await? {
+        match self.ask(Task::Step(step, self.boot.id)).await? {
             Answer::Placed(places) => Ok(places),
             Answer::Changed(_) => Ok(None),
         }
@@ -105,12 +115,6 @@ impl WorkStore {
     /// Deletes a thread with its messages, of this owner or, without one, of anybody; whether it was there.
     pub async fn delete_thread(&self, id: Uuid, owner: Option<Uuid>) -> Result<bool, StoreError> {
         self.change(Task::Delete(id, owner)).await.map(|changed| changed > 0)
-    }
-
-    /// Marks all turns that a crash left pending as failed; how many there were. For the start, before any turn begins;
-    /// later on, only those from before then.
-    pub async fn fail_pending_turns(&self, before: Option<LogTime>) -> Result<u64, StoreError> {
-        self.change(Task::FailPending(before)).await
     }
 
     async fn change(&self, task: Task) -> Result<u64, StoreError> {

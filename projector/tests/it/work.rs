@@ -4,7 +4,10 @@ use crate::{dir::Dir, life::json};
 use mcpctl_events::time::LogTime;
 use mcpctl_projector::store::{
     StoreError,
-    work::{BeginTurn, Finished, Message, MessageStatus, NewThread, Pending, Step, Turn, TurnThread, WorkStore},
+    work::{
+        Asks, BeginTurn, Boot, Finished, Message, MessageStatus, NewTask, NewThread, Pending, Step, TaskStatus, Turn,
+        TurnThread, WorkStore,
+    },
 };
 use uuid::Uuid;
 
@@ -13,8 +16,11 @@ const BOB: Uuid = Uuid::from_u128(2);
 const AGENT: Uuid = Uuid::from_u128(3);
 
 async fn open(dir: &Dir) -> (WorkStore, tokio::task::JoinHandle<()>) {
-    let (store, writer) = WorkStore::open(dir.database()).await.unwrap();
-    (store, tokio::spawn(writer.run()))
+    open_as(dir, 1).await
+}
+
+fn boot(id: u128) -> Boot {
+    Boot { id: Uuid::from_u128(id), node: format!("http://node-{id}") }
 }
 
 fn at(seconds: i64) -> LogTime {
@@ -102,25 +108,54 @@ async fn threads_are_private_and_sorted_by_their_last_turn() {
     assert_eq!(store.messages(Uuid::from_u128(10)).await.unwrap(), [], "messages go with their thread");
 }
 
+async fn open_as(dir: &Dir, id: u128) -> (WorkStore, tokio::task::JoinHandle<()>) {
+    let (store, writer) = WorkStore::open(dir.database(), boot(id)).await.unwrap();
+    (store, tokio::spawn(writer.run()))
+}
+
+fn new_task(id: u128) -> NewTask {
+    NewTask {
+        id: Uuid::from_u128(id),
+        owner: ANN,
+        asks: Asks::Llm("qwen".to_owned()),
+        path: "/v1/chat/completions".to_owned(),
+        request: "{}".to_owned(),
+        key: None,
+        at: at(1),
+    }
+}
+
 #[tokio::test]
-async fn what_a_crash_left_pending_fails_at_the_next_start() {
+async fn what_a_server_left_behind_is_ended_by_another_one_and_by_its_next_start() {
     let dir = Dir::new();
     {
-        let (store, writer) = open(&dir).await;
+        let (store, writer) = open_as(&dir, 1).await;
+        store.beat(at(1)).await.unwrap();
         let turn = store.begin_turn(begin(TurnThread::New(new_thread(10)), "hi", 1)).await.unwrap().unwrap();
         store.step(finish(10, turn, "hello", false)).await.unwrap();
         store.begin_turn(begin(existing(10, ANN), "more", 2)).await.unwrap();
+        assert!(store.create_task(&new_task(20), (10, 1000)).await.unwrap());
+        assert!(store.claim_task(Uuid::from_u128(20), at(2)).await.unwrap().is_some());
+        assert_eq!(store.end_lost(None).await.unwrap(), 0, "what is its own is not lost");
+        assert_eq!(store.task_is_at(Uuid::from_u128(20)).await.unwrap(), None, "it is here");
         writer.abort();
     }
-    let (store, writer) = open(&dir).await;
-    assert_eq!(store.fail_pending_turns(Some(at(2))).await.unwrap(), 0, "it began no earlier");
-    assert_eq!(store.fail_pending_turns(Some(at(3))).await.unwrap(), 1);
-    assert_eq!(store.fail_pending_turns(None).await.unwrap(), 0);
+    let (store, writer) = open_as(&dir, 2).await;
+    store.beat(at(60)).await.unwrap();
+    assert_eq!(store.end_lost(Some(at(1))).await.unwrap(), 0, "it was seen");
+    assert_eq!(store.task_is_at(Uuid::from_u128(20)).await.unwrap().as_deref(), Some("http://node-1"));
+    assert!(store.tasks_under_way().await.unwrap().is_empty(), "it is another one's");
+    assert_eq!(store.put_task_back(Uuid::from_u128(20)).await.unwrap(), 0, "nor is it put back here");
+    assert_eq!(store.end_lost(Some(at(2))).await.unwrap(), 2);
+    assert_eq!(store.end_lost(None).await.unwrap(), 0);
     let messages = store.messages(Uuid::from_u128(10)).await.unwrap();
     assert_eq!(messages[3].status, MessageStatus::Error);
+    let task = store.claim_task(Uuid::from_u128(20), at(70)).await.unwrap().unwrap();
+    assert_eq!((task.status, task.attempts), (TaskStatus::Claimed, 2));
+    assert_eq!(store.tasks_under_way().await.unwrap(), [Uuid::from_u128(20)]);
     writer.abort();
     let _ = writer.await;
-    let error = store.fail_pending_turns(None).await.unwrap_err();
+    let error = store.end_lost(None).await.unwrap_err();
     assert!(matches!(error, StoreError::Closed), "{error}");
 }
 

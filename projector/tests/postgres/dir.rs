@@ -7,7 +7,7 @@ const NAME: &str = "registry";
 
 /// A server with an empty database.
 pub struct Dir {
-    server: Postgres,
+    pub server: Postgres,
     url: String,
 }
 

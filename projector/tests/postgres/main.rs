@@ -9,6 +9,7 @@ mod filters;
 mod follow;
 #[path = "../it/life.rs"]
 mod life;
+mod outage;
 #[path = "../it/projection.rs"]
 mod projection;
 #[path = "../it/rebuild.rs"]

@@ -1,6 +1,7 @@
 //! Several servers on one log in Kafka, with their tables in Postgres.
 
 mod leading;
+mod migrating;
 mod relaying;
 mod subscribing;
 

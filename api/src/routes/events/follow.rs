@@ -123,7 +123,7 @@ impl Following {
     async fn catch_up(&mut self) -> Result<Bytes, ApiError> {
         let filter = EventFilter { limit: PAGE, ..self.filter.clone() };
         let mut projected = self.app.projected.clone();
-        let At { value: found, sequence } = self.app.tables.events(&filter).await.map_err(ApiError::internal)?;
+        let At { value: found, sequence } = self.app.tables.events(&filter).await?;
         let reached = if found.len() < PAGE as usize { Some(sequence) } else { None };
         let reached = reached.or(found.last().map(|last| last.sequence)).unwrap_or_default();
         if found.is_empty() && reached <= self.filter.after {

@@ -212,6 +212,8 @@ impl WorkStore {
     pub async fn claim_task(&self, id: Uuid, at: LogTime) -> Result<Option<InferenceTask>, StoreError> {
         let mut statement = Statement::new("UPDATE inference_tasks SET status = 'claimed', attempts = attempts + 1");
         statement
+            .sql(", boot_id = ")
+            .arg(Value::text(self.boot.id))
             .sql(", claimed_at = ")
             .arg(at)
             .sql(" WHERE id = ")
@@ -232,20 +234,17 @@ impl WorkStore {
         self.change(Task::Plain(statement)).await.map(drop)
     }
 
-    /// Puts a task back that was begun, or all of them.
-    pub async fn put_task_back(&self, id: Option<Uuid>) -> Result<u64, StoreError> {
-        let mut statement = Statement::new("UPDATE inference_tasks SET status = 'pending' WHERE 1 = 1");
-        if let Some(id) = id {
-            statement.sql(" AND id = ").arg(Value::text(id));
-        }
-        statement.sql(UNDER_WAY);
+    /// Puts a task back that was begun here.
+    pub async fn put_task_back(&self, id: Uuid) -> Result<u64, StoreError> {
+        let mut statement = Statement::new("UPDATE inference_tasks SET status = 'pending' WHERE id = ");
+        statement.arg(Value::text(id)).sql(" AND boot_id = ").arg(Value::text(self.boot.id)).sql(UNDER_WAY);
         self.change(Task::Plain(statement)).await
     }
 
-    /// The tasks that were begun and did not come to their end.
+    /// The tasks that were begun here and did not come to their end.
     pub async fn tasks_under_way(&self) -> Result<Vec<Uuid>, StoreError> {
-        let mut statement = Statement::new("SELECT id FROM inference_tasks WHERE finished_at IS NULL");
-        statement.sql(UNDER_WAY);
+        let mut statement = Statement::new("SELECT id FROM inference_tasks WHERE finished_at IS NULL AND boot_id = ");
+        statement.arg(Value::text(self.boot.id)).sql(UNDER_WAY);
         self.read(statement, read_id).await
     }
 
@@ -268,7 +267,8 @@ impl WorkStore {
                 statement.sql(", status = 'error', error = ").arg(error.error).sql(", code = ").arg(error.code);
             }
         }
-        statement.sql(" WHERE id = ").arg(Value::text(id)).sql(UNDER_WAY);
+        statement.sql(" WHERE id = ").arg(Value::text(id)).sql(" AND boot_id = ").arg(Value::text(self.boot.id));
+        statement.sql(UNDER_WAY);
         self.change(Task::Plain(statement)).await.map(drop)
     }
 

@@ -88,10 +88,9 @@ pub enum Pending {
 #[derive(Debug)]
 pub(super) enum Task {
     Create(NewThread, LogTime),
-    Begin(BeginTurn),
-    Step(Step),
+    Begin(BeginTurn, Uuid),
+    Step(Step, Uuid),
     Delete(Uuid, Option<Uuid>),
-    FailPending(Option<LogTime>),
     /// One statement that is all there is to it.
     Plain(Statement),
 }
@@ -108,10 +107,9 @@ impl Task {
     pub(super) fn run(&self, writer: &Writer) -> Result<Answer, StoreError> {
         let statement = match self {
             Self::Create(thread, at) => rows::insert(thread, *at),
-            Self::Begin(turn) => return begin(writer, turn).map(Answer::Placed),
-            Self::Step(turn) => return step(writer, turn).map(Answer::Placed),
+            Self::Begin(turn, boot) => return begin(writer, turn, *boot).map(Answer::Placed),
+            Self::Step(turn, boot) => return step(writer, turn, *boot).map(Answer::Placed),
             Self::Delete(id, owner) => delete(*id, *owner),
-            Self::FailPending(before) => fail_pending(*before),
             Self::Plain(statement) => return count(writer, statement),
         };
         count(writer, &statement)
@@ -122,7 +120,7 @@ fn count(writer: &Writer, statement: &Statement) -> Result<Answer, StoreError> {
     writer.execute(statement).map(|rows| Answer::Changed(rows as u64))
 }
 
-fn begin(writer: &Writer, turn: &BeginTurn) -> Result<Option<Vec<u64>>, StoreError> {
+fn begin(writer: &Writer, turn: &BeginTurn, boot: Uuid) -> Result<Option<Vec<u64>>, StoreError> {
     let (id, owner) = match &turn.thread {
         TurnThread::New(thread) => {
             writer.execute(&rows::insert(thread, turn.at))?;
@@ -137,11 +135,11 @@ fn begin(writer: &Writer, turn: &BeginTurn) -> Result<Option<Vec<u64>>, StoreErr
         Row { role: "user", content: Some(&turn.message), tool_call_id: None, status: MessageStatus::Complete },
         Row { role: "assistant", content: None, tool_call_id: None, status: MessageStatus::Pending },
     ];
-    let places = writer.fetch(&insert(id, Some(owner), turn.at, &rows), read_index)?;
+    let places = writer.fetch(&insert(id, Some(owner), turn.at, &rows, boot), read_index)?;
     Ok((!places.is_empty()).then_some(places))
 }
 
-fn step(writer: &Writer, step: &Step) -> Result<Option<Vec<u64>>, StoreError> {
+fn step(writer: &Writer, step: &Step, boot: Uuid) -> Result<Option<Vec<u64>>, StoreError> {
     for finished in &step.finished {
         if writer.execute(&finish(step.thread, finished))? == 0 {
             return Ok(None);
@@ -150,8 +148,10 @@ fn step(writer: &Writer, step: &Step) -> Result<Option<Vec<u64>>, StoreError> {
     if step.next.is_empty() {
         return Ok(Some(Vec::new()));
     }
+    // Of two that add to a thread, one waits for the other.
+    writer.execute(&hold(step.thread))?;
     let rows: Vec<_> = step.next.iter().map(Row::pending).collect();
-    let mut places = writer.fetch(&insert(step.thread, None, step.at, &rows), read_index)?;
+    let mut places = writer.fetch(&insert(step.thread, None, step.at, &rows, boot), read_index)?;
     places.sort_unstable();
     Ok((!places.is_empty()).then_some(places))
 }
@@ -184,17 +184,29 @@ fn touch(id: Uuid, owner: Uuid, at: LogTime) -> Statement {
     statement
 }
 
+fn hold(id: Uuid) -> Statement {
+    let mut statement = Statement::new("UPDATE threads SET last_turn_at = last_turn_at WHERE id = ");
+    statement.arg(Value::text(id));
+    statement
+}
+
 /// Messages at the end of a thread, of this owner if one is named; none if it is not there.
-fn insert(id: Uuid, owner: Option<Uuid>, at: LogTime, rows: &[Row<'_>]) -> Statement {
+fn insert(id: Uuid, owner: Option<Uuid>, at: LogTime, rows: &[Row<'_>], boot: Uuid) -> Statement {
     let mut statement = Statement::new(
-        "INSERT INTO messages (thread_id, turn_index, role, content, tool_call_id, status, created_at) ",
+        "INSERT INTO messages (thread_id, turn_index, role, content, tool_call_id, status, created_at, boot_id) ",
     );
     for (n, row) in rows.iter().enumerate() {
         statement.sql(if n == 0 { "" } else { " UNION ALL " });
         statement.sql("SELECT t.id, (SELECT COALESCE(MAX(turn_index) + 1, 0) FROM messages WHERE thread_id = t.id) + ");
         statement.sql(&n.to_string()).sql(", '").sql(row.role).sql("', ").arg(Value::Text(row.content.cloned()));
         statement.sql(", ").arg(Value::Text(row.tool_call_id.cloned()));
-        statement.sql(", '").sql(row.status.as_str()).sql("', COALESCE(").arg(at).sql(", t.created_at)");
+        statement
+            .sql(", '")
+            .sql(row.status.as_str())
+            .sql("', COALESCE(")
+            .arg(at)
+            .sql(", t.created_at), ")
+            .arg(Value::text(boot));
         statement.sql(" FROM threads AS t WHERE t.id = ").arg(Value::text(id));
         if let Some(owner) = owner {
             statement.sql(" AND t.owner_id = ").arg(Value::text(owner));
@@ -211,14 +223,6 @@ fn finish(thread: Uuid, finished: &Finished) -> Statement {
     statement.arg(Value::Text(finished.tool_calls.as_ref().map(|json| json.get().to_owned())));
     statement.sql(", status = ").arg(status.as_str()).sql(" WHERE thread_id = ").arg(Value::text(thread));
     statement.sql(" AND turn_index = ").arg(finished.turn_index).sql(" AND status = 'pending'");
-    statement
-}
-
-fn fail_pending(before: Option<LogTime>) -> Statement {
-    let mut statement = Statement::new("UPDATE messages SET status = 'error' WHERE status = 'pending'");
-    if let Some(before) = before {
-        statement.sql(" AND created_at < ").arg(before);
-    }
     statement
 }
 
