@@ -24,9 +24,14 @@ while not ("--until-end" in options and len(ended) == len(partitions)):
     if message.error():
         if message.error().code() == KafkaError._PARTITION_EOF:
             ended.add(message.partition())
-            continue
-        sys.exit(f"{topic}: {message.error()}")
-    headers = {name: value.decode() for name, value in message.headers()}
+        elif message.error().fatal():
+            sys.exit(f"{topic}: {message.error()}")
+        else:
+            print(f"{topic}: {message.error()}", file=sys.stderr)  # it passes
+        continue
+    headers = {name: value.decode() for name, value in message.headers() or []}
+    if "ce_sequence" not in headers:
+        continue  # somebody else's
     event = {name[3:]: value for name, value in headers.items() if name.startswith("ce_")}
     # Each event comes at least once, and now and then again, late: then a newer one of its subject was here before.
     sequence = int(event["sequence"])

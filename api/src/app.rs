@@ -114,6 +114,15 @@ impl App {
         Some(Elsewhere { node: bound.node.clone(), epoch: session.epoch })
     }
 
+    /// Whether the log knows a server of this URL: it leads or led last, or holds a stream.
+    pub fn is_known(&self, node: &str) -> bool {
+        self.look(|state| {
+            let elected = state.elected.as_ref().is_some_and(|elected| elected.advertise_url == node);
+            let mut bound = state.sessions.iter().filter_map(|(_, session)| session.connection.as_ref());
+            elected || bound.any(|bound| bound.node == node)
+        })
+    }
+
     /// Whether the stream of a connection is there: here, or on another replica, which would be missed by the one that
     /// leads.
     pub fn holds(&self, session: &SessionId, connection: &Connection) -> bool {

@@ -39,6 +39,8 @@ pub struct Asked {
     pub request: ModelRequest,
     /// How a failure is told within a stream.
     pub late_error: LateError,
+    /// Whether it may wait in line at another replica.
+    pub may_wait: bool,
 }
 
 /// An answer, as it came.
@@ -53,7 +55,8 @@ pub enum Reply {
 const MOVED: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Failures of a publisher or model server, with which another member of a pool may do better.
-const WORTH_ANOTHER: [&str; 7] = [
+const WORTH_ANOTHER: [&str; 8] = [
+    "OFFLINE",
     "PUBLISHER_DISCONNECTED",
     "PUBLISHER_SILENT",
     "PUBLISHER_ERROR",
@@ -78,10 +81,9 @@ pub async fn ask_from(
     tell: impl Fn(&Name),
 ) -> Result<Reply, ApiError> {
     let until = Instant::now() + app.config.args.first_byte_timeout;
-    let back = Instant::now() + app.config.args.connect_grace;
-    let (mut tried, mut failed) = (Vec::new(), None);
+    let (mut tried, mut failed, mut back) = (Vec::new(), None, None);
     // Members that other replicas had no room for: it is waited for one of them once nobody else is left.
-    let mut busy = Vec::new();
+    let (mut busy, mut waits) = (Vec::new(), matches!(target, Target::Llm(..)) && asked.may_wait);
     loop {
         let found = match taken.take() {
             Some(taken) => Ok(taken),
@@ -89,32 +91,31 @@ pub async fn ask_from(
         };
         let (way, place) = match found {
             Ok(found) => found,
-            Err(_) if !busy.is_empty() => {
+            Err(_) if !busy.is_empty() && asked.may_wait && !waits => {
                 tried.retain(|llm| !busy.contains(llm));
+                waits = true;
                 continue;
             }
             Err(error) => return failed.unwrap_or(Err(error)),
         };
         tell(&way.llm.name);
         let outcome = match (&way.binding, &way.elsewhere) {
-            (None, Some(holder)) => {
-                let may_wait = matches!(target, Target::Llm(..)) || busy.contains(&way.llm.id);
-                match relayed::call(app, &way.llm, holder, place, asked, may_wait).await {
-                    // Its stream ended there, or is at yet another replica.
-                    Err(error) if error.code == relayed::NOT_HERE && Instant::now() < back => {
-                        moved(app, back).await;
+            (None, Some(holder)) => match relayed::call(app, &way.llm, holder, place, asked, waits).await {
+                // Its stream ended there, or is at yet another replica.
+                Err(error) if error.code == relayed::NOT_HERE => {
+                    let until = *back.get_or_insert_with(|| Instant::now() + app.config.args.connect_grace);
+                    if Instant::now() < until {
+                        moved(app, until).await;
                         continue;
                     }
-                    Err(error) if error.code == "BUSY" && !may_wait => {
-                        busy.push(way.llm.id);
-                        Err(error)
-                    }
-                    outcome => {
-                        busy.clear();
-                        outcome
-                    }
+                    Err(offline(app, "Llm", &way.llm))
                 }
-            }
+                Err(error) if error.code == "BUSY" && !waits => {
+                    busy.push(way.llm.id);
+                    Err(error)
+                }
+                outcome => outcome,
+            },
             (None, None) => adapter::call(app, &way.llm, place, asked).await,
             (Some(binding), _) => match streamed::call(app, &way.llm, binding, place, asked).await {
                 Ok(Some(reply)) => Ok(reply),

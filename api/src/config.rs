@@ -229,7 +229,9 @@ pub struct Config {
 
 impl Config {
     /// Checks the flags together.
-    pub fn from_args(args: Args) -> Result<Self, ConfigError> {
+    pub fn from_args(mut args: Args) -> Result<Self, ConfigError> {
+        // Paths are put behind it.
+        args.advertise_url = args.advertise_url.map(|url| url.trim_end_matches('/').to_owned());
         if args.auth == Auth::Off && !args.listen.ip().is_loopback() {
             return Err(ConfigError(format!(
                 "--auth off is refused on {}: everyone on the network could call; listen on 127.0.0.1 or use tokens",

@@ -323,7 +323,7 @@ async fn ask(
     let target = target(app, &task.asked.asks).ok_or_else(gone)?;
     let path = PATHS.into_iter().find(|path| *path == task.asked.path).unwrap_or(PATHS[0]);
     let request = ModelRequest::read(task.asked.request.clone().into())?;
-    let asked = Asked { path, request, late_error: call::error_event };
+    let asked = Asked { path, request, late_error: call::error_event, may_wait: false };
     let sent = |llm: &Name| {
         *running.sent_to() = Some(llm.clone());
         let (work, id, llm) = (app.work.clone(), task.asked.id, llm.clone());

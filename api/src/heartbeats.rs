@@ -13,7 +13,7 @@ use mcpctl_events::{
 };
 use mcpctl_projector::Tables;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinSet, spawn_blocking};
 
 /// How often a record is written, if anything was heard.
 const EVERY: Duration = Duration::from_secs(1);
@@ -66,6 +66,8 @@ fn read_since(stream: &dyn HeartbeatStream, since: LogTime) -> anyhow::Result<He
 pub async fn run(app: Arc<App>) {
     let (mut heard_until, mut waiting, mut unnoted) = (Duration::ZERO, Heard::new(), Heard::new());
     let (mut rounds, mut forgotten) = (0_u32, None);
+    // A database that is slow does not hold up the sign of life.
+    let mut aside = JoinSet::new();
     loop {
         tokio::time::sleep(EVERY).await;
         let now = app.clock.uptime();
@@ -82,12 +84,19 @@ pub async fn run(app: Arc<App>) {
             append(&app, record, now).await;
         }
         rounds = rounds.wrapping_add(1);
-        if rounds.is_multiple_of(ROUNDS_A_NOTE) {
-            note(&app, std::mem::take(&mut unnoted)).await;
+        while aside.try_join_next().is_some() {}
+        if !aside.is_empty() {
+            continue;
+        }
+        if rounds >= ROUNDS_A_NOTE {
+            rounds = 0;
+            let (app, heard) = (app.clone(), std::mem::take(&mut unnoted));
+            aside.spawn(async move { note(&app, heard).await });
         }
         if forgotten.is_none_or(|at| now.saturating_sub(at) >= FORGET) {
             forgotten = Some(now);
-            forget(&app).await;
+            let app = app.clone();
+            aside.spawn(async move { forget(&app).await });
         }
     }
 }

@@ -49,5 +49,6 @@ pub async fn run(app: Arc<App>) {
         if let Err(error) = look(&app.work, app.clock, true).await {
             tracing::debug!(%error, "what servers left behind is looked at later");
         }
+        app.durable.wake();
     }
 }

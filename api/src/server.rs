@@ -240,8 +240,8 @@ async fn close_earlier_boots(app: Arc<App>) -> Result<(), WriteError> {
     let mut pause = FIRST_LOOK;
     loop {
         match app.writer.write_all(close.clone(), "setup").await {
-            Err(WriteError::NoWriter(reason)) => {
-                tracing::debug!(reason, "not elected yet");
+            Err(error @ (WriteError::NoWriter(_) | WriteError::OutcomeUnknown | WriteError::Overloaded)) => {
+                tracing::debug!(%error, "not elected yet");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LAST_LOOK);
             }

@@ -149,6 +149,12 @@ impl Writer {
         Ok(())
     }
 
+    /// The same, if this process leads, and not by way of another one.
+    pub async fn write_all_here(&self, command: Command, part: &'static str) -> Result<(), WriteError> {
+        while !self.write_here(command.clone(), system(part), None).await?.events.is_empty() {}
+        Ok(())
+    }
+
     /// Renews the lease of a session of this user by `renew`, and says how many Llms and agents it has, where that is all
     /// there is to a sign of life: it has nothing to bring back, and nothing is in flight that may change that. Then it
     /// needs no turn of the writer: what is decided later sees the new lease.

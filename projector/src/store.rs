@@ -129,6 +129,9 @@ pub enum StoreError {
     /// A file could not be copied.
     #[error(transparent)]
     Copy(#[from] CopyError),
+    /// The connection was lost within a commit.
+    #[error("it is unknown whether it was stored: the connection to the database was lost")]
+    OutcomeUnknown,
     /// The writer's task has ended.
     #[error("nothing was stored: the server is shutting down")]
     Closed,
@@ -159,6 +162,8 @@ struct Inner {
     database: Database,
     home: Home,
     live: RwLock<Arc<Generation>>,
+    /// Stays with its generation whatever becomes of it: one that is being filled.
+    is_pinned: bool,
     /// Held while another generation is being opened.
     switching: Mutex<()>,
 }
@@ -182,18 +187,18 @@ impl Tables {
     pub fn open_blocking(database: impl Into<Database>) -> Result<Self, StoreError> {
         let database = database.into();
         let generation = Generation::open_or_create(&Home::of(&database))?;
-        Ok(Self::from(&database, generation))
+        Ok(Self::from(&database, generation, false))
     }
 
     /// Opens the live generation of a database, which must be there and of this version.
     pub async fn open_existing(database: impl Into<Database>) -> Result<Self, StoreError> {
         let database = database.into();
-        blocking(move || Ok(Self::from(&database, Generation::open_live(&Home::of(&database))?))).await
+        blocking(move || Ok(Self::from(&database, Generation::open_live(&Home::of(&database))?, false))).await
     }
 
-    fn from(database: &Database, generation: Generation) -> Self {
+    fn from(database: &Database, generation: Generation, is_pinned: bool) -> Self {
         let (database, home, live) = (database.clone(), Home::of(database), RwLock::new(Arc::new(generation)));
-        Self { inner: Arc::new(Inner { database, home, live, switching: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { database, home, live, is_pinned, switching: Mutex::default() }) }
     }
 
     /// Where they are.
@@ -224,6 +229,9 @@ impl Tables {
     /// Turns to the generation that took over from this one, unless another thread has done so meanwhile; false if none
     /// has taken over.
     fn turn_from(&self, left: &Generation) -> Result<bool, StoreError> {
+        if self.inner.is_pinned {
+            return Ok(false);
+        }
         let _switching = self.inner.switching.lock().unwrap_or_else(PoisonError::into_inner);
         if self.home().live_number()? != Some(self.live().number()) {
             let generation = Arc::new(Generation::open_live(self.home())?);
@@ -283,6 +291,7 @@ impl Tables {
         let generation = self.live();
         match checkpoint::read(&generation) {
             Ok((checkpoint, None)) => Ok(checkpoint),
+            Err(error) if error.is_retryable() => Err(error),
             first if !self.turn_from(&generation)? => first.map(|(checkpoint, _)| checkpoint),
             _ => Ok(checkpoint::read(&self.live())?.0),
         }
@@ -325,6 +334,7 @@ impl Tables {
             let generation = tables.live();
             match generation.fetch(&statement, read) {
                 Ok((found, false)) => Ok(found),
+                Err(error) if error.is_retryable() => Err(error),
                 first if !tables.turn_from(&generation)? => first.map(|(found, _)| found),
                 _ => tables.live().fetch(&statement, read).map(|(found, _)| found),
             }

@@ -20,6 +20,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// Silence after which a comment is sent; the promise is 15 s.
 const SILENCE: Duration = Duration::from_secs(10);
+/// A stream begins, or goes on, within this time.
+pub const LONGEST_SILENCE: Duration = SILENCE;
 /// Characters of a late refusal that are passed on.
 const SHOWN: usize = 1000;
 const COMMENT: Bytes = Bytes::from_static(b": waiting\n\n");

@@ -26,7 +26,7 @@ use tokio::{
 use uuid::Uuid;
 
 /// How long a wake may take where its publisher has not said.
-const USUAL_WAIT: u32 = 60;
+pub const USUAL_WAIT: u32 = 60;
 /// How long the calls that waited wait for the read tables.
 const TABLES_WAIT: Duration = Duration::from_secs(5);
 

@@ -86,7 +86,12 @@ impl Rounds {
             _ => Choice::Free,
         };
         let request = self.conversation.request(choice)?;
-        call::ask(&self.app, &self.target, &Asked { path: PATH, request, late_error: call::error_event }).await
+        call::ask(
+            &self.app,
+            &self.target,
+            &Asked { path: PATH, request, late_error: call::error_event, may_wait: true },
+        )
+        .await
     }
 
     /// Stores what the model asks for, lets the tools answer, and stores that.

@@ -3,8 +3,8 @@
 use crate::{app::App, writer::WriteError};
 use futures_util::{StreamExt, stream};
 use mcpctl_events::{
-    command::{CloseBoots, Command, Deactivate},
-    event::row::Cause,
+    command::{CloseBoots, Command, Deactivate, Disconnect},
+    event::{row::Cause, session::StreamEnd},
     name::SessionId,
     state::{Session, State},
 };
@@ -20,6 +20,8 @@ use uuid::Uuid;
 const EVERY: Duration = Duration::from_secs(1);
 /// Silence after which a replica is gone; and how long a publisher has to reconnect after its server came back.
 const GONE: Duration = Duration::from_secs(10);
+/// Whoever leads looks far more often than this; if it did not, it had no time to hear anybody.
+const STOOD_STILL: Duration = Duration::from_secs(5);
 /// Sessions that are deactivated at once.
 const AT_ONCE: usize = 64;
 
@@ -57,16 +59,19 @@ impl Nodes {
 
 /// Pings the replica that leads, or looks after the others if this one does; until it is dropped.
 pub async fn look_after(app: Arc<App>) {
-    let (mut heard_until, mut watch) = (Duration::ZERO, None::<Watch>);
+    let (mut heard_until, mut watch, mut unbound) = (Duration::ZERO, None::<Watch>, BTreeMap::new());
     loop {
         tokio::time::sleep(EVERY).await;
         let Some(cluster) = &app.cluster else { return };
         let now = app.clock.uptime();
+        end_unbound(&app, &mut unbound, now).await;
         if let Some(term) = app.writer.term() {
             let watch = watch.get_or_insert_with(|| Watch::begin(term, now));
-            if watch.term != term {
+            // Who stood still has heard nobody meanwhile.
+            if watch.term != term || now.saturating_sub(watch.looked_at) > STOOD_STILL {
                 *watch = Watch::begin(term, now);
             }
+            watch.looked_at = now;
             if let Err(error) = watch.look(&app, &cluster.nodes, now).await {
                 tracing::debug!(%error, "streams of replicas that are gone are closed later");
             }
@@ -83,18 +88,40 @@ pub async fn look_after(app: Arc<App>) {
     }
 }
 
+/// Ends streams that the log has here, and that are not: what became of their opening was not known at the time.
+async fn end_unbound(app: &Arc<App>, unbound: &mut BTreeMap<(SessionId, u64), Duration>, now: Duration) {
+    let held = app.look(|state| held(state, &app.advertise_url, app.boot_id));
+    let missing: BTreeSet<_> = held.into_iter().filter(|(session, _)| app.relay.bound(session).is_none()).collect();
+    unbound.retain(|stream, _| missing.contains(stream));
+    for stream in missing {
+        unbound.entry(stream).or_insert(now);
+    }
+    let due = unbound.iter().filter(|(_, since)| now.saturating_sub(**since) >= GONE);
+    for (session, epoch) in due.map(|(stream, _)| stream.clone()).collect::<Vec<_>>() {
+        let disconnect = Disconnect { session: session.clone(), epoch, cause: StreamEnd::Closed };
+        let deactivate = Deactivate { session, epoch, cause: Cause::Disconnected, last_heartbeat_at: None };
+        for command in [Command::Disconnect(disconnect), Command::Deactivate(deactivate)] {
+            if let Err(error) = app.writer.write_all(command, "relay").await {
+                tracing::debug!(%error, "a stream that is not there is ended later");
+                return;
+            }
+        }
+    }
+}
+
 /// What the replica that leads knows of streams that are gone.
 struct Watch {
     term: u64,
     /// Nobody was heard here before.
     since: Duration,
+    looked_at: Duration,
     /// Streams that ended with their server process, and when that was noticed.
     lost: BTreeMap<(SessionId, u64), Duration>,
 }
 
 impl Watch {
     fn begin(term: u64, since: Duration) -> Self {
-        Self { term, since, lost: BTreeMap::new() }
+        Self { term, since, looked_at: since, lost: BTreeMap::new() }
     }
 
     async fn look(&mut self, app: &App, nodes: &Nodes, now: Duration) -> Result<(), WriteError> {
@@ -124,7 +151,7 @@ impl Watch {
             tracing::warn!(%node, "a replica is gone: its streams are closed");
             let held = app.look(|state| held(state, &node, boot));
             let close = CloseBoots { node: Some(node), living_boot: living.unwrap_or_default() };
-            app.writer.write_all(Command::CloseBoots(close), "nodes").await?;
+            app.writer.write_all_here(Command::CloseBoots(close), "nodes").await?;
             let noticed = now.saturating_sub(GONE);
             self.lost.extend(held.into_iter().map(|stream| (stream, noticed)));
         }
@@ -150,7 +177,7 @@ async fn deactivate(app: &App, streams: Vec<(SessionId, u64)>) -> Result<(), Wri
     let each = stream::iter(streams).map(|(session, epoch)| async move {
         let last_heartbeat_at = app.leases.get(&session).map(|lease| lease.heard_at());
         let command = Deactivate { session, epoch, cause: Cause::NodeLost, last_heartbeat_at };
-        app.writer.write_all(Command::Deactivate(command), "nodes").await
+        app.writer.write_all_here(Command::Deactivate(command), "nodes").await
     });
     let mut done = each.buffer_unordered(AT_ONCE);
     while let Some(done) = done.next().await {

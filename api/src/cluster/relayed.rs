@@ -39,7 +39,8 @@ pub const ERROR: &str = "error";
 pub const NOT_HERE: &str = "NOT_HERE";
 /// Begins the last event of a stream that failed.
 const FAILED: &[u8] = b"event: mcpctl-failed\ndata: ";
-/// A failure is never longer.
+/// Characters of a failure that are told, and bytes that it is never longer than.
+const SHOWN: usize = 1000;
 const LONGEST_FAILURE: usize = 8 << 10;
 /// How much later than the replica itself its callers give up.
 const GRACE: Duration = Duration::from_secs(5);
@@ -82,7 +83,10 @@ impl Refusal {
 
 /// The event that tells another replica how a stream failed.
 pub fn failed_event(error: &ApiError) -> Bytes {
-    let json = serde_json::to_vec(&Refusal::of(error)).unwrap_or_default();
+    let mut refusal = Refusal::of(error);
+    refusal.body.error = refusal.body.error.chars().take(SHOWN).collect();
+    refusal.body.details.clear();
+    let json = serde_json::to_vec(&refusal).unwrap_or_default();
     [FAILED, &json, b"\n\n"].concat().into()
 }
 
@@ -101,7 +105,10 @@ pub async fn call(
     let handed = Handed { llm: llm.id, path: asked.path.to_owned(), epoch: holder.epoch, may_wait };
     let request = post(client, key, &holder.node, &handed).await?;
     let request = request.body(asked.request.with_model(&llm.definition.model));
-    let patience = app.config.args.first_byte_timeout + app.config.args.connect_grace + GRACE;
+    // It may wake the model, and wait in line, before it waits for the first byte.
+    let wake = Duration::from_secs(llm.definition.max_wait_seconds.unwrap_or(crate::call::wake::USUAL_WAIT).into());
+    let args = &app.config.args;
+    let patience = wake + 2 * args.first_byte_timeout + 2 * args.connect_grace + GRACE;
     let response = timeout(patience, request.send()).await;
     let response = response.map_err(|_| lost(&holder.node, "no answer in time"))?;
     let response = response.map_err(|error| {
@@ -149,29 +156,60 @@ fn events(
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
     let silence = app.config.args.idle_timeout + GRACE;
     let node = response.url().origin().ascii_serialization();
-    let pieces = stream::unfold(Some((response, node)), move |going_on| async move {
-        let (mut response, node) = going_on?;
+    let pieces = stream::unfold(Some((response, node, Bytes::new())), move |going_on| async move {
+        let (mut response, node, mut held) = going_on?;
         let failed = |error: &ApiError| Some((late_error(error), None));
-        match timeout(silence, response.chunk()).await {
-            Ok(Ok(Some(bytes))) => match split_failure(&bytes) {
-                None => Some((bytes, Some((response, node)))),
-                Some((before, error)) => Some(([&before[..], &late_error(&error)].concat().into(), None)),
-            },
-            Ok(Ok(None)) => None,
-            Ok(Err(error)) => failed(&lost(&node, &reason(&error))),
-            Err(_) => failed(&lost(&node, "it fell silent")),
+        loop {
+            let piece = match timeout(silence, response.chunk()).await {
+                Ok(Ok(Some(piece))) if held.is_empty() => piece,
+                Ok(Ok(Some(piece))) => [&held[..], &piece[..]].concat().into(),
+                Ok(Ok(None)) if held.is_empty() => return None,
+                Ok(Ok(None)) => return Some((held, None)),
+                Ok(Err(error)) => return failed(&lost(&node, &reason(&error))),
+                Err(_) => return failed(&lost(&node, "it fell silent")),
+            };
+            match Piece::of(&piece) {
+                Piece::Whole => return Some((piece, Some((response, node, Bytes::new())))),
+                Piece::Failed(before, error) => {
+                    return Some(([&before[..], &late_error(&error)].concat().into(), None));
+                }
+                Piece::Unfinished(0) => held = piece,
+                Piece::Unfinished(from) => {
+                    held = piece.slice(from..);
+                    return Some((piece.slice(..from), Some((response, node, held))));
+                }
+            }
         }
     });
     pieces.map(Ok)
 }
 
-/// What comes before a failure, and the failure, if a piece ends with one.
-fn split_failure(bytes: &Bytes) -> Option<(Bytes, ApiError)> {
-    let from = bytes.len().saturating_sub(LONGEST_FAILURE + FAILED.len());
-    let at = from + memchr::memmem::rfind(&bytes[from..], FAILED)?;
-    let json = bytes[at + FAILED.len()..].strip_suffix(b"\n\n")?;
-    let refusal: Refusal = serde_json::from_slice(json).ok()?;
-    Some((bytes.slice(..at), refusal.into_error()))
+/// What a piece of a stream is.
+enum Piece {
+    /// Events, to be passed on.
+    Whole,
+    /// What comes before a failure, and the failure.
+    Failed(Bytes, ApiError),
+    /// From here on it may be a failure that is not there yet as a whole.
+    Unfinished(usize),
+}
+
+impl Piece {
+    fn of(bytes: &Bytes) -> Self {
+        let from = bytes.len().saturating_sub(LONGEST_FAILURE + FAILED.len());
+        if let Some(at) = memchr::memmem::rfind(&bytes[from..], FAILED).map(|at| from + at) {
+            let Some(json) = bytes[at + FAILED.len()..].strip_suffix(b"\n\n") else { return Self::Unfinished(at) };
+            let refusal = serde_json::from_slice::<Refusal>(json);
+            return refusal.map_or(Self::Whole, |refusal| Self::Failed(bytes.slice(..at), refusal.into_error()));
+        }
+        // A beginning of it at the end, where an event may begin.
+        let begins = |at: &usize| {
+            let is_start = *at == 0 || bytes[..*at].ends_with(b"\n\n");
+            is_start && FAILED.starts_with(&bytes[*at..])
+        };
+        let last = bytes.len().saturating_sub(FAILED.len())..bytes.len();
+        last.into_iter().find(begins).map_or(Self::Whole, Self::Unfinished)
+    }
 }
 
 /// Nothing of the call was done.
@@ -213,11 +251,22 @@ mod tests {
         let event = failed_event(&error);
         for before in ["", "data: one\n\n", &"x".repeat(20_000)] {
             let piece = Bytes::from([before.as_bytes(), &event[..]].concat());
-            let (rest, found) = split_failure(&piece).unwrap();
+            let Piece::Failed(rest, found) = Piece::of(&piece) else { panic!("{before}") };
             assert_eq!((&rest[..], found), (before.as_bytes(), error.clone()));
         }
-        for other in ["data: one\n\n", "event: mcpctl-failed\ndata: {}\n\n", "event: mcpctl-failed\ndata: "] {
-            assert!(split_failure(&Bytes::from(other)).is_none(), "{other}");
+        for other in ["data: one\n\n", "event: mcpctl-failed\ndata: {}\n\n", "data: one event", "data: event: mc"] {
+            assert!(matches!(Piece::of(&Bytes::from(other)), Piece::Whole), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_failure_that_comes_in_pieces_is_waited_for() {
+        let event = failed_event(&ApiError::internal("x".repeat(100_000)));
+        assert!(event.len() < LONGEST_FAILURE);
+        let before = b"data: one\n\n";
+        for cut in 1..event.len() {
+            let piece = Bytes::from([before, &event[..cut]].concat());
+            assert!(matches!(Piece::of(&piece), Piece::Unfinished(at) if at == before.len()), "{cut}");
         }
     }
 }

@@ -6,7 +6,7 @@ use mcpctl_events::{
     admission::Admission,
     heartbeat::{HeartbeatEntry, Heartbeats},
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::task::spawn_blocking;
 
 /// How often the heartbeat stream is read.
@@ -38,7 +38,9 @@ pub async fn watch(app: Arc<App>, vigil: Arc<Vigil>) {
         }
         rounds = rounds.wrapping_add(1);
         if rounds.is_multiple_of(ROUNDS_A_LOOK) {
-            app.leases.retain(|session| app.look(|state| state.sessions.contains_key(session)));
+            // The registry is not looked at under the leases' lock: others take the two in the other order.
+            let known: HashSet<_> = app.look(|state| state.sessions.iter().map(|(id, _)| id.clone()).collect());
+            app.leases.retain(|session| known.contains(session));
         }
         tokio::time::sleep(EVERY).await;
     }

@@ -47,7 +47,7 @@ pub async fn heartbeat(
         let revive = Revive { session: session.clone(), user, cause: Cause::Heartbeat };
         (write_all(&app, &caller, Command::Revive(revive), query).await?, rows_of(&app, &session))
     };
-    let connected = app.relay.bound(&session).is_some();
+    let connected = app.relay.bound(&session).is_some() || app.look(|state| app.elsewhere(state, &session)).is_some();
     let seen = HeartbeatSeen { connected, llms: llms as u64, agents: agents as u64 };
     let mut response = written.answer(StatusCode::OK, seen);
     response.extensions_mut().insert(NextIsFar);

@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub async fn infer(State(app): State<Arc<App>>, Path(name): Path<String>, body: Body) -> Result<Response, ApiError> {
     let body = json::read_body(body, &app.config.args).await?;
     let (path, late_error) = ("/v1/chat/completions", call::error_event as LateError);
-    let asked = Asked { path, request: ModelRequest::parse(body)?, late_error };
+    let asked = Asked { path, request: ModelRequest::parse(body)?, late_error, may_wait: true };
     let target = app.look(|state| Target::named(state, &name)).ok_or_else(|| not_found(&name))?;
     call::answer(app, target, asked).await
 }

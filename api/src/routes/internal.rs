@@ -24,6 +24,7 @@ use axum::{
     response::Response,
     routing::post,
 };
+use mcpctl_events::command::{CloseBoots, Command};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
@@ -55,6 +56,15 @@ pub fn check(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
 /// Does a command here, if this replica leads; it is handed on no further.
 async fn write(State(app): State<Arc<App>>, body: Body) -> Result<Json<Answer>, ApiError> {
     let Asked { command, actor, idempotency } = read(&app, body).await?;
+    // A server that opens a stream is there, though it did not ping yet.
+    let sender = match &command {
+        Command::Connect(connect) => Some((connect.node.clone(), connect.boot_id)),
+        Command::CloseBoots(CloseBoots { node: Some(node), living_boot }) => Some((node.clone(), *living_boot)),
+        _ => None,
+    };
+    if let (Some((node, boot)), Some(cluster)) = (sender, &app.cluster) {
+        cluster.nodes.heard(node, boot, app.clock.uptime());
+    }
     Ok(Json(app.writer.write_here(command, actor, idempotency).await))
 }
 
@@ -96,7 +106,7 @@ async fn reply(app: &Arc<App>, headers: &HeaderMap, body: Body) -> Result<Reply,
     let bound = row.session.as_ref().and_then(|session| app.relay.bound(session));
     bound.filter(|bound| bound.epoch == epoch).ok_or_else(not_here)?;
     let target = Target::Here(llm, row.name.to_string());
-    let asked = Call { path, request, late_error: relayed::failed_event };
+    let asked = Call { path, request, late_error: relayed::failed_event, may_wait };
     let taken = match target.standing(app, &[]) {
         Ok(Standing::Awake(ways, _)) if !may_wait => {
             let place = app.places.take(target.name(), &ways, || 0);

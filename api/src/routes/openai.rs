@@ -91,7 +91,7 @@ async fn call(app: Arc<App>, caller: &Caller, path: &'static str, body: Body) ->
         Some(name) => agent::apply(&app, name, path, &request).await?,
         None => (app.look(|state| Target::named(state, &model)).ok_or_else(|| no_model(&model))?, request),
     };
-    call::answer(app, target, Asked { path, request, late_error: error::event }).await
+    call::answer(app, target, Asked { path, request, late_error: error::event, may_wait: true }).await
 }
 
 /// 404 in OpenAI's words.

@@ -37,6 +37,8 @@ use tokio::time::timeout;
 /// A session without an open poll for this long has ended.
 const SILENCE: Duration = Duration::from_secs(10);
 const LONGEST_WAIT: u64 = 60;
+/// How much longer another replica may take for an answer.
+const GRACE: Duration = Duration::from_secs(5);
 const USUAL_WAIT: u64 = 25;
 
 /// How long to wait for tasks.
@@ -70,7 +72,9 @@ pub async fn poll(
         && let Some(holder) = polled_elsewhere(&app, &session)
     {
         let path = format!("/api/v1/llms/_provider-tasks?waitSeconds={wait}");
-        let passed = Passed { method: Method::GET, path: &path, headers: headers.clone(), body: Body::empty() };
+        let patience = Some(Duration::from_secs(wait.min(LONGEST_WAIT)) + GRACE);
+        let (method, headers, body) = (Method::GET, headers.clone(), Body::empty());
+        let passed = Passed { method, path: &path, headers, body, patience };
         if let Ok(answer) = pass_on(&app, &holder.node, passed).await {
             return Ok(answer);
         }

@@ -49,7 +49,12 @@ pub async fn result(
         && let Some(holder) = elsewhere(&app, &session, &id)
     {
         let path = format!("/api/v1/llms/_provider-task/{id}/result");
-        return pass_on(&app, &holder.node, Passed { method: Method::POST, path: &path, headers, body }).await;
+        return pass_on(
+            &app,
+            &holder.node,
+            Passed { method: Method::POST, path: &path, headers, body, patience: None },
+        )
+        .await;
     }
     let upload = Upload { task: open_task(&app, &caller, &session, &id)?, app };
     let is_ndjson = |value: &axum::http::HeaderValue| value.as_bytes().starts_with(NDJSON.as_bytes());

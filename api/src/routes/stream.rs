@@ -141,7 +141,14 @@ pub async fn open(
         binding.is_asked_by(&caller);
         app.relay.bind(binding.clone());
         let opened = Opened(Some((app.clone(), binding.clone())));
-        // Whoever looked before it was bound did not see it.
+        // Whoever looked before it was bound did not see it: of the log, which may have gone on, and of its access.
+        let (epoch, is_bound) = app.look(|state| {
+            state.sessions.get(&session).map_or((0, false), |known| (known.epoch, known.connection.is_some()))
+        });
+        app.relay.supersede(&session, epoch);
+        if epoch == binding.epoch && !is_bound {
+            app.relay.give_up(&session, epoch);
+        }
         unwelcome::check(&app, &binding)?;
         // The connection revived as many rows as one record holds; these are the others.
         let revive = Revive { session, user: caller.user.id, cause: Cause::Reconnected };

@@ -23,11 +23,11 @@ use axum::{
     Extension, Json,
     body::Body,
     extract::{Path, Query, State},
-    http::{HeaderMap, Method, StatusCode},
+    http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use mcpctl_events::{
     access::{Kind, Verb},
     event::token::Role,
@@ -47,6 +47,8 @@ use uuid::Uuid;
 /// How many bytes the open tasks of one user may ask with.
 const MOST_BYTES: u64 = 1 << 30;
 const USUAL_LIMIT: u64 = 1000;
+/// How long another server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a follower looks at a task that has not begun.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -202,7 +204,8 @@ pub async fn cancel(
     let task = own(&app, &caller, &id).await?;
     if let Some(node) = elsewhere(&app, task.asked.id, passed_on).await? {
         let path = format!("/api/v1/inference-tasks/{}", task.asked.id);
-        let passed = Passed { method: Method::DELETE, path: &path, headers, body: Body::empty() };
+        let (method, body, patience) = (Method::DELETE, Body::empty(), Some(PATIENCE));
+        let passed = Passed { method, path: &path, headers, body, patience };
         if let Ok(answer) = pass_on(&app, &node, passed).await {
             return Ok(answer);
         }
@@ -240,12 +243,31 @@ struct Asked {
     passed_on: Option<Extension<PassedOn>>,
 }
 
+/// Whether it is an answer that goes on; a whole one is in the store by now.
+fn is_stream(answer: &Response) -> bool {
+    let content_type =
+        answer.headers().get(CONTENT_TYPE).map(|value| value.as_bytes().starts_with(b"text/event-stream"));
+    answer.status() == StatusCode::OK && content_type == Some(true)
+}
+
+/// A stream that another server sends, and that ends with an error if that server is lost.
+fn to_its_end(body: Body) -> Body {
+    let pieces = body.into_data_stream().map(|piece| {
+        let lost = "the server that is at work on the task was lost, and the task begins anew: follow it again";
+        let lost = ApiError::new(StatusCode::BAD_GATEWAY, "PUBLISHER_DISCONNECTED", lost);
+        Ok::<_, Infallible>(piece.unwrap_or_else(|_| error_event(&lost)))
+    });
+    Body::from_stream(pieces)
+}
+
 /// The server that is at work on a task, if it is another one, and was not asked already.
 async fn elsewhere(app: &App, task: Uuid, passed_on: Option<Extension<PassedOn>>) -> Result<Option<String>, ApiError> {
     if passed_on.is_some() || app.cluster.is_none() {
         return Ok(None);
     }
-    Ok(app.work.task_is_at(task).await?)
+    let node = app.work.task_is_at(task).await?;
+    // A secret goes only to those that the log knows.
+    Ok(node.filter(|node| app.is_known(node)))
 }
 
 /// Waits until the answer begins, or is there.
@@ -270,9 +292,10 @@ async fn begin(app: Arc<App>, caller: Caller, owner: Uuid, id: Uuid, asked: Aske
         if let Some(node) = elsewhere(&app, id, asked.passed_on).await? {
             let path = format!("/api/v1/inference-tasks/{id}/stream");
             let headers = asked.headers.clone();
-            let passed = Passed { method: Method::GET, path: &path, headers, body: Body::empty() };
+            let (method, body, patience) = (Method::GET, Body::empty(), Some(held::LONGEST_SILENCE + PATIENCE));
+            let passed = Passed { method, path: &path, headers, body, patience };
             match pass_on(&app, &node, passed).await {
-                Ok(answer) if answer.status() == StatusCode::OK => return Ok(Reply::Stream(answer.into_body())),
+                Ok(answer) if is_stream(&answer) => return Ok(Reply::Stream(to_its_end(answer.into_body()))),
                 // It may be done by now, or begin anew.
                 _ => {}
             }

@@ -86,6 +86,14 @@ impl Writer {
         result
     }
 
+    /// Whether a commit that failed may have been done all the same: its connection was lost before the answer.
+    pub(crate) fn may_have_committed(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(writer) => writer.is_lost(),
+        }
+    }
+
     fn roll_back(&mut self) {
         match self {
             Self::Sqlite(writer) => writer.roll_back(),

@@ -227,6 +227,7 @@ impl Generation {
 /// A generation that is being filled, and takes over when it is complete.
 #[derive(Debug)]
 pub(crate) struct Rebuilding {
+    number: u64,
     tables: Tables,
     done: bool,
 }
@@ -243,7 +244,7 @@ impl Rebuilding {
         let home = Home::of(database);
         let _locked = home.lock()?;
         let new = Generation::create(&home)?;
-        Ok(Self { tables: Tables::from(database, new), done: false })
+        Ok(Self { number: new.number, tables: Tables::from(database, new, true), done: false })
     }
 
     /// The tables that are being filled.
@@ -290,12 +291,14 @@ impl Rebuilding {
     /// Makes the new tables live, closes the old ones for good, and removes their files; the new generation.
     pub(crate) fn switch(mut self, live: Option<Stopped>) -> Result<u64, StoreError> {
         let new = self.tables.live();
-        let mut live = live.map(|live| live.writer);
         if let Some(live) = &live {
-            // The heartbeats of the old tables are on no log that is read here.
-            let heard = live.fetch(&sessions::heartbeats(), sessions::read_heartbeat).unwrap_or_default();
+            // The heartbeats of the old tables are on no log that is read here. Read on the side: an error would end the
+            // transaction that keeps those tables still.
+            let readers = self.tables.home().readers(live.checkpoint.generation)?;
+            let heard = readers.fetch(&sessions::heartbeats(), sessions::read_heartbeat).unwrap_or_default();
             self.tables.note_heartbeats_blocking(&heard)?;
         }
+        let mut live = live.map(|live| live.writer);
         new.writer().settle()?;
         let home = self.tables.home().clone();
         let _locked = home.lock()?;
@@ -316,7 +319,7 @@ impl Rebuilding {
 
 impl Drop for Rebuilding {
     fn drop(&mut self) {
-        let (home, number) = (self.tables.home(), self.tables.live().number);
+        let (home, number) = (self.tables.home(), self.number);
         if !self.done
             && let Err(error) = home.remove(number)
         {

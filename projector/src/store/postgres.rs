@@ -101,6 +101,11 @@ impl Writer {
         }
     }
 
+    /// Whether the connection is gone.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.connection.as_ref().is_none_or(|connection| connection.is_closed())
+    }
+
     pub(crate) fn begin(&mut self) -> Result<(), StoreError> {
         let connection = match self.connection.take().filter(|connection| !connection.is_closed()) {
             Some(connection) => connection,

@@ -152,13 +152,21 @@ impl WorkWriter {
     }
 }
 
-/// One commit for all; if that fails, one for each, so that nobody fails for somebody else's sake.
+/// One commit for all; if one of them cannot be done, one for each, so that nobody fails for somebody else's sake. Where it
+/// is unknown what became of a commit, nothing of it is done again.
 fn commit_all(writer: &Mutex<Writer>, tasks: &[Task]) -> Vec<Result<Answer, StoreError>> {
     let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Ok(answers) =
-        writer.transact(|writer| tasks.iter().map(|task| task.run(writer)).collect::<Result<Vec<_>, _>>())
-    {
-        return answers.into_iter().map(Ok).collect();
+    let mut is_done = false;
+    let committed = writer.transact(|writer| {
+        let answers = tasks.iter().map(|task| task.run(writer)).collect::<Result<Vec<_>, _>>()?;
+        is_done = true;
+        Ok(answers)
+    });
+    match committed {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(_) if is_done && writer.may_have_committed() => {
+            tasks.iter().map(|_| Err(StoreError::OutcomeUnknown)).collect()
+        }
+        Err(_) => tasks.iter().map(|task| writer.transact(|writer| task.run(writer))).collect(),
     }
-    tasks.iter().map(|task| writer.transact(|writer| task.run(writer))).collect()
 }

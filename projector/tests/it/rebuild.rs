@@ -2,9 +2,14 @@
 
 use crate::{
     dir::Dir,
-    life::{Life, many, projected},
+    life::{Life, many, name, projected, public_llm},
 };
-use mcpctl_events::{log::memory::MemoryLog, replica::Replica, time::LogTime};
+use mcpctl_events::{
+    event::{Event, Subject},
+    log::memory::MemoryLog,
+    replica::Replica,
+    time::LogTime,
+};
 use mcpctl_projector::{
     Progress, Tables,
     follow::{SharedLog, project, start},
@@ -156,4 +161,20 @@ async fn an_empty_log_makes_nothing_of_tables_that_know_more() {
     assert!(rebuild(&empty, dir.database(), &Progress::default()).await.is_err());
     assert!(tables.llm("llm0000").await.unwrap().value.is_some());
     assert_eq!(tables.generation(), 1);
+}
+
+#[tokio::test]
+async fn a_rebuild_that_the_database_refuses_leaves_the_live_tables_alone() {
+    let (mut life, dir) = (Life::new(), Dir::new());
+    life.create_llm("one", public_llm("gpt")).unwrap();
+    let tables = projected(&life, &dir).await;
+    let records = life.entries(0);
+    let events = records.iter().filter_map(|entry| entry.record.as_ref().ok()).flat_map(|record| &record.events);
+    let created = events.filter(|event| event.subject == Subject::Llm(name("one"))).last().unwrap().clone();
+    // Two rows of one id: no writer does that, and no database takes it.
+    life.write(Event { subject: Subject::Llm(name("two")), ..created });
+    let error = rebuild(&life.shared(), dir.database(), &Progress::default()).await.unwrap_err();
+    assert!(error.to_string().contains("cannot be written to the read tables"), "{error}");
+    assert_eq!(dir.generations(), [1], "what was half-built is gone, and nothing else");
+    assert_eq!(tables.llms(&LlmFilter::default()).await.unwrap().items.len(), 1);
 }

@@ -69,14 +69,11 @@ impl KafkaEvents {
         let topic = &self.target.topic;
         let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(failed)?;
         let partitions = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
-        let ids: Vec<_> = partitions.map(rdkafka::metadata::MetadataPartition::id).collect();
-        let is_one = ids.len() == 1;
         let mut until = 0;
-        for partition in ids {
-            let last = last_of(&self.target, partition).map_err(failed)?;
-            // Events are handed over in order: in one partition, all of them up to the last.
-            let known = last.map_or(0, |last| if is_one { last.sequence } else { last.all_until });
-            until = known.max(until);
+        for partition in partitions {
+            // Of a batch whose brokers were lost, the last may be there and the first not: what came before it is.
+            let last = last_of(&self.target, partition.id()).map_err(failed)?;
+            until = last.unwrap_or_default().max(until);
         }
         Ok(until)
     }
@@ -104,13 +101,8 @@ fn outgoing(event: &Published, all_until: u64) -> Outgoing<'_> {
     Outgoing { payload: &event.data, key: Some(&event.subject), headers: Some(headers), at: None }
 }
 
-/// What the last event of a partition says.
-struct Last {
-    sequence: u64,
-    all_until: u64,
-}
-
-fn last_of(target: &KafkaTarget, partition: i32) -> KafkaResult<Option<Last>> {
+/// Up to where all events are on the topic, as the last event of a partition says.
+fn last_of(target: &KafkaTarget, partition: i32) -> KafkaResult<Option<u64>> {
     let consumer = client::consumer(target)?;
     let (first, end) = consumer.fetch_watermarks(&target.topic, partition, PATIENCE)?;
     let mut found = None;
@@ -131,7 +123,7 @@ fn read_from<C: ConsumerContext>(
     topic: &str,
     partition: i32,
     from: i64,
-) -> KafkaResult<Option<Last>> {
+) -> KafkaResult<Option<u64>> {
     let mut at = TopicPartitionList::new();
     at.add_partition_offset(topic, partition, Offset::Offset(from))?;
     consumer.assign(&at)?;
@@ -139,14 +131,11 @@ fn read_from<C: ConsumerContext>(
     loop {
         match consumer.poll(deadline.saturating_duration_since(Instant::now())) {
             Some(Ok(message)) => {
-                let number = |name: &str| {
-                    let headers = message.headers()?;
-                    let header = headers.iter().find(|header| header.key == name)?;
+                let said = message.headers().and_then(|headers| {
+                    let header = headers.iter().find(|header| header.key == ALL_UNTIL_HEADER)?;
                     std::str::from_utf8(header.value?).ok()?.parse().ok()
-                };
-                if let (Some(sequence), Some(all_until)) = (number(SEQUENCE_HEADER), number(ALL_UNTIL_HEADER)) {
-                    last = Some(Last { sequence, all_until });
-                }
+                });
+                last = said.or(last);
             }
             Some(Err(KafkaError::PartitionEOF(_))) => {
                 consumer.unassign()?;

@@ -155,6 +155,8 @@ impl Partition {
                         break true;
                     }
                     page.next = first;
+                    // librdkafka seeks no more once an offset was out of range.
+                    *reader = Reader::connect(&self.target)?;
                     wait = Wait::begin(reader, first)?;
                 }
                 Polled::Nothing => match wait {
@@ -195,11 +197,15 @@ impl Partition {
     /// Offsets without records are left by transactions, which are no business of a log, but do no harm; or by what
     /// removes records, and then the history has a hole.
     fn check_hole(&self, from: u64, to: u64) -> Result<(), ReadError> {
-        let policy = topic::cleanup_policy(&self.target);
-        if policy.as_deref() == Some("delete") {
+        let topic = &self.target.topic;
+        let Some(policy) = topic::cleanup_policy(&self.target) else {
+            return Err(retryable(format!(
+                "topic {topic} has a hole at offset {from}, and its cleanup.policy is not told"
+            )));
+        };
+        if policy == "delete" {
             return Ok(());
         }
-        let (topic, policy) = (&self.target.topic, policy.unwrap_or_else(|| "not known".to_owned()));
         Err(lost(format!(
             "topic {topic} has no records from offset {from} to {}: its cleanup.policy is {policy}, and must be delete",
             to - 1
@@ -217,8 +223,11 @@ impl Partition {
         kept.map_or_else(|| Reader::connect(&self.target), Ok)
     }
 
-    /// One that failed is not put back: the next read connects anew.
+    /// One that failed, or was sent where nothing is, is not put back: the next read connects anew.
     fn put_back(&self, reader: Reader) {
+        if reader.at().is_none() {
+            return;
+        }
         let mut idle = self.idle();
         if idle.len() < IDLE {
             idle.push(reader);

@@ -109,7 +109,9 @@ impl Settings {
 
     /// For so long.
     pub(super) fn of_heartbeats(retention: Duration) -> Self {
-        let made = [("retention.ms", retention.as_millis().to_string())];
+        // Whoever leads is heard, whatever its clock says.
+        let stamped = ("message.timestamp.type", "LogAppendTime".to_owned());
+        let made = [("retention.ms", retention.as_millis().to_string()), stamped];
         Self { made: made.into_iter().chain(always()).collect(), one_partition: true, checks: &[] }
     }
 }

@@ -111,9 +111,13 @@ impl Schemas {
         connection.run("BEGIN")?;
         connection.run(&format!("UPDATE live SET generation = {number} WHERE id = 1"))?;
         for name in SHOWN {
-            connection.run(&format!(
-                "DROP VIEW IF EXISTS public.{name}; CREATE VIEW public.{name} AS SELECT * FROM {PREFIX}{number}.{name}"
-            ))?;
+            let view = format!("VIEW public.{name} AS SELECT * FROM {PREFIX}{number}.{name}");
+            connection.run("SAVEPOINT view")?;
+            // What people were granted on it stays, unless its columns are others now.
+            if connection.run(&format!("CREATE OR REPLACE {view}")).is_err() {
+                connection
+                    .run(&format!("ROLLBACK TO SAVEPOINT view; DROP VIEW IF EXISTS public.{name}; CREATE {view}"))?;
+            }
         }
         connection.run("COMMIT")
     }

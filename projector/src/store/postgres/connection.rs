@@ -173,7 +173,8 @@ fn is_io(error: &tokio_postgres::Error) -> bool {
     matches!(std::error::Error::source(error), Some(source) if source.is::<std::io::Error>())
 }
 
-fn transient(place: &str, reason: String) -> StoreError {
+/// What may pass by itself.
+pub(super) fn transient(place: &str, reason: String) -> StoreError {
     StoreError::Sql { file: PathBuf::from(place), transient: true, source: reason.into() }
 }
 

@@ -2,10 +2,15 @@
 
 use super::{Connection, Place};
 use crate::store::{StoreError, database::Cells as AnyCells, statement::Statement};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 /// Connections that read at the same time.
 const READERS: usize = 8;
+/// How long is waited for one of them.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// A transaction that sees one moment.
 pub(super) const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
@@ -57,7 +62,7 @@ impl Readers {
 
     /// Reads with a connection; once more with a new one if that was broken: the server may have been started anew.
     fn with<T>(&self, mut read: impl FnMut(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let mut lease = self.lease();
+        let mut lease = self.lease()?;
         if let Some(connection) = lease.connection.take() {
             let result = read(&connection);
             if !connection.is_closed() {
@@ -73,12 +78,15 @@ impl Readers {
         result
     }
 
-    fn lease(&self) -> Lease<'_> {
+    fn lease(&self) -> Result<Lease<'_>, StoreError> {
         let busy = |idle: &mut Idle| idle.in_use >= READERS;
-        let idle = self.returned.wait_while(self.lock(), busy);
-        let mut idle = idle.unwrap_or_else(PoisonError::into_inner);
+        let waited = self.returned.wait_timeout_while(self.lock(), PATIENCE, busy);
+        let (mut idle, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return Err(super::connection::transient(&self.place.to_string(), "all connections are in use".to_owned()));
+        }
         idle.in_use += 1;
-        Lease { readers: self, connection: idle.connections.pop() }
+        Ok(Lease { readers: self, connection: idle.connections.pop() })
     }
 
     /// A connection is taken or given back whole, so a poisoned lock is as good as any.

@@ -12,11 +12,14 @@ use crate::{
 
 /// Rows in one transaction.
 const PAGE: u64 = 500;
+/// Inference tasks, whose answers may be large.
+const LARGE_PAGE: u64 = 1;
 
 /// A table, and how many of its first columns are its key.
 struct Copied {
     table: Table,
     key: usize,
+    page: u64,
 }
 
 /// Those that messages belong to come first. Starts of servers are not copied: none of them is there.
@@ -27,6 +30,7 @@ const TABLES: [Copied; 4] = [
             columns: &["id", "owner_id", "agent_id", "title", "created_at", "last_turn_at"],
         },
         key: 1,
+        page: PAGE,
     },
     Copied {
         table: Table {
@@ -44,6 +48,7 @@ const TABLES: [Copied; 4] = [
             ],
         },
         key: 2,
+        page: PAGE,
     },
     Copied {
         table: Table {
@@ -72,8 +77,9 @@ const TABLES: [Copied; 4] = [
             ],
         },
         key: 1,
+        page: LARGE_PAGE,
     },
-    Copied { table: Table { name: "token_uses", columns: &["token_id", "used_at"] }, key: 1 },
+    Copied { table: Table { name: "token_uses", columns: &["token_id", "used_at"] }, key: 1, page: PAGE },
 ];
 
 /// Copies threads, messages, inference tasks and last uses of tokens, and leaves what is there already as it is; how many
@@ -101,13 +107,13 @@ fn copy_table(copied: &Copied, readers: &Readers, writer: &mut Writer) -> Result
 
 /// The next rows, in the order of their key.
 fn select(copied: &Copied, after: Option<&[Value]>) -> Statement {
-    let Copied { table, key } = copied;
+    let Copied { table, key, .. } = copied;
     let mut statement = Statement::new(&format!("SELECT {} FROM {}", table.columns.join(","), table.name));
     let key = table.columns[..*key].join(",");
     if let Some(after) = after {
         statement.sql(&format!(" WHERE ({key}) > ")).tuple(after.iter().cloned());
     }
-    statement.sql(&format!(" ORDER BY {key} LIMIT ")).arg(PAGE);
+    statement.sql(&format!(" ORDER BY {key} LIMIT ")).arg(copied.page);
     statement
 }
 
