@@ -13,8 +13,9 @@ use clap::{
 use std::{
     env,
     ffi::OsStr,
+    fs,
     io::{self, IsTerminal},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 use tokio::signal;
@@ -35,6 +36,9 @@ pub struct Args {
     /// Token for the server; else `token` of the credentials file.
     #[arg(long, env = "MCPLOCAL_TOKEN", hide_env_values = true)]
     pub token: Option<Secret>,
+    /// File with the token, for services.
+    #[arg(long, env = "MCPLOCAL_TOKEN_FILE", value_parser = path(), conflicts_with = "token")]
+    pub token_file: Option<PathBuf>,
     /// What to publish [default: config.json in the home folder].
     #[arg(long, env = "MCPLOCAL_CONFIG", value_parser = path())]
     pub config: Option<PathBuf>,
@@ -83,10 +87,24 @@ impl Args {
         // A URL that can never work is said at once, and not only in the log.
         let url = self.server.as_deref().filter(|url| !url.is_empty());
         let url = url.map(server_url).transpose().map_err(|why| format!("--server: {why}"))?;
-        let token = self.token.clone().filter(|token| !token.expose().is_empty());
+        let file_of_token = self.token_file.as_ref().filter(|file| !file.as_os_str().is_empty());
+        let token = match file_of_token {
+            Some(file) => Some(read_token(file)?),
+            None => self.token.clone().filter(|token| !token.expose().is_empty()),
+        };
         let server = ServerSource::Credentials { file: home.join("credentials"), url, token };
         let settings = Settings::new(server, home.join("provider-session"), config);
         Ok((file, Settings { transport: self.transport, ..settings }))
+    }
+}
+
+fn read_token(file: &Path) -> Result<Secret, String> {
+    let text = fs::read_to_string(file).map_err(|error| format!("--token-file {}: {error}", file.display()))?;
+    let token = text.trim();
+    if token.is_empty() {
+        Err(format!("--token-file {}: is empty", file.display()))
+    } else {
+        Ok(Secret::from(token.to_owned()))
     }
 }
 

@@ -15,21 +15,22 @@ impl Nginx {
     /// Passes all requests on to `upstream`; everything else is as nginx has it by default.
     pub async fn start(home: &Home, upstream: &str) -> Self {
         let port = port::free();
+        let config = format!(
+            "events {{ }}\nhttp {{\nserver {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {upstream}; }} }} }}\n"
+        );
+        Self::serve(home, port, &config).await
+    }
+
+    /// Serves what a configuration says, which listens on this port of 127.0.0.1. Its files go into the home.
+    pub async fn serve(home: &Home, port: u16, config: &str) -> Self {
         let folder = home.path().join("nginx");
         std::fs::create_dir_all(&folder).expect("the home can be written");
         let at = |name: &str| folder.join(name).display().to_string();
-        let config = format!(
-            "daemon off; pid {pid}; error_log {log};\nevents {{ }}\nhttp {{ access_log off;\n\
-             client_body_temp_path {a}; proxy_temp_path {b}; fastcgi_temp_path {c}; uwsgi_temp_path {d};\n\
-             scgi_temp_path {e};\nserver {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {upstream}; }} }} }}\n",
-            pid = at("pid"),
-            log = at("error.log"),
-            a = at("a"),
-            b = at("b"),
-            c = at("c"),
-            d = at("d"),
-            e = at("e"),
-        );
+        let kept = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+        let kept: Vec<_> = kept.iter().map(|name| format!(" {name}_temp_path {};", at(name))).collect();
+        let kept = kept.concat();
+        let config = config.replacen("http {", &format!("http {{ access_log off;{kept}"), 1);
+        let config = format!("daemon off; pid {}; error_log {};\n{config}", at("pid"), at("error.log"));
         let file = folder.join("nginx.conf");
         std::fs::write(&file, config).expect("the home can be written");
         let mut command = Command::new(binary());

@@ -253,6 +253,9 @@ mod tests {
         let postgres: Database = "postgres://mcpd:secret@db.example:5433/registry".parse().unwrap();
         assert_eq!(postgres.to_string(), "postgres://mcpd@db.example:5433/registry", "nobody sees the password");
         assert!(!format!("{postgres:?}").contains("secret"));
+        let with_file: Database =
+            "postgres://mcpd@db/registry?password_file=/run/secrets/x&sslmode=require".parse().unwrap();
+        assert_eq!(with_file.to_string(), "postgres://mcpd@db/registry");
         let error = "postgres://db:x/y".parse::<Database>().unwrap_err().to_string();
         assert!(error.starts_with("it is postgres://user@host:port/database: "), "{error}");
     }

@@ -18,30 +18,54 @@ use super::{
     database::Cells as AnyCells,
     statement::{Statement, Value},
 };
-use std::{cell::RefCell, fmt, str::FromStr, sync::Arc};
+use std::{cell::RefCell, fmt, path::PathBuf, str::FromStr, sync::Arc};
 use tokio_postgres::Config;
 
 /// A database on a server, and who asks.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Server {
     config: Arc<Config>,
+    password_file: Option<PathBuf>,
     shown: String,
 }
+
+/// The parameter of a URL that names a file with the password: what is in an environment, many can read.
+const PASSWORD_FILE: &str = "password_file=";
 
 impl FromStr for Server {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
-        let config: Config = url.parse().map_err(|error: tokio_postgres::Error| reason(&error))?;
+        let (bare, query) = url.split_once('?').unwrap_or((url, ""));
+        let (file, others): (Vec<&str>, Vec<&str>) =
+            query.split('&').filter(|it| !it.is_empty()).partition(|it| it.starts_with(PASSWORD_FILE));
+        let password_file = file.first().and_then(|it| it.strip_prefix(PASSWORD_FILE)).map(PathBuf::from);
+        let config: Config = format!("{bare}?{}", others.join("&"))
+            .trim_end_matches('?')
+            .parse()
+            .map_err(|error: tokio_postgres::Error| reason(&error))?;
         if config.get_hosts().is_empty() || config.get_dbname().is_none() {
             return Err("a host and a database are missing".to_owned());
         }
         // Everything but the password, which is before the last `@` of what comes before the path.
-        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let (scheme, rest) = bare.split_once("://").unwrap_or_default();
         let (user_info, place) = rest.rsplit_once('@').unwrap_or(("", rest));
         let user = user_info.split(':').next().filter(|user| !user.is_empty()).map(|user| format!("{user}@"));
-        let place = place.split('?').next().unwrap_or_default();
-        Ok(Self { shown: format!("{scheme}://{}{place}", user.unwrap_or_default()), config: config.into() })
+        let shown = format!("{scheme}://{}{place}", user.unwrap_or_default());
+        Ok(Self { shown, config: config.into(), password_file })
+    }
+}
+
+impl Server {
+    /// How to connect. The password's file is read each time: whoever changes it need not start anything anew.
+    fn config(&self) -> Result<Config, String> {
+        let mut config = (*self.config).clone();
+        if let Some(file) = &self.password_file {
+            let read = std::fs::read_to_string(file);
+            config.password(read.map_err(|error| format!("{PASSWORD_FILE}{}: {error}", file.display()))?.trim());
+        }
+        config.application_name("mcpd");
+        Ok(config)
     }
 }
 

@@ -169,8 +169,8 @@ async fn a_rebuild_that_the_database_refuses_leaves_the_live_tables_alone() {
     life.create_llm("one", public_llm("gpt")).unwrap();
     let tables = projected(&life, &dir).await;
     let records = life.entries(0);
-    let events = records.iter().filter_map(|entry| entry.record.as_ref().ok()).flat_map(|record| &record.events);
-    let created = events.filter(|event| event.subject == Subject::Llm(name("one"))).last().unwrap().clone();
+    let mut events = records.iter().filter_map(|entry| entry.record.as_ref().ok()).flat_map(|record| &record.events);
+    let created = events.rfind(|event| event.subject == Subject::Llm(name("one"))).unwrap().clone();
     // Two rows of one id: no writer does that, and no database takes it.
     life.write(Event { subject: Subject::Llm(name("two")), ..created });
     let error = rebuild(&life.shared(), dir.database(), &Progress::default()).await.unwrap_err();

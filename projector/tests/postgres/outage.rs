@@ -8,7 +8,7 @@ use mcpctl_events::replica::Replica;
 use mcpctl_projector::{
     Progress, Tables,
     follow::{follow, project, start},
-    store::{LlmFilter, StoreError},
+    store::{Database, LlmFilter, StoreError},
     verify::verify,
 };
 use std::{
@@ -115,4 +115,18 @@ async fn whoever_waits_for_the_tables_is_told_that_they_moved() {
     let waited = waiting.await.unwrap();
     assert!(waited < SOON / 4, "it was not told for {waited:?}");
     assert_eq!(other.checkpoint().await.unwrap().sequence, life.sequence());
+}
+
+#[tokio::test]
+async fn a_password_is_read_from_its_file_at_each_connection() {
+    let (dir, file) = (Dir::new(), tempfile::NamedTempFile::new().unwrap());
+    let url = format!("{}?password_file={}", dir.database(), file.path().display());
+    let database: Database = url.parse().unwrap();
+    std::fs::write(file.path(), "a password\n").unwrap();
+    assert_eq!(Tables::open(&database).await.unwrap().checkpoint().await.unwrap().sequence, 0);
+    let gone = file.path().to_owned();
+    drop(file);
+    let error = Tables::open(&database).await.unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains(&format!("password_file={}", gone.display())) && said.contains("No such file"), "{said}");
 }

@@ -1,5 +1,6 @@
 //! Several servers on one log in Kafka, with their tables in Postgres.
 
+mod composed;
 mod leading;
 mod migrating;
 mod relaying;

@@ -16,7 +16,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// Statements that stay prepared: each shape of a batch's statements, or of a list.
 const STATEMENTS: usize = 256;
 /// For every connection. Times are UTC, whatever the server is set to.
-const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '60s'; SET lock_timeout = '10s'; \
+const SETTINGS: &str = "SET client_min_messages = 'warning'; SET TIME ZONE 'UTC'; SET statement_timeout = '60s'; SET lock_timeout = '10s'; \
     SET idle_in_transaction_session_timeout = '60s'; SET search_path = ";
 
 /// A connection whose statements find the tables of one schema.
@@ -30,8 +30,8 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn open(place: &Place) -> Result<Self, StoreError> {
         let shown = place.to_string();
-        let mut config = (*place.server.config).clone();
-        config.application_name("mcpd").connect_timeout(CONNECT).keepalives_idle(SILENCE).tcp_user_timeout(SILENCE);
+        let mut config = place.server.config().map_err(|error| transient(&shown, error))?;
+        config.connect_timeout(CONNECT).keepalives_idle(SILENCE).tcp_user_timeout(SILENCE);
         let tls = super::types::tls().map_err(|error| transient(&shown, error.to_string()))?;
         let client = wait(&shown, CONNECT * 2, async {
             let (client, connection) = config.connect(tls).await?;

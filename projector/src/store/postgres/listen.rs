@@ -23,8 +23,8 @@ impl Listener {
     /// Why it can't, in words.
     pub(crate) async fn open(server: &Server) -> Result<Self, String> {
         let tls = types::tls().map_err(|error| error.to_string())?;
-        let mut config = (*server.config).clone();
-        config.application_name("mcpd").connect_timeout(CONNECT);
+        let mut config = server.config()?;
+        config.connect_timeout(CONNECT);
         let open = async {
             let (client, mut connection) = config.connect(tls).await?;
             let moved = Arc::new(Notify::new());
