@@ -6,7 +6,7 @@ mod topics;
 use bytes::Bytes;
 use mcpctl_events::log::{
     AppendError, EventLog, Page, Position, ReadError,
-    conformance::Harness,
+    conformance::{Harness, batch, read_all},
     kafka::{KafkaLog, KafkaTarget},
 };
 use mcpctl_tests::kafka::Kafka as Broker;
@@ -86,3 +86,24 @@ impl Harness for Kafka {
 }
 
 mcpctl_events::conformance!(Kafka::default());
+
+#[test]
+fn reads_at_any_place_are_what_was_appended() {
+    let kafka = Kafka::default();
+    let log = kafka.fresh();
+    let records = 3000;
+    for first in 0..records / 100 {
+        log.append(&batch(first, 100)).unwrap();
+    }
+    let all = read_all(&log, Position::default(), 500);
+    assert_eq!(all.len(), records);
+    // Forward by little, forward by much, and back.
+    for place in
+        [0, 1, 5, 40, 30, 1200, 2500, 2501, 2999, 2998, 0, 999, 2000].into_iter().chain((0..records).step_by(97))
+    {
+        let after = place.checked_sub(1).map_or(Position::default(), |before| all[before].position);
+        let page = log.read(after, 1).unwrap();
+        assert_eq!(page.entries, all[place..=place], "{place}");
+        assert_eq!(page.at_tip, place + 1 == records, "{place}");
+    }
+}

@@ -19,6 +19,9 @@ use std::{
 
 /// Consumers that are kept for the next read.
 const IDLE: usize = 4;
+/// A consumer that waits so many records before a place is nearer to it than the brokers are: a read elsewhere waits for the
+/// end of the fetch before it, and what comes next is mostly at hand already.
+const NEAR: u64 = 1000;
 /// How long a broker may take that has something, or nothing, to tell.
 const USUAL_PATIENCE: Duration = Duration::from_secs(1);
 /// A page ends after the record with which it is larger.
@@ -212,15 +215,21 @@ impl Partition {
         )))
     }
 
-    /// A consumer that waits at this offset, or else the one that has waited longest, or a new one.
+    /// A consumer that waits at this offset, or else shortly before it, or else the one that has waited longest, or a new
+    /// one.
     fn reader_at(&self, offset: u64) -> Result<Reader, ReadError> {
         let kept = {
             let mut idle = self.idle();
-            let fitting = idle.iter().position(|reader| reader.at() == Some(offset));
+            let near = idle.iter().enumerate().filter_map(|(index, reader)| Some((reader.at()?, index)));
+            let near = near.filter(|(at, _)| is_near(*at, offset)).max().map(|(_, index)| index);
             let oldest = (idle.len() >= IDLE).then_some(0);
-            fitting.or(oldest).map(|index| idle.remove(index))
+            near.or(oldest).map(|index| idle.remove(index))
         };
-        kept.map_or_else(|| Reader::connect(&self.target), Ok)
+        let Some(mut reader) = kept else { return Reader::connect(&self.target) };
+        if reader.at().is_some_and(|at| is_near(at, offset)) {
+            reader.skip_to(offset)?;
+        }
+        Ok(reader)
     }
 
     /// One that failed, or was sent where nothing is, is not put back: the next read connects anew.
@@ -295,6 +304,10 @@ impl Wait {
             }
         }
     }
+}
+
+fn is_near(at: u64, offset: u64) -> bool {
+    at <= offset && offset - at <= NEAR
 }
 
 impl fmt::Debug for Partition {

@@ -14,6 +14,9 @@ use rdkafka::{
 };
 use std::time::Duration;
 
+/// How long a record may take that is at hand.
+const AT_HAND: Duration = Duration::from_millis(5);
+
 /// What a poll brought.
 pub(super) enum Polled {
     /// The next record.
@@ -75,6 +78,21 @@ impl Reader {
         };
         begun.map_err(|error| self.failed(&error))?;
         (self.next, self.ahead, self.is_assigned) = (Some(offset), None, true);
+        Ok(())
+    }
+
+    /// Passes over the records before an offset, as far as they are at hand.
+    pub(super) fn skip_to(&mut self, offset: u64) -> Result<(), ReadError> {
+        while self.at().is_some_and(|at| at < offset) {
+            match self.take(AT_HAND)? {
+                Polled::Record(entry) if entry.position.0 > offset => {
+                    self.put_back(entry);
+                    return Ok(());
+                }
+                Polled::Record(_) => {}
+                Polled::End | Polled::Nothing | Polled::Outside => return Ok(()),
+            }
+        }
         Ok(())
     }
 
