@@ -20,19 +20,25 @@ pub struct Cluster {
     pub kafka: Kafka,
     /// The database's server.
     pub postgres: Postgres,
-    home: Home,
+    /// The servers' user's.
+    pub home: Home,
 }
 
 impl Cluster {
     /// Starts so many servers, each once the one before is ready.
     pub async fn start(servers: usize) -> Self {
-        let (kafka, postgres) = (Kafka::start(), Postgres::start());
-        postgres.create(DATABASE);
-        let mut it = Self { nodes: Vec::new(), kafka, postgres, home: Home::default() };
+        let mut it = Self::on(Kafka::start());
         for _ in 0..servers {
             it.add(&[]).await;
         }
         it
+    }
+
+    /// A database and no server yet.
+    pub fn on(kafka: Kafka) -> Self {
+        let postgres = Postgres::start();
+        postgres.create(DATABASE);
+        Self { nodes: Vec::new(), kafka, postgres, home: Home::default() }
     }
 
     /// Starts one more, with further flags.

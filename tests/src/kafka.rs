@@ -1,6 +1,6 @@
 //! A Kafka broker in memory, as a process.
 
-use crate::{home::Home, port, program};
+use crate::{home::Home, port, program, wire::Wire};
 use std::{
     net::TcpStream,
     process::Command,
@@ -16,6 +16,8 @@ const LOOK: Duration = Duration::from_millis(10);
 pub struct Kafka {
     /// Its address, `host:port`.
     pub broker: String,
+    /// Where it listens itself.
+    listener: String,
     process: program::Program,
     home: Home,
 }
@@ -25,8 +27,17 @@ impl Kafka {
     pub fn start() -> Self {
         let broker = format!("127.0.0.1:{}", port::free());
         let home = Home::default();
-        let process = spawn(&home, &broker);
-        Self { broker, process, home }
+        let process = spawn(&home, &broker, &broker);
+        Self { listener: broker.clone(), broker, process, home }
+    }
+
+    /// Starts one that is reached through a wire.
+    pub async fn start_behind_a_wire() -> (Self, Wire) {
+        let listener = format!("127.0.0.1:{}", port::free());
+        let wire = Wire::to(&listener).await;
+        let home = Home::default();
+        let process = spawn(&home, &listener, &wire.address);
+        (Self { broker: wire.address.clone(), listener, process, home }, wire)
     }
 
     /// The log in a topic of this name.
@@ -41,7 +52,7 @@ impl Kafka {
 
     /// Starts it again where it was, with nothing of what it held.
     pub fn start_again(&mut self) {
-        self.process = spawn(&self.home, &self.broker);
+        self.process = spawn(&self.home, &self.listener, &self.broker);
     }
 
     /// The process.
@@ -50,14 +61,14 @@ impl Kafka {
     }
 }
 
-fn spawn(home: &Home, broker: &str) -> program::Program {
-    let url = format!("tcp://{broker}");
+fn spawn(home: &Home, listener: &str, broker: &str) -> program::Program {
+    let (url, advertised) = (format!("tcp://{listener}"), format!("tcp://{broker}"));
     let mut command = Command::new(program::installed().join("broker"));
-    command.args(["broker", "--listener-url", &url, "--advertised-listener-url", &url]);
+    command.args(["broker", "--listener-url", &url, "--advertised-listener-url", &advertised]);
     command.args(["--storage-engine", "memory://tansu/"]).current_dir(home.path());
     let process = program::Program::spawn("broker", home, command);
     let end = Instant::now() + START;
-    while TcpStream::connect(broker).is_err() {
+    while TcpStream::connect(listener).is_err() {
         assert!(Instant::now() < end, "the broker does not listen: {}", process.log());
         std::thread::sleep(LOOK);
     }

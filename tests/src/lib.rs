@@ -23,6 +23,7 @@ pub mod raw;
 pub mod samples;
 pub mod sse;
 pub mod wait;
+pub mod wire;
 
 pub use client::{Answer, Client};
 pub use home::Home;

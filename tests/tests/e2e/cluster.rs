@@ -1,13 +1,18 @@
 //! Several servers on one log in Kafka, with their tables in Postgres.
 
+mod chaos;
 mod composed;
 mod leading;
 mod migrating;
 mod relaying;
 mod subscribing;
 
-use mcpctl_tests::{client::Answer, cluster::Cluster, samples};
-use serde_json::{Value, json};
+use mcpctl_tests::{
+    client::{Answer, sequence_of},
+    cluster::Cluster,
+    samples,
+};
+use serde_json::json;
 
 /// Registers an Llm at one of the servers, with a key.
 async fn register(cluster: &Cluster, node: usize, llm: &str) -> Answer {
@@ -25,10 +30,9 @@ async fn llms(cluster: &Cluster, node: usize) -> Vec<String> {
 
 /// The history is one: without a gap, and the tables are what it says.
 async fn assert_one_history(cluster: &Cluster, node: usize) {
-    let events = cluster.nodes[node].client().get("/events?limit=10000").await.expect(200).json();
-    let sequence = |event: &Value| event["sequence"].as_str().and_then(|text| text.parse::<usize>().ok());
-    let sequences: Vec<_> = events.as_array().expect("events").iter().map(sequence).collect();
-    assert_eq!(sequences, (1..=sequences.len()).map(Some).collect::<Vec<_>>());
+    let events = cluster.nodes[node].client().events(0).await;
+    let sequences: Vec<_> = events.iter().map(sequence_of).collect();
+    assert_eq!(sequences, (1..=sequences.len() as u64).collect::<Vec<_>>());
     let (url, token) = (cluster.nodes[node].url.clone(), cluster.nodes[node].home.token());
     let verified = cluster.nodes[node].mcpctl(&["--server", &url, "--token", &token, "audit", "verify"]).await;
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&[verified.stdout, verified.stderr].concat()));
