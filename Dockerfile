@@ -11,6 +11,7 @@ COPY api api
 COPY publisher-agent publisher-agent
 COPY cli cli
 COPY tests tests
+COPY fuzz fuzz
 # The target folder is a cache and no part of the layer, so the programs are copied out of it.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs everything that has to hold: format, lints, dependencies, tests. Installs what the tests need where it can:
-# cargo-nextest, cargo-deny and cargo-machete from crates.io, the SDKs of OpenAI and CloudEvents, litellm and a broker below
-# target/, and nginx, Postgres, node, OpenSSL and Python's venv from Debian's packages (that takes root; without root it says
-# what is missing).
+# cargo-nextest, cargo-deny and cargo-machete from crates.io, the SDKs of OpenAI and CloudEvents, litellm, a broker,
+# check-jsonschema and hadolint below target/, and nginx, Postgres, node, OpenSSL and Python's venv from Debian's packages
+# (that takes root; without root it says what is missing).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -57,6 +57,11 @@ cargo clippy --workspace --all-targets --locked "${features[@]}" -- -D warnings
 say "dependencies: licenses, sources, duplicates, and whether all are used"
 cargo deny --log-level error check bans licenses sources
 cargo machete
+
+say "containers: compose files and the Dockerfile"
+python=${CARGO_TARGET_DIR:-target}/sdks/venv/bin
+"$python/check-jsonschema" --builtin-schema vendor.compose-spec compose.yaml deploy/*.yaml
+"$python/hadolint" Dockerfile
 
 say "programs"
 cargo build --workspace --bins --locked "${features[@]}"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the official OpenAI SDKs for Python and Node, litellm, CloudEvents' SDK, MCP's own server-everything, and a broker
-# that speaks Kafka's protocol below target/sdks, where the tests look for them. Node, Python and OpenSSL, which makes keys
-# for tests, come from Debian's packages if they are missing (that takes root).
+# Installs the official OpenAI SDKs for Python and Node, litellm, CloudEvents' SDK, MCP's own server-everything, a broker
+# that speaks Kafka's protocol, check-jsonschema and hadolint below target/sdks, where the tests look for them. Node, Python
+# and OpenSSL, which makes keys for tests, come from Debian's packages if they are missing (that takes root).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 into=${CARGO_TARGET_DIR:-$here/../../target}/sdks

@@ -62,6 +62,16 @@ fn start(name: &str, service: &Value, home: &Home, here: &Here, port: u16) -> Pr
     Program::start(program, home, &args, &env)
 }
 
+/// Cargo reads all of a workspace, also what is not built.
+#[test]
+fn the_image_is_built_from_the_whole_workspace() {
+    let (manifest, file) = (read("Cargo.toml"), read("Dockerfile"));
+    let members = manifest.split_once("members = [").and_then(|(_, rest)| rest.split_once(']')).expect("members").0;
+    for member in members.split(',').map(|member| member.trim().trim_matches('"')) {
+        assert!(file.contains(&format!("\nCOPY {member} {member}\n")), "the Dockerfile does not copy {member}");
+    }
+}
+
 #[tokio::test]
 async fn what_compose_yaml_says_runs_and_its_first_commands_work() {
     let services = services();
