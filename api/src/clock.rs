@@ -97,7 +97,7 @@ pub(crate) mod by_hand {
             LogTime::from_millis(self.wall_ms.load(Ordering::Relaxed))
         }
 
-        pub(super) fn uptime(&self) -> Duration {
+        pub(crate) fn uptime(&self) -> Duration {
             Duration::from_millis(self.uptime_ms.load(Ordering::Relaxed))
         }
     }

@@ -34,6 +34,8 @@ use tokio::{sync::watch::Receiver, time::timeout};
 use uuid::Uuid;
 
 pub(crate) use nodes::look_after;
+#[cfg(test)]
+pub(crate) use watch::is_of_the_leader;
 pub(crate) use watch::watch;
 
 /// How long the replica that leads may take for a change, and this one to see it.

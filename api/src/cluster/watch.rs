@@ -71,7 +71,7 @@ fn take(app: &App, vigil: &Vigil, page: Vec<HeartbeatEntry>) {
 
 /// Whether a record is of the writer that leads, or of a later one whose claim was not read yet. One that was deposed,
 /// and does not know it, does not count.
-fn is_of_the_leader(record: &Heartbeats, admission: &Admission) -> bool {
+pub(crate) fn is_of_the_leader(record: &Heartbeats, admission: &Admission) -> bool {
     Some(record.log_id) == admission.log_id
         && (record.term > admission.term || (record.term == admission.term && Some(record.writer) == admission.holder))
 }

@@ -11,10 +11,10 @@ use crate::{clock::Clock, leases::Leases};
 use bytes::Bytes;
 use mcpctl_events::{
     admission::{Admission, Verdict},
-    command::Command,
+    command::{Command, Revive},
     decide::{Context, Quotas, decide},
     definition::document::{PersonalityDefinition, ProjectDefinition, PromptDefinition},
-    event::{Event, registry::WriterElected},
+    event::{Event, registry::WriterElected, row::Cause},
     hash::Hash,
     leadership::{Draft, Leadership, Observation, StageError, Stamp, Tenure},
     name::Name,
@@ -28,9 +28,6 @@ use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
-/// What was staged so long ago proves nothing about who leads now. Nobody else claims before three seconds without a sign
-/// of life, and less than that passes between a sign and a claim that was read.
-const PROOF: Duration = Duration::from_secs(1);
 /// How long a sign of life that was written keeps others from claiming.
 const SIGN: Duration = Duration::from_secs(2);
 
@@ -69,8 +66,6 @@ pub struct Desk {
     falls: usize,
     down_since: Duration,
     log_id: Uuid,
-    /// When something was staged the last time.
-    staged_at: Duration,
     /// When this process wrote its last sign of life.
     signed_at: Option<Duration>,
     /// The writer that this process claimed for the last time.
@@ -87,14 +82,26 @@ impl Desk {
         let now = self.log_time(clock);
         let answer = self.stage(&job.command, &job.actor, job.idempotency, now, clock);
         self.renew(&job.command, clock.uptime(), now, leases);
-        self.answer_later(Waiting::Command(job.answer, answer), clock);
+        let waiting = Waiting::Command(job.answer, answer);
+        // Liveness is soft state: a sign of life that changed nothing leaves nothing on the log.
+        if matches!(job.command, Command::Revive(Revive { cause: Cause::Heartbeat, .. }))
+            && self.is_sure(clock.uptime())
+        {
+            self.in_flight.answer_later(waiting);
+        } else {
+            self.answer_later(waiting, clock);
+        }
     }
 
     /// The registry, if this is who leads, and all that was staged is history. Where others may lead by now, only while
     /// a sign of life keeps them from it.
     pub(super) fn settled(&self, uptime: Duration) -> Option<&State> {
-        let is_sure = !self.is_shared || self.signed_at.is_some_and(|at| uptime.saturating_sub(at) < SIGN);
-        (self.leadership.is_leading() && self.in_flight.is_empty() && is_sure).then_some(&self.staged)
+        (self.leadership.is_leading() && self.in_flight.is_empty() && self.is_sure(uptime)).then_some(&self.staged)
+    }
+
+    /// Whether nobody else leads, as far as that can be known without the log.
+    fn is_sure(&self, uptime: Duration) -> bool {
+        !self.is_shared || self.signed_at.is_some_and(|at| uptime.saturating_sub(at) < SIGN)
     }
 
     /// A sign of life that this process began to write at `uptime` is on the heartbeat stream.
@@ -140,12 +147,12 @@ impl Desk {
             self.unchanged()
         } else {
             let stamp = Stamp { command_id: clock.id(), decided_at: now, actor: actor.clone() };
-            self.commit(Draft { stamp, idempotency, events }, clock)?
+            self.commit(Draft { stamp, idempotency, events })?
         };
         Ok(Done { left: left(&self.staged, command), ..done })
     }
 
-    fn commit(&mut self, draft: Draft, clock: &Clock) -> Answer {
+    fn commit(&mut self, draft: Draft) -> Answer {
         let (decided_at, idempotency, events) =
             (draft.stamp.decided_at, draft.idempotency.clone(), draft.events.clone());
         let staged = self.leadership.stage(draft).map_err(|error| match error {
@@ -153,12 +160,11 @@ impl Desk {
             StageError::NotLeading | StageError::NoEvents => self.no_writer(),
         })?;
         fold_commit(&mut self.staged, decided_at, &events, idempotency.as_ref(), staged.first_sequence);
-        self.send(staged.bytes, staged.hash, clock);
+        self.send(staged.bytes, staged.hash);
         Ok(Done { sequence: staged.last_sequence, events: events.into(), ..Done::default() })
     }
 
-    fn send(&mut self, bytes: Bytes, hash: Hash, clock: &Clock) {
-        self.staged_at = clock.uptime();
+    fn send(&mut self, bytes: Bytes, hash: Hash) {
         self.outgoing.push(bytes);
         self.in_flight.push(hash);
     }
@@ -167,13 +173,14 @@ impl Desk {
         Done { sequence: self.leadership.staged_sequence().unwrap_or_default(), ..Done::default() }
     }
 
-    /// Releases an answer once all that is staged now is admitted; at once if nothing is under way. Where another may
-    /// have been elected since the last of it was staged, something new has to be admitted first.
+    /// Releases an answer once all that is staged now is admitted; at once if nothing is under way. Where others may
+    /// lead, what is admitted has to be appended after the question: whatever was appended before may be on the log before
+    /// another's claim, and the claim not be read yet.
     pub(super) fn answer_later(&mut self, waiting: Waiting, clock: &Clock) {
-        if self.is_shared && clock.uptime().saturating_sub(self.staged_at) > PROOF {
+        if self.is_shared && !self.in_flight.ends_staged() {
             let stamp = self.stamp(clock);
             if let Ok(staged) = self.leadership.noop(stamp) {
-                self.send(staged.bytes, staged.hash, clock);
+                self.send(staged.bytes, staged.hash);
             }
         }
         self.in_flight.answer_later(waiting);
@@ -218,7 +225,7 @@ impl Desk {
         if let Some(claim) = self.leadership.claim(admitted, clock.id(), clock.id(), stamp) {
             self.claimed_as = self.leadership.tenure().map(|tenure| tenure.writer);
             let hash = Hash::of(&claim);
-            self.send(claim, hash, clock);
+            self.send(claim, hash);
         }
     }
 
@@ -234,7 +241,7 @@ impl Desk {
                 |Tenure { term, writer, .. }| WriterElected { term, writer, advertise_url: advertise_url.to_owned() };
             self.staged.elected = self.leadership.tenure().map(elected);
             self.staged.now = decided_at;
-            self.send(staged.bytes, staged.hash, clock);
+            self.send(staged.bytes, staged.hash);
         }
     }
 
@@ -242,7 +249,7 @@ impl Desk {
     pub(super) fn resign(&mut self, clock: &Clock) {
         let stamp = self.stamp(clock);
         if let Ok(staged) = self.leadership.resign(stamp) {
-            self.send(staged.bytes, staged.hash, clock);
+            self.send(staged.bytes, staged.hash);
         }
     }
 

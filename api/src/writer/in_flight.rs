@@ -66,6 +66,11 @@ impl InFlight {
         self.0.is_empty()
     }
 
+    /// Whether the newest of them is still to be appended.
+    pub(super) fn ends_staged(&self) -> bool {
+        self.0.back().is_some_and(|record| record.way == Way::Staged)
+    }
+
     /// A record was staged.
     pub(super) fn push(&mut self, hash: Hash) {
         self.0.push_back(Record { hash, way: Way::Staged, waiting: Vec::new() });

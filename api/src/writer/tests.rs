@@ -3,5 +3,6 @@
 mod chaos;
 mod doubt;
 mod registry;
+mod replicas;
 mod shared;
 mod sweep;

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use mcpctl_events::{
     command::{Command, Provider, Register, User},
     hash::Hash,
+    leadership::Tenure,
     log::{AppendError, EventLog, Page, Position, ReadError, faulty::FaultyLog, memory::MemoryLog},
     name::{Name, SessionId},
     record::{Idempotency, Record, RecordKind},
@@ -71,17 +72,25 @@ impl Registry {
         Self::on(Arc::new(log), clock, times, None)
     }
 
-    /// Two processes on one log, the first of which was elected.
-    pub(super) fn two() -> (Self, Self) {
+    /// Processes on one log, the first of which is the least patient.
+    pub(super) fn many(count: usize) -> Vec<Self> {
         let (clock, times) = Times::start();
         let log = Arc::new(SlowLog { log: FaultyLog::default(), times, an_append_takes: Mutex::default() });
-        let patience = |low| Some(Arc::new(Vigil::new(Uuid::from_u128(low))));
-        let mut one = Self::on(log.clone(), clock, times, patience(0));
-        let other = Self::on(log, clock, times, patience(0xffff));
+        (0..count).map(|who| Self::on(log.clone(), clock, times, Some(patience(who)))).collect()
+    }
+
+    /// Two of them, the first of which was elected.
+    pub(super) fn two() -> (Self, Self) {
+        let [mut one, other] = Self::many(2).try_into().ok().unwrap();
         one.recover();
         one.turn([]);
         one.follow();
         (one, other)
+    }
+
+    /// It starts again, and knows nothing of what it did.
+    pub(super) fn again(&self, who: usize) -> Self {
+        Self::on(self.log.clone(), self.clock, self.times, Some(patience(who)))
     }
 
     fn on(log: Arc<SlowLog>, clock: Clock, times: &'static Times, vigil: Option<Arc<Vigil>>) -> Self {
@@ -109,7 +118,13 @@ impl Registry {
     }
 
     pub(super) fn is_leading(&self) -> bool {
-        self.writer.desk().leadership.is_leading()
+        self.leads().is_some()
+    }
+
+    /// The term that it leads in.
+    pub(super) fn leads(&self) -> Option<Tenure> {
+        let desk = self.writer.desk();
+        desk.leadership.tenure().filter(|_| desk.leadership.is_leading())
     }
 
     /// The writer does one turn, with these messages and those of the follower.
@@ -143,10 +158,15 @@ impl Registry {
         }
     }
 
-    /// The follower reads to the end of the log, and of the heartbeat stream, on which there is nothing.
-    pub(super) fn hear_nothing(&self) {
+    /// The follower reads until it finds nothing more.
+    pub(super) fn read_to_the_end(&self) {
         self.follow();
         self.follower.step().unwrap();
+    }
+
+    /// The same, and there is nothing on the heartbeat stream.
+    pub(super) fn hear_nothing(&self) {
+        self.read_to_the_end();
         if let Some(vigil) = &self.writer.vigil {
             vigil.stream_ends(self.clock.uptime());
         }
@@ -189,6 +209,12 @@ impl Registry {
     pub(super) fn kinds(&self) -> Vec<RecordKind> {
         self.records().iter().map(|record| record.header.kind).collect()
     }
+}
+
+/// How patient a process is: the first waits for three seconds, the second for six, others for something between.
+fn patience(who: usize) -> Arc<Vigil> {
+    let random = [0, 0xffff, 0xff_7f][who.min(2)];
+    Arc::new(Vigil::new(Uuid::from_u128(random)))
 }
 
 fn follower(

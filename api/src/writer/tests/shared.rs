@@ -1,9 +1,15 @@
 //! Two processes on one log: who leads, and what one that was deposed still says.
 
-use super::registry::{Registry, Waits, register};
+use super::registry::{Registry, Waits, id, job, register};
 use crate::writer::{Done, WriteError};
-use mcpctl_events::record::RecordKind::{Claim, Commit, Noop};
+use mcpctl_events::{
+    command::{Command, Revive},
+    event::row::Cause,
+    log::faulty::Fault,
+    record::RecordKind::{Claim, Commit, Noop},
+};
 use std::time::Duration;
+use uuid::Uuid;
 
 fn ask(it: &mut Registry, llm: &str) -> Waits {
     it.ask(register("s", [llm.to_owned()]))
@@ -41,15 +47,56 @@ fn what_changes_nothing_waits_for_proof_that_this_one_still_leads() {
     let mut first = ask(&mut one, "qwen");
     one.follow();
     done(&mut first);
-    one.times.pass(ms(900));
-    let mut soon = ask(&mut one, "qwen");
-    assert!(done(&mut soon).events.is_empty(), "it was proven a moment ago");
-    one.times.pass(ms(200));
-    let mut late = ask(&mut one, "qwen");
-    assert!(late.answer().is_none());
-    assert_eq!(one.kinds()[one.kinds().len() - 2..], [Commit, Noop]);
+    let [(message, mut same), (again, mut too)] = [(); 2].map(|()| job(register("s", ["qwen".to_owned()]), None));
+    one.turn([message, again]);
+    assert!(same.answer().is_none() && too.answer().is_none());
+    assert_eq!(one.kinds()[one.kinds().len() - 2..], [Commit, Noop], "one proof is enough for both");
     one.follow();
-    assert!(done(&mut late).events.is_empty());
+    assert!(done(&mut same).events.is_empty() && done(&mut too).events.is_empty());
+}
+
+#[test]
+fn what_was_proven_a_moment_ago_proves_nothing() {
+    let (mut one, mut other) = Registry::two();
+    one.log.log.plan([Some(Fault::Late)]);
+    for _ in 0..14 {
+        other.hear_nothing();
+        other.tick_after(ms(500));
+    }
+    // The claim is under way, and the one that stood still is awake again.
+    let mut before = ask(&mut one, "qwen");
+    one.follow();
+    done(&mut before);
+    one.log.log.land_late().unwrap();
+    other.follow();
+    other.turn([]);
+    other.follow();
+    let mut elsewhere = ask(&mut other, "new");
+    other.follow();
+    done(&mut elsewhere);
+    let mut same = ask(&mut one, "qwen");
+    assert!(same.answer().is_none(), "it does not know of what was done elsewhere");
+    one.follow();
+    assert_eq!(same.answer(), Some(Err(WriteError::OutcomeUnknown)));
+}
+
+#[test]
+fn a_sign_of_life_that_changes_nothing_leaves_nothing_on_the_log() {
+    let (mut one, _) = Registry::two();
+    let mut first = ask(&mut one, "qwen");
+    one.follow();
+    done(&mut first);
+    let (user, cause) = (Uuid::from_u128(0xa), Cause::Heartbeat);
+    let revive = || Command::Revive(Revive { session: id("s"), user, cause });
+    let mut unsure = one.ask(revive());
+    assert!(unsure.answer().is_none());
+    assert_eq!(one.kinds().last(), Some(&Noop), "another one may lead");
+    one.follow();
+    done(&mut unsure);
+    one.writer.desk().signed(one.times.uptime());
+    let before = one.kinds();
+    assert!(done(&mut one.ask(revive())).events.is_empty());
+    assert_eq!(one.kinds(), before);
 }
 
 #[test]
