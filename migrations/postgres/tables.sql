@@ -152,8 +152,11 @@ CREATE INDEX events_by_subject ON events (subject, sequence);
 CREATE INDEX events_by_type ON events (type text_pattern_ops, sequence);
 
 CREATE INDEX llm_rows_by_status ON llm_rows (status, kind, name);
+CREATE INDEX llm_rows_by_kind ON llm_rows (kind, name);
+CREATE INDEX llm_rows_by_pool ON llm_rows (COALESCE(pool_name, name), name);
 CREATE INDEX llm_rows_by_session ON llm_rows (session_id);
 CREATE INDEX agent_rows_by_status ON agent_rows (status, kind, name);
+CREATE INDEX agent_rows_by_kind ON agent_rows (kind, name);
 CREATE INDEX agent_rows_by_session ON agent_rows (session_id);
 CREATE INDEX agent_rows_by_llm ON agent_rows (llm_name, name);
 CREATE INDEX agent_rows_by_llm_id ON agent_rows (llm_id);

@@ -4,7 +4,7 @@
 //! The work store holds what nobody can rebuild; it is migrated forward, step by step.
 
 /// Changes whenever the read tables' schema or meaning does: older tables are then filled anew from the log.
-pub const PROJECTION_VERSION: u32 = 3;
+pub const PROJECTION_VERSION: u32 = 4;
 
 /// The SQLite schemas.
 pub mod sqlite {
@@ -18,6 +18,7 @@ pub mod sqlite {
         include_str!("../sqlite/work_0003_tool_calls.sql"),
         include_str!("../sqlite/work_0004_token_uses.sql"),
         include_str!("../sqlite/work_0005_boots.sql"),
+        include_str!("../sqlite/work_0006_tasks_under_way.sql"),
     ];
 }
 
@@ -36,5 +37,6 @@ pub mod postgres {
         include_str!("../postgres/work_0003_tool_calls.sql"),
         include_str!("../postgres/work_0004_token_uses.sql"),
         include_str!("../postgres/work_0005_boots.sql"),
+        include_str!("../postgres/work_0006_tasks_under_way.sql"),
     ];
 }

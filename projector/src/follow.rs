@@ -9,6 +9,7 @@ use crate::{
 };
 use mcpctl_events::{
     log::{EventLog, Position, ReadError, holds},
+    record::{Header, RecordKind},
     replay::{ReplayError, each_record, fold_to},
     replica::Replica,
 };
@@ -18,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Events in a batch while there is much to do.
 const BATCH: usize = 5000;
+/// Records that are looked through at once.
+const PAGE: usize = 1000;
 /// Longest wait for a new record, and so for a stop to be noticed.
 const WAIT: Duration = Duration::from_millis(250);
 /// Pause after an error that may pass.
@@ -235,15 +238,39 @@ async fn wait(log: &SharedLog, after: Position) -> Result<(), ReadError> {
     blocking(move || log.wait(after, WAIT).map(drop)).await
 }
 
+/// Where a commit is on the log that the tables do not hold, or the last record if there is none after `after`: barriers
+/// and claims are nothing to write. One that was rejected may be taken for it; then a projector looks in vain.
+pub async fn find_events(log: &SharedLog, after: Position, sequence: u64) -> Result<(bool, Position), ReadError> {
+    let (log, mut after) = (log.clone(), after);
+    let is_more = move |bytes: &[u8]| {
+        let header = Header::decode(bytes);
+        header.is_some_and(|header| header.kind == RecordKind::Commit && header.first_sequence > sequence)
+    };
+    blocking(move || {
+        loop {
+            let page = log.read(after, PAGE)?;
+            if page.entries.iter().any(|entry| is_more(&entry.bytes)) {
+                return Ok((true, after));
+            }
+            let Some(last) = page.entries.last() else { return Ok((false, after)) };
+            after = last.position;
+        }
+    })
+    .await
+}
+
 /// Returns when the checkpoint has stood still for [`STALL`] although the log went on.
 async fn wait_for_stall(log: &SharedLog, tables: &Tables, stop: &CancellationToken) {
-    let (mut last, mut since) = (None, Instant::now());
+    let (mut last, mut since, mut after) = (None, Instant::now(), Position::default());
     while !stop.is_cancelled() && since.elapsed() < STALL {
         pause(WAIT, stop).await;
         let Ok(checkpoint) = tables.checkpoint().await else { continue };
-        let (log, position) = (log.clone(), checkpoint.position);
-        let more = blocking(move || log.read(position, 1)).await.is_ok_and(|page| !page.entries.is_empty());
-        if !more || last != Some(checkpoint.sequence) {
+        after = after.max(checkpoint.position);
+        let mut is_more = false;
+        if let Ok(found) = find_events(log, after, checkpoint.sequence).await {
+            (is_more, after) = found;
+        }
+        if !is_more || last != Some(checkpoint.sequence) {
             (last, since) = (Some(checkpoint.sequence), Instant::now());
         }
     }

@@ -12,6 +12,7 @@ mod events;
 mod generation;
 mod llms;
 mod moves;
+mod pool;
 mod postgres;
 mod rows;
 mod sessions;
@@ -144,6 +145,19 @@ impl StoreError {
             Self::Sql { transient, .. } => *transient,
             Self::File { .. } | Self::DiskFull { .. } => true,
             _ => false,
+        }
+    }
+
+    /// The same, for one more whom it concerns.
+    fn repeated(&self) -> Self {
+        match self {
+            Self::DiskFull { file } => Self::DiskFull { file: file.clone() },
+            Self::Sql { file, transient, source } => {
+                Self::Sql { file: file.clone(), transient: *transient, source: source.to_string().into() }
+            }
+            other => {
+                Self::Sql { file: PathBuf::new(), transient: other.is_retryable(), source: other.to_string().into() }
+            }
         }
     }
 }

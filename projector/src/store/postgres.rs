@@ -5,13 +5,13 @@
 
 mod connection;
 mod listen;
-mod pool;
+mod readers;
 mod types;
 pub(crate) mod work;
 
 pub(crate) use connection::Connection;
 pub(crate) use listen::Listener;
-pub(crate) use pool::Readers;
+pub(crate) use readers::Readers;
 
 use super::{
     StoreError,
@@ -177,7 +177,7 @@ pub(crate) struct Snapshot(Box<Connection>);
 impl Snapshot {
     pub(crate) fn open(place: &Place) -> Result<Self, StoreError> {
         let connection = Connection::open(place)?;
-        connection.run(pool::BEGIN_SNAPSHOT)?;
+        connection.run(readers::BEGIN_SNAPSHOT)?;
         Ok(Self(connection.into()))
     }
 

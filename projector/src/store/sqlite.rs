@@ -5,13 +5,13 @@
 use super::{
     StoreError,
     database::Cells as AnyCells,
+    pool::Pool,
     statement::{Statement, Value},
 };
 use mcpctl_events::log::sqlite::make_private_file;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, functions::FunctionFlags, types::ValueRef};
 use std::{
     path::{Path, PathBuf},
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -229,22 +229,14 @@ impl Writer {
 pub(crate) struct Readers {
     file: PathBuf,
     durability: Durability,
-    state: Mutex<Idle>,
-    returned: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Idle {
-    connections: Vec<Connection>,
-    in_use: usize,
+    pool: Pool<Connection>,
 }
 
 impl Readers {
     /// Opens the first connection; others follow when there is need.
     pub(crate) fn open(file: &Path, durability: Durability) -> Result<Self, StoreError> {
-        let first = connect(file, durability, Access::Read)?;
-        let state = Mutex::new(Idle { connections: vec![first], in_use: 0 });
-        Ok(Self { file: file.to_owned(), durability, state, returned: Condvar::new() })
+        let pool = Pool::new(READERS, connect(file, durability, Access::Read)?);
+        Ok(Self { file: file.to_owned(), durability, pool })
     }
 
     /// Runs one query.
@@ -273,46 +265,17 @@ impl Readers {
     }
 
     fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let mut lease = self.lease();
-        let conn = match lease.conn.take() {
+        let mut lease = self.pool.lend();
+        let conn = match lease.connection.take() {
             Some(conn) => conn,
             None => connect(&self.file, self.durability, Access::Read)?,
         };
         let result = read(&conn);
         // One that is still within a snapshot would keep it for ever.
         if conn.is_autocommit() {
-            lease.conn = Some(conn);
+            lease.connection = Some(conn);
         }
         result
-    }
-
-    fn lease(&self) -> Lease<'_> {
-        let busy = |idle: &mut Idle| idle.in_use >= READERS;
-        let idle = self.returned.wait_while(self.lock(), busy);
-        let mut idle = idle.unwrap_or_else(PoisonError::into_inner);
-        idle.in_use += 1;
-        Lease { readers: self, conn: idle.connections.pop() }
-    }
-
-    /// A connection is taken or given back whole, so a poisoned lock is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Idle> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A connection in use; it goes back when the read ends.
-struct Lease<'a> {
-    readers: &'a Readers,
-    conn: Option<Connection>,
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        let mut idle = self.readers.lock();
-        idle.connections.extend(self.conn.take());
-        idle.in_use -= 1;
-        drop(idle);
-        self.readers.returned.notify_one();
     }
 }
 

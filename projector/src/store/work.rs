@@ -8,7 +8,7 @@ mod rows;
 mod task;
 mod uses;
 
-pub use boots::Boot;
+pub use boots::{Boot, Gone};
 pub use copy::copy;
 pub use inference::{Asks, InferenceTask, NewTask, StoredAnswer, StoredError, TaskStatus};
 pub use rows::{Message, MessageStatus, NewThread, Thread};
@@ -156,8 +156,9 @@ impl WorkWriter {
 /// is unknown what became of a commit, nothing of it is done again.
 fn commit_all(writer: &Mutex<Writer>, tasks: &[Task]) -> Vec<Result<Answer, StoreError>> {
     let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut is_done = false;
+    let (mut is_begun, mut is_done) = (false, false);
     let committed = writer.transact(|writer| {
+        is_begun = true;
         let answers = tasks.iter().map(|task| task.run(writer)).collect::<Result<Vec<_>, _>>()?;
         is_done = true;
         Ok(answers)
@@ -167,6 +168,8 @@ fn commit_all(writer: &Mutex<Writer>, tasks: &[Task]) -> Vec<Result<Answer, Stor
         Err(_) if is_done && writer.may_have_committed() => {
             tasks.iter().map(|_| Err(StoreError::OutcomeUnknown)).collect()
         }
+        // It is nobody's task that is at fault, and to try each would take each the time that this one took.
+        Err(error) if !is_begun || writer.may_have_committed() => tasks.iter().map(|_| Err(error.repeated())).collect(),
         Err(_) => tasks.iter().map(|task| writer.transact(|writer| task.run(writer))).collect(),
     }
 }

@@ -1,10 +1,10 @@
 //! The projector as a process runs it.
 
 use crate::{dir::Dir, life::Life};
-use mcpctl_events::replica::Replica;
+use mcpctl_events::{record::RecordKind, replica::Replica};
 use mcpctl_projector::{
     Progress, Tables,
-    follow::{follow, project, start},
+    follow::{find_events, follow, project, start},
     verify::verify,
 };
 use std::time::{Duration, Instant};
@@ -56,6 +56,24 @@ async fn the_second_projector_waits_and_takes_over() {
     stop.cancel();
     second.await.unwrap().unwrap();
     assert!(verify(&life.shared(), &tables, Vec::new(), &Progress::default()).await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn barriers_are_nothing_to_write() {
+    let (mut life, dir) = (Life::new(), Dir::new());
+    life.register("s", &["a"], &[]).unwrap();
+    let tables = Tables::open(dir.database()).await.unwrap();
+    let projection = start(&life.shared(), &tables, Replica::default()).await.unwrap();
+    project(&life.shared(), &tables, projection).await.unwrap();
+    let checkpoint = tables.checkpoint().await.unwrap();
+    for _ in 0..1500 {
+        life.append(RecordKind::Noop, Vec::new());
+    }
+    let (position, sequence) = (checkpoint.position, checkpoint.sequence);
+    let (is_more, after) = find_events(&life.shared(), position, sequence).await.unwrap();
+    assert!(!is_more && after.0 == position.0 + 1500);
+    life.register("s", &["a", "b"], &[]).unwrap();
+    assert!(find_events(&life.shared(), after, sequence).await.unwrap().0);
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use mcpctl_events::time::LogTime;
 use mcpctl_projector::store::{
     StoreError,
     work::{
-        Asks, BeginTurn, Boot, Finished, Message, MessageStatus, NewTask, NewThread, Pending, Step, TaskStatus, Turn,
-        TurnThread, WorkStore,
+        Asks, BeginTurn, Boot, Finished, Gone, Message, MessageStatus, NewTask, NewThread, Pending, Step, TaskStatus,
+        Turn, TurnThread, WorkStore,
     },
 };
 use uuid::Uuid;
@@ -136,18 +136,23 @@ async fn what_a_server_left_behind_is_ended_by_another_one_and_by_its_next_start
         store.begin_turn(begin(existing(10, ANN), "more", 2)).await.unwrap();
         assert!(store.create_task(&new_task(20), (10, 1000)).await.unwrap());
         assert!(store.claim_task(Uuid::from_u128(20), at(2)).await.unwrap().is_some());
-        assert_eq!(store.end_lost(None).await.unwrap(), 0, "what is its own is not lost");
+        assert_eq!(store.end_lost(Gone::Others).await.unwrap(), 0, "what is its own is not lost");
         assert_eq!(store.task_is_at(Uuid::from_u128(20)).await.unwrap(), None, "it is here");
         writer.abort();
     }
     let (store, writer) = open_as(&dir, 2).await;
     store.beat(at(60)).await.unwrap();
-    assert_eq!(store.end_lost(Some(at(1))).await.unwrap(), 0, "it was seen");
+    let [other, this] = [1, 2].map(Uuid::from_u128);
+    let mut boots = store.boots().await.unwrap();
+    boots.sort_unstable();
+    assert_eq!(boots, [(other, at(1)), (this, at(60))]);
+    assert_eq!(store.end_lost(Gone::These(&[])).await.unwrap(), 0, "it may be there");
     assert_eq!(store.task_is_at(Uuid::from_u128(20)).await.unwrap().as_deref(), Some("http://node-1"));
     assert!(store.tasks_under_way().await.unwrap().is_empty(), "it is another one's");
     assert_eq!(store.put_task_back(Uuid::from_u128(20)).await.unwrap(), 0, "nor is it put back here");
-    assert_eq!(store.end_lost(Some(at(2))).await.unwrap(), 2);
-    assert_eq!(store.end_lost(None).await.unwrap(), 0);
+    assert_eq!(store.end_lost(Gone::These(&[other])).await.unwrap(), 2);
+    assert_eq!(store.boots().await.unwrap(), [(this, at(60))]);
+    assert_eq!(store.end_lost(Gone::Others).await.unwrap(), 0);
     let messages = store.messages(Uuid::from_u128(10)).await.unwrap();
     assert_eq!(messages[3].status, MessageStatus::Error);
     let task = store.claim_task(Uuid::from_u128(20), at(70)).await.unwrap().unwrap();
@@ -155,7 +160,7 @@ async fn what_a_server_left_behind_is_ended_by_another_one_and_by_its_next_start
     assert_eq!(store.tasks_under_way().await.unwrap(), [Uuid::from_u128(20)]);
     writer.abort();
     let _ = writer.await;
-    let error = store.end_lost(None).await.unwrap_err();
+    let error = store.end_lost(Gone::Others).await.unwrap_err();
     assert!(matches!(error, StoreError::Closed), "{error}");
 }
 

@@ -12,7 +12,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Until the server has answered a statement; it gives up a little earlier itself.
 const ANSWER: Duration = Duration::from_secs(70);
 /// A peer that is gone without a word is noticed after this.
-const SILENCE: Duration = Duration::from_secs(10);
+pub(super) const SILENCE: Duration = Duration::from_secs(10);
 /// Statements that stay prepared: each shape of a batch's statements, or of a list.
 const STATEMENTS: usize = 256;
 /// For every connection. Times are UTC, whatever the server is set to.

@@ -1,6 +1,6 @@
 //! Hearing that the tables moved, from whoever writes them.
 
-use super::{Server, reason, types};
+use super::{Server, connection::SILENCE, reason, types};
 use std::{future::poll_fn, sync::Arc, time::Duration};
 use tokio::{sync::Notify, task::AbortHandle, time::timeout};
 use tokio_postgres::{AsyncMessage, Client};
@@ -24,7 +24,7 @@ impl Listener {
     pub(crate) async fn open(server: &Server) -> Result<Self, String> {
         let tls = types::tls().map_err(|error| error.to_string())?;
         let mut config = server.config()?;
-        config.connect_timeout(CONNECT);
+        config.connect_timeout(CONNECT).keepalives_idle(SILENCE).tcp_user_timeout(SILENCE);
         let open = async {
             let (client, mut connection) = config.connect(tls).await?;
             let moved = Arc::new(Notify::new());

@@ -18,6 +18,15 @@ pub struct Boot {
     pub node: String,
 }
 
+/// Which servers are gone.
+#[derive(Debug, Clone, Copy)]
+pub enum Gone<'a> {
+    /// All but this one.
+    Others,
+    /// These.
+    These(&'a [Uuid]),
+}
+
 impl WorkStore {
     /// This server is there.
     pub async fn beat(&self, at: LogTime) -> Result<(), StoreError> {
@@ -27,30 +36,42 @@ impl WorkStore {
         self.change(Task::Plain(statement)).await.map(drop)
     }
 
-    /// Ends what servers left behind that were not seen since: their turns have failed, their tasks wait again. Without a
-    /// time, none is there but this one. How many turns and tasks there were.
-    pub async fn end_lost(&self, seen_since: Option<LogTime>) -> Result<u64, StoreError> {
-        let turns = self.of_lost("UPDATE messages SET status = 'error' WHERE status = 'pending'", seen_since);
-        let mut ended = self.change(Task::Plain(turns)).await?;
-        let tasks = "UPDATE inference_tasks SET status = 'pending' WHERE status IN ('claimed', 'running')";
-        ended += self.change(Task::Plain(self.of_lost(tasks, seen_since))).await?;
-        let mut gone = Statement::new("DELETE FROM boots WHERE boot_id <> ");
-        gone.arg(Value::text(self.boot.id));
-        if let Some(since) = seen_since {
-            gone.sql(" AND seen_at < ").arg(since);
-        }
-        self.change(Task::Plain(gone)).await?;
-        Ok(ended)
+    /// The servers that others have to reckon with, and when each last said that it is there, by its own clock.
+    pub async fn boots(&self) -> Result<Vec<(Uuid, LogTime)>, StoreError> {
+        self.read(Statement::new("SELECT boot_id, seen_at FROM boots"), read_boot).await
     }
 
-    /// What is this server's own is not lost, nor what is that of another one which was seen.
-    fn of_lost(&self, what: &str, seen_since: Option<LogTime>) -> Statement {
+    /// Ends what servers left behind that are gone: these, or all but this one. Their turns have failed, their tasks wait
+    /// again. How many turns and tasks there were.
+    pub async fn end_lost(&self, gone: Gone<'_>) -> Result<u64, StoreError> {
+        if let Some(forget) = self.forget(gone) {
+            self.change(Task::Plain(forget)).await?;
+        }
+        let turns = self.of_lost("UPDATE messages SET status = 'error' WHERE status = 'pending'");
+        let tasks = "UPDATE inference_tasks SET status = 'pending' WHERE status IN ('claimed', 'running')";
+        let ended = self.change(Task::Plain(turns)).await?;
+        Ok(ended + self.change(Task::Plain(self.of_lost(tasks))).await?)
+    }
+
+    fn forget(&self, gone: Gone) -> Option<Statement> {
+        let mut statement = Statement::new("DELETE FROM boots WHERE boot_id <> ");
+        statement.arg(Value::text(self.boot.id));
+        if let Gone::These(boots) = gone {
+            let (first, others) = boots.split_first()?;
+            statement.sql(" AND boot_id IN (").arg(Value::text(first));
+            for boot in others {
+                statement.sql(", ").arg(Value::text(boot));
+            }
+            statement.sql(")");
+        }
+        Some(statement)
+    }
+
+    /// What is this server's own is not lost, nor what is that of another one that is there.
+    fn of_lost(&self, what: &str) -> Statement {
         let mut statement = Statement::new(what);
         statement.sql(" AND COALESCE(boot_id, '') <> ").arg(Value::text(self.boot.id));
-        if let Some(since) = seen_since {
-            statement.sql(" AND COALESCE(boot_id, '') NOT IN (SELECT boot_id FROM boots WHERE seen_at >= ");
-            statement.arg(since).sql(")");
-        }
+        statement.sql(" AND COALESCE(boot_id, '') NOT IN (SELECT boot_id FROM boots)");
         statement
     }
 
@@ -63,6 +84,10 @@ impl WorkStore {
         statement.arg(Value::text(task)).sql(" AND b.boot_id <> ").arg(Value::text(self.boot.id));
         Ok(self.read(statement, read_node).await?.pop())
     }
+}
+
+fn read_boot(cells: &mut Cells) -> Result<(Uuid, LogTime), String> {
+    Ok((cells.parse()?, cells.parse()?))
 }
 
 fn read_node(cells: &mut Cells) -> Result<String, String> {

@@ -230,7 +230,8 @@ impl WorkStore {
     /// A claimed task was sent to this model.
     pub async fn task_runs(&self, id: Uuid, llm: &str) -> Result<(), StoreError> {
         let mut statement = Statement::new("UPDATE inference_tasks SET status = 'running', answered_by = ");
-        statement.arg(llm).sql(" WHERE id = ").arg(Value::text(id)).sql(UNDER_WAY);
+        statement.arg(llm).sql(" WHERE id = ").arg(Value::text(id));
+        statement.sql(" AND boot_id = ").arg(Value::text(self.boot.id)).sql(UNDER_WAY);
         self.change(Task::Plain(statement)).await.map(drop)
     }
 

@@ -1,11 +1,13 @@
 //! Connections that read.
 
 use super::{Connection, Place};
-use crate::store::{StoreError, database::Cells as AnyCells, statement::Statement};
-use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+use crate::store::{
+    StoreError,
+    database::Cells as AnyCells,
+    pool::{Lease, Pool},
+    statement::Statement,
 };
+use std::time::Duration;
 
 /// Connections that read at the same time.
 const READERS: usize = 8;
@@ -18,22 +20,14 @@ pub(super) const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ R
 #[derive(Debug)]
 pub(crate) struct Readers {
     place: Place,
-    state: Mutex<Idle>,
-    returned: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Idle {
-    connections: Vec<Connection>,
-    in_use: usize,
+    pool: Pool<Connection>,
 }
 
 impl Readers {
     /// Opens the first connection; others follow when there is need.
     pub(crate) fn open(place: Place) -> Result<Self, StoreError> {
-        let first = Connection::open(&place)?;
-        let state = Mutex::new(Idle { connections: vec![first], in_use: 0 });
-        Ok(Self { place, state, returned: Condvar::new() })
+        let pool = Pool::new(READERS, Connection::open(&place)?);
+        Ok(Self { place, pool })
     }
 
     /// Runs one query.
@@ -78,35 +72,8 @@ impl Readers {
         result
     }
 
-    fn lease(&self) -> Result<Lease<'_>, StoreError> {
-        let busy = |idle: &mut Idle| idle.in_use >= READERS;
-        let waited = self.returned.wait_timeout_while(self.lock(), PATIENCE, busy);
-        let (mut idle, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() {
-            return Err(super::connection::transient(&self.place.to_string(), "all connections are in use".to_owned()));
-        }
-        idle.in_use += 1;
-        Ok(Lease { readers: self, connection: idle.connections.pop() })
-    }
-
-    /// A connection is taken or given back whole, so a poisoned lock is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Idle> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A connection in use; it goes back when the read ends.
-struct Lease<'a> {
-    readers: &'a Readers,
-    connection: Option<Connection>,
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        let mut idle = self.readers.lock();
-        idle.connections.extend(self.connection.take());
-        idle.in_use -= 1;
-        drop(idle);
-        self.readers.returned.notify_one();
+    fn lease(&self) -> Result<Lease<'_, Connection>, StoreError> {
+        let busy = || super::connection::transient(&self.place.to_string(), "all connections are in use".to_owned());
+        self.pool.lend_within(PATIENCE).ok_or_else(busy)
     }
 }
