@@ -1,13 +1,20 @@
-//! The one place that reads the clock.
+//! The one place that reads the clock and makes ids.
 
 use mcpctl_events::time::LogTime;
 use std::time::{SystemTime, UNIX_EPOCH};
+use uuid::Uuid;
 
 /// The time of this machine.
 #[expect(clippy::disallowed_methods, reason = "this is that place")]
 pub fn now() -> LogTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     LogTime::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A fresh id.
+#[expect(clippy::disallowed_methods, reason = "this is that place")]
+pub fn id() -> Uuid {
+    Uuid::now_v7()
 }
 
 /// A duration in its two largest units: `2 h 5 min`.

@@ -19,7 +19,7 @@ use crate::{
     name::{Name, SessionId},
 };
 use document::DocumentEvent;
-use registry::{ExpiryResumed, ExpirySuspended, WriterElected};
+use registry::{ExpiryResumed, ExpirySuspended, Rewritten, WriterElected};
 use row::RowEvent;
 use session::{SessionConnected, SessionDisconnected, SessionRegistered};
 use std::fmt;
@@ -108,6 +108,8 @@ pub enum Body {
     ExpirySuspended(ExpirySuspended),
     /// Expiry is on again.
     ExpiryResumed(ExpiryResumed),
+    /// The log was made of another one, from which something was erased.
+    Rewritten(Rewritten),
 }
 
 /// Ties a definition to its events and subjects.

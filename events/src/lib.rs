@@ -21,6 +21,7 @@ pub mod record;
 pub mod rejection;
 pub mod replay;
 pub mod replica;
+pub mod rewrite;
 pub mod snapshot;
 pub mod state;
 pub mod time;

@@ -37,7 +37,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   mcpctl audit import log.jsonl --log sqlite:data/log.db    then: mcpd --data-dir data
-  zcat log.jsonl.gz | mcpctl audit import - --log sqlite:data/log.db")]
+  zcat log.jsonl.gz | mcpctl audit import - --log sqlite:data/log.db
+  mcpctl audit import altered.jsonl --log sqlite:new/log.db --rewritten 1234:9f2c…    something was erased")]
     Import(Import),
     /// Print the whole registry as it was at some point
     #[command(after_help = "\
@@ -83,6 +84,9 @@ pub struct Import {
     /// Where the log is to be: sqlite:<path>
     #[arg(long, value_name = "URL")]
     pub log: String,
+    /// The export was altered, to erase something: make a new log of it, whose first commit names this head of the old one
+    #[arg(long, value_name = "SEQUENCE:HASH")]
+    pub rewritten: Option<Point>,
 }
 
 /// Flags of `audit replay`.

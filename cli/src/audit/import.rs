@@ -8,10 +8,12 @@ use crate::output::{self, Format};
 use crate::shell::Shell;
 use anyhow::Context;
 use bytes::Bytes;
+use mcpctl_events::event::registry::Rewritten;
 use mcpctl_events::log::sqlite::{Draft, DraftError, OpenError};
 use mcpctl_events::log::{Entry, Position};
-use mcpctl_events::record::MAX_RECORD_BYTES;
+use mcpctl_events::record::{MAX_RECORD_BYTES, Record};
 use mcpctl_events::replica::{Decoded, Replica, Stopped};
+use mcpctl_events::rewrite::Rewriter;
 use std::fmt::Display;
 use std::fs::{DirBuilder, File};
 use std::io::{BufRead, BufReader, Read};
@@ -30,10 +32,15 @@ pub fn run(shell: &Shell, options: &Import) -> anyhow::Result<()> {
     make_folder(&target)?;
     let draft = Draft::begin(&target).map_err(|error| stuck(&error))?;
     let bar = Bar::new("importing, bytes of the file", size, shell.screen, size > 0);
-    let mut records = Records { from, line: 0, read: 0 };
+    let (mut records, mut rewriting) = (Records { from, line: 0, read: 0 }, options.rewritten.map(Rewriting::until));
     let mut replica = Replica::default().on(draft.log());
     let (mut batch, mut batched) = (Vec::with_capacity(BATCH), 0);
     while let Some(bytes) = records.next()? {
+        let rewritten = rewriting.as_mut().map(|rewriting| rewriting.next(&bytes)).transpose();
+        let bytes = match rewritten {
+            Ok(rewritten) => rewritten.unwrap_or(bytes),
+            Err(problem) => return Err(no_history(&options.file, records.line, &problem)),
+        };
         let decoded = Decoded::new(&Entry { position: Position(records.line), bytes: bytes.clone() });
         if let Err(stopped) = replica.apply(&decoded) {
             drop(bar);
@@ -57,6 +64,9 @@ pub fn run(shell: &Shell, options: &Import) -> anyhow::Result<()> {
     }
     if admission.last_sequence == 0 {
         return Err(no_history(&options.file, records.line, "there is no event in it"));
+    }
+    if let Some(rewriting) = rewriting {
+        rewriting.check_the_end(&options.file)?;
     }
     draft.finish().map_err(|error| stuck(&error))?;
     let head = Point { sequence: admission.last_sequence, hash: admission.head };
@@ -133,6 +143,38 @@ fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead>, u64)> {
     }
     let size = metadata.len();
     Ok((Box::new(BufReader::with_capacity(256 << 10, opened)), size))
+}
+
+/// Makes another log of what the file holds.
+struct Rewriting {
+    until: Point,
+    reached: u64,
+    rewriter: Option<Rewriter>,
+}
+
+impl Rewriting {
+    fn until(until: Point) -> Self {
+        Self { until, reached: 0, rewriter: None }
+    }
+
+    fn next(&mut self, line: &[u8]) -> Result<Bytes, String> {
+        let record = Record::decode(line).map_err(|error| error.to_string())?;
+        self.reached = record.header.first_sequence + record.header.count - 1;
+        let of = || {
+            let of = Rewritten { log_id: record.header.log_id, sequence: self.until.sequence, head: self.until.hash };
+            Rewriter::new(crate::clock::id(), of)
+        };
+        Ok(self.rewriter.get_or_insert_with(of).write(record))
+    }
+
+    fn check_the_end(&self, file: &Path) -> anyhow::Result<()> {
+        let (reached, until) = (self.reached, self.until.sequence);
+        if reached == until {
+            return Ok(());
+        }
+        let problem = format!("{} ends at sequence {reached}, and --rewritten at {until}", file.display());
+        Err(Stuck::new(problem, "give the head that `mcpctl audit export` printed; nothing was imported").into())
+    }
 }
 
 /// Lines of the file, without their breaks.

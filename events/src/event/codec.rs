@@ -5,7 +5,7 @@
 use super::{
     Body, Event, Subject,
     document::DocumentEvent,
-    registry::{ExpiryResumed, ExpirySuspended, WriterElected},
+    registry::{ExpiryResumed, ExpirySuspended, Rewritten, WriterElected},
     row::RowEvent,
     session::{SessionConnected, SessionDisconnected, SessionRegistered},
     token::{TokenIssued, TokenRevoked},
@@ -42,6 +42,7 @@ impl Event {
             Body::WriterElected(_) => "mcpctl.registry.writer_elected.v1",
             Body::ExpirySuspended(_) => "mcpctl.registry.expiry_suspended.v1",
             Body::ExpiryResumed(_) => "mcpctl.registry.expiry_resumed.v1",
+            Body::Rewritten(_) => "mcpctl.registry.rewritten.v1",
         }
     }
 }
@@ -117,6 +118,7 @@ impl Serialize for Body {
             Self::WriterElected(data) => data.serialize(serializer),
             Self::ExpirySuspended(data) => data.serialize(serializer),
             Self::ExpiryResumed(data) => data.serialize(serializer),
+            Self::Rewritten(data) => data.serialize(serializer),
         }
     }
 }
@@ -199,7 +201,7 @@ fn subject_of<E: de::Error>(body: &Body, text: &str) -> Result<Subject, E> {
         }
         Body::TokenIssued(_) | Body::TokenRevoked(_) => ("token", Subject::Token(name()?)),
         Body::Granted(_) | Body::Withdrawn(_) => ("user", Subject::User(name()?)),
-        Body::WriterElected(_) | Body::ExpirySuspended(_) | Body::ExpiryResumed(_) => {
+        Body::WriterElected(_) | Body::ExpirySuspended(_) | Body::ExpiryResumed(_) | Body::Rewritten(_) => {
             ("registry", Subject::Registry(Uuid::parse_str(id).map_err(E::custom)?))
         }
     };
@@ -231,6 +233,7 @@ impl<'de> DeserializeSeed<'de> for BodySeed<'_> {
             ("registry", "writer_elected.v1") => WriterElected::deserialize(data).map(Body::WriterElected),
             ("registry", "expiry_suspended.v1") => ExpirySuspended::deserialize(data).map(Body::ExpirySuspended),
             ("registry", "expiry_resumed.v1") => ExpiryResumed::deserialize(data).map(Body::ExpiryResumed),
+            ("registry", "rewritten.v1") => Rewritten::deserialize(data).map(Body::Rewritten),
             _ => Err(unknown()),
         }
     }

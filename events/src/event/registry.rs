@@ -1,6 +1,6 @@
 //! What happens to the registry itself.
 
-use crate::time::LogTime;
+use crate::{hash::Hash, time::LogTime};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -14,6 +14,18 @@ pub struct WriterElected {
     pub writer: Uuid,
     /// Where other replicas reach it.
     pub advertise_url: String,
+}
+
+/// This log was made of another one, from which something was erased: in its first commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rewritten {
+    /// The other log.
+    pub log_id: Uuid,
+    /// The last sequence that was taken from it.
+    pub sequence: u64,
+    /// Its head there, as it was before anything was erased.
+    pub head: Hash,
 }
 
 /// Expiry is off until `until`: late expiry, never a false one.

@@ -12,7 +12,7 @@ use mcpctl_events::{
     event::{
         Body, Event, Subject,
         document::{self, DocumentEvent},
-        registry::{ExpiryResumed, ExpirySuspended, WriterElected},
+        registry::{ExpiryResumed, ExpirySuspended, Rewritten, WriterElected},
         row::{Appeared, Cause, Deleted, Kind, RowEvent, Status, Switched, Transition, Updated, WakeFailed},
         session::{SessionConnected, SessionDisconnected, SessionRegistered, StreamEnd, Transport},
         token::{Role, TokenIssued, TokenRevoked},
@@ -109,6 +109,11 @@ every_body! {
         sweep_id: id(0x5),
     });
     Body::ExpiryResumed(_) => registry(), Body::ExpiryResumed(ExpiryResumed { sweep_id: id(0x5) });
+    Body::Rewritten(_) => registry(), Body::Rewritten(Rewritten {
+        log_id: id(0xe),
+        sequence: 41,
+        head: Hash::of(b"the last commit of the log before"),
+    });
 }
 
 pub fn id(number: u128) -> Uuid {

@@ -71,6 +71,49 @@ async fn an_export_makes_the_same_log_again_and_a_server_goes_on_with_it() {
 }
 
 #[tokio::test]
+async fn what_is_erased_from_an_export_makes_a_log_of_its_own_that_names_the_old_head() {
+    let (mcpd, _) = with_history().await;
+    let pasted = json!({"name": "leaky", "llm": "one", "systemPrompt": "the password is \"hunter2\""});
+    let _ = mcpd.client().post("/agents", &pasted).await.expect(201);
+    let old = printed(&mcpd.mcpctl(&["audit", "head"]).await).trim().to_owned();
+    let export = printed(&mcpd.mcpctl(&["audit", "export"]).await);
+    let erased = export.replace("hunter2", "(erased)");
+    assert_ne!(erased, export);
+
+    let other = Home::default();
+    let file = other.path().join("erased.jsonl");
+    fs::write(&file, &erased).expect("the export");
+    fs::create_dir_all(other.data()).expect("a folder");
+    let (file, log) = (file.display().to_string(), other.data().join("log.db"));
+    let target = format!("sqlite:{}", log.display());
+    let import = async |head: &str| {
+        run("mcpctl", &other, &["audit", "import", &file, "--log", &target, "--rewritten", head]).await
+    };
+    let short = failed(&import(&old.replacen(':', "0:", 1)).await);
+    assert!(short.contains("ends at sequence") && short.contains("nothing was imported"), "{short}");
+    let head = printed(&import(&old).await);
+    let last: u64 = old.split(':').next().and_then(|digits| digits.parse().ok()).expect("a sequence");
+    assert!(head.starts_with(&format!("{}:", last + 1)), "{head}");
+    assert!(!fs::read(&log).expect("the log").windows(7).any(|bytes| bytes == b"hunter2"));
+
+    fs::copy(mcpd.home.mcpctl().join("credentials"), other.mcpctl().join("credentials")).expect("the token");
+    let new = Mcpd::start_in(other, &[], &[]).await;
+    let first = new.client().get("/events?type=registry.rewritten.v1").await.expect(200).json();
+    let named = &first[0]["data"];
+    assert_eq!(format!("{}:{}", named["sequence"], named["head"].as_str().expect("a hash")), old);
+    let source = async |of: &Mcpd| {
+        let events = of.client().get("/events?limit=1").await.expect(200).json();
+        events[0]["source"].as_str().expect("a source").to_owned()
+    };
+    let (before, after) = (source(&mcpd).await, source(&new).await);
+    assert!(before != after && before.ends_with(named["logId"].as_str().expect("an id")), "{before} {after}");
+    let row = new.client().get("/agents/leaky").await.expect(200);
+    assert!(row.text.contains("the password is \\\"(erased)\\\""), "{}", row.text);
+    let verified = printed(&new.mcpctl(&["audit", "verify"]).await);
+    assert!(verified.contains("ok"), "{verified}");
+}
+
+#[tokio::test]
 async fn an_export_that_was_altered_makes_no_log() {
     let (mcpd, export) = with_history().await;
     let whole = export.clone();
