@@ -2,11 +2,12 @@
 
 use mcpctl_events::{
     event::Body,
-    log::kafka::Published,
+    log::kafka::{Published, SOURCE_HEADER},
     record::{Actor, Record},
     time::LogTime,
 };
 use serde::Serialize;
+use uuid::Uuid;
 
 /// One event, in the JSON form of CloudEvents 1.0 with the extensions `sequence` and `actor`.
 #[derive(Debug, Serialize)]
@@ -33,7 +34,7 @@ impl<'a> CloudEvent<'a> {
         Some(Self {
             specversion: "1.0",
             id: format!("{log_id}/{sequence}"),
-            source: format!("/mcpctl/{log_id}"),
+            source: source(log_id),
             type_: event.type_name(),
             subject: event.subject.to_string(),
             time: record.decided_at,
@@ -55,6 +56,11 @@ impl<'a> CloudEvent<'a> {
     }
 }
 
+/// Where the events of a log are from.
+pub fn source(log_id: Uuid) -> String {
+    format!("/mcpctl/{log_id}")
+}
+
 /// The event at `sequence`, which is in this record, in CloudEvents' binary mode for Kafka.
 pub fn published(record: &Record, sequence: u64) -> Option<Published> {
     let event = CloudEvent::of(record, sequence)?;
@@ -63,7 +69,7 @@ pub fn published(record: &Record, sequence: u64) -> Option<Published> {
         ("content-type", event.datacontenttype.to_owned()),
         ("ce_specversion", event.specversion.to_owned()),
         ("ce_id", event.id),
-        ("ce_source", event.source),
+        (SOURCE_HEADER, event.source),
         ("ce_type", event.type_.to_owned()),
         ("ce_subject", event.subject.clone()),
         ("ce_time", event.time.to_string()),

@@ -8,7 +8,7 @@ use mcpctl_events::{
     admission::Verdict,
     log::{
         AppendError, ReadError,
-        kafka::{KafkaEvents, Published},
+        kafka::{End, KafkaEvents, Published},
     },
     record::Record,
     replay::{ReplayError, each_record},
@@ -69,6 +69,11 @@ enum Halt {
     Append(#[from] AppendError),
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    #[error(
+        "the topic for subscribers ends with event {sequence} of {of}, and this log, {log}, is at {last}: \
+         delete that topic, or give the log another name; until then nothing is published"
+    )]
+    Foreign { sequence: u64, of: String, log: String, last: u64 },
     #[error("this process no longer leads")]
     Deposed,
 }
@@ -172,7 +177,12 @@ pub async fn run(app: Arc<App>, subscribers: Arc<Subscribers>) {
 
 async fn publish_while_leading(app: &Arc<App>, subscribers: &Arc<Subscribers>) -> Result<(), Halt> {
     let asking = subscribers.clone();
-    let mut after = blocking(move || Ok(asking.topic.published()?)).await?;
+    let end = blocking(move || Ok(asking.topic.end()?)).await?;
+    let (log, last) = {
+        let replica = app.replica();
+        (cloudevent::source(replica.admission.log_id.unwrap_or_default()), replica.admission.last_sequence)
+    };
+    let mut after = go_on(end, log, last)?;
     subscribers.published.store(after, Ordering::Relaxed);
     while app.writer.term().is_some() {
         let last = app.progress.borrow().sequence;
@@ -195,6 +205,15 @@ async fn publish_while_leading(app: &Arc<App>, subscribers: &Arc<Subscribers>) -
         };
     }
     Err(Halt::Deposed)
+}
+
+/// Behind which sequence publishing goes on: only where the topic is of this very history.
+fn go_on(end: Option<End>, log: String, last: u64) -> Result<u64, Halt> {
+    match end {
+        None => Ok(0),
+        Some(End { all_until, source }) if source == log && all_until <= last => Ok(all_until),
+        Some(End { all_until, source }) => Err(Halt::Foreign { sequence: all_until, of: source, log, last }),
+    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Halt> + Send + 'static) -> Result<T, Halt> {
@@ -224,4 +243,21 @@ fn catch_up(app: &App, subscribers: &Subscribers, after: u64, last: u64) -> Resu
         Ok(if is_there { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
     Ok(reached)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn publishing_goes_on_only_on_the_topic_of_this_very_history() {
+        let end = |all_until, source: &str| Some(End { all_until, source: source.to_owned() });
+        let go_on = |end| go_on(end, "/mcpctl/this".to_owned(), 10);
+        assert_eq!(go_on(None).unwrap(), 0);
+        assert_eq!(go_on(end(7, "/mcpctl/this")).unwrap(), 7);
+        for other in [end(11, "/mcpctl/this"), end(7, "/mcpctl/other")] {
+            let error = go_on(other).unwrap_err().to_string();
+            assert!(error.contains("this log, /mcpctl/this, is at 10: delete that topic"), "{error}");
+        }
+    }
 }

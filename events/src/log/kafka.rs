@@ -12,7 +12,7 @@ mod reader;
 mod target;
 mod topic;
 
-pub use events::{KafkaEvents, Published, SEQUENCE_HEADER};
+pub use events::{End, KafkaEvents, Published, SEQUENCE_HEADER, SOURCE_HEADER};
 pub use heartbeats::KafkaHeartbeats;
 pub use target::{KafkaTarget, TargetError};
 pub use topic::{OpenError, Warning};
@@ -47,8 +47,20 @@ impl KafkaLog {
     /// If no broker answers, or the topic would not keep a history.
     pub fn open(target: &KafkaTarget) -> Result<(Self, Vec<Warning>), OpenError> {
         let warnings = topic::ensure(target, &Settings::of_a_log())?;
-        let log = Self { partition: Partition::of_a_log(target), appender: Mutex::new(Appender::new(target)) };
-        Ok((log, warnings))
+        Ok((Self::of(target), warnings))
+    }
+
+    /// Opens a log that is there, for those who only read.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and if there is no topic.
+    pub fn open_existing(target: &KafkaTarget) -> Result<(Self, Vec<Warning>), OpenError> {
+        let warnings = topic::look(target, &Settings::of_a_log())?;
+        Ok((Self::of(target), warnings))
+    }
+
+    fn of(target: &KafkaTarget) -> Self {
+        Self { partition: Partition::of_a_log(target), appender: Mutex::new(Appender::new(target)) }
     }
 }
 

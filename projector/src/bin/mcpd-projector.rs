@@ -2,7 +2,11 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
-use mcpctl_events::log::{kafka::KafkaLog, sqlite::SqliteLog, target::LogTarget};
+use mcpctl_events::log::{
+    kafka::{KafkaLog, KafkaTarget, OpenError, Warning},
+    sqlite::SqliteLog,
+    target::LogTarget,
+};
 use mcpctl_projector::{
     Progress, Tables,
     follow::{SharedLog, follow},
@@ -10,7 +14,7 @@ use mcpctl_projector::{
     store::Database,
     verify::verify,
 };
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, thread, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -18,6 +22,9 @@ use tracing_subscriber::EnvFilter;
 /// A replay makes many small allocations on several threads, which the system's allocator is slow at.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How often is looked whether there is a log by now.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Keeps the read tables with the log. Without a command: until it is stopped.
 #[derive(Debug, Parser)]
@@ -88,7 +95,9 @@ fn places(args: &Args) -> Result<(SharedLog, Database), String> {
             Arc::new(SqliteLog::open_read_only(file).map_err(|error| format!("--log: {error}"))?)
         }
         LogTarget::Kafka(target) => {
-            let (log, warnings) = KafkaLog::open(target).map_err(|error| format!("--log {target}: {error}"))?;
+            // Servers that start together with it are just about to make the topic.
+            let opened = if args.command.is_none() { wait_for(target) } else { KafkaLog::open_existing(target) };
+            let (log, warnings) = opened.map_err(|error| format!("--log {target}: {error}"))?;
             for warning in warnings {
                 tracing::warn!("{warning}");
             }
@@ -96,6 +105,22 @@ fn places(args: &Args) -> Result<(SharedLog, Database), String> {
         }
     };
     Ok((log, db.clone()))
+}
+
+/// Opens the log once it is there.
+fn wait_for(target: &KafkaTarget) -> Result<(KafkaLog, Vec<Warning>), OpenError> {
+    let mut is_told = false;
+    loop {
+        match KafkaLog::open_existing(target) {
+            Err(missing @ OpenError::Missing { .. }) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!("{missing}; waiting for it");
+                }
+                thread::sleep(LOOK);
+            }
+            opened => return opened,
+        }
+    }
 }
 
 #[tokio::main]

@@ -24,8 +24,19 @@ use std::{
 
 /// The header of an event's own sequence.
 pub const SEQUENCE_HEADER: &str = "ce_sequence";
+/// The header of what the event is from.
+pub const SOURCE_HEADER: &str = "ce_source";
 /// The header that says up to which sequence all events are on the topic.
 const ALL_UNTIL_HEADER: &str = "mcpctl_all_until";
+
+/// How far a topic of events is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// Up to this sequence all events are there.
+    pub all_until: u64,
+    /// Where the newest of them come from: `ce_source`.
+    pub source: String,
+}
 
 /// An event as subscribers get it: CloudEvents' binary mode for Kafka.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,29 +70,29 @@ impl KafkaEvents {
         Ok((Self { target, appender }, warnings))
     }
 
-    /// Up to which sequence all events are on the topic; 0 if none is. Blocks.
+    /// What the end of the topic says; `None` if there is nothing on it. Blocks.
     ///
     /// # Errors
     /// The brokers do not say.
-    pub fn published(&self) -> Result<u64, ReadError> {
+    pub fn end(&self) -> Result<Option<End>, ReadError> {
         let failed = |error: KafkaError| ReadError { reason: error.to_string(), retryable: true };
         let consumer = client::consumer(&self.target).map_err(failed)?;
         let topic = &self.target.topic;
         let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(failed)?;
         let partitions = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
-        let mut until = 0;
+        let mut end = None::<End>;
         for partition in partitions {
             // Of a batch whose brokers were lost, the last may be there and the first not: what came before it is.
             let last = last_of(&self.target, partition.id()).map_err(failed)?;
-            until = last.unwrap_or_default().max(until);
+            end = last.filter(|last| end.as_ref().is_none_or(|end| end.all_until < last.all_until)).or(end);
         }
-        Ok(until)
+        Ok(end)
     }
 
     /// Publishes events in order; all those before the first of them are on the topic. Blocks.
     ///
     /// # Errors
-    /// Some of them may not be there: [`published`](Self::published) says which.
+    /// Some of them may not be there: [`end`](Self::end) says which.
     pub fn publish(&self, events: &[Published]) -> Result<(), AppendError> {
         let Some(first) = events.first() else { return Ok(()) };
         let all_until = first.sequence.saturating_sub(1);
@@ -102,7 +113,7 @@ fn outgoing(event: &Published, all_until: u64) -> Outgoing<'_> {
 }
 
 /// Up to where all events are on the topic, as the last event of a partition says.
-fn last_of(target: &KafkaTarget, partition: i32) -> KafkaResult<Option<u64>> {
+fn last_of(target: &KafkaTarget, partition: i32) -> KafkaResult<Option<End>> {
     let consumer = client::consumer(target)?;
     let (first, end) = consumer.fetch_watermarks(&target.topic, partition, PATIENCE)?;
     let mut found = None;
@@ -123,7 +134,7 @@ fn read_from<C: ConsumerContext>(
     topic: &str,
     partition: i32,
     from: i64,
-) -> KafkaResult<Option<u64>> {
+) -> KafkaResult<Option<End>> {
     let mut at = TopicPartitionList::new();
     at.add_partition_offset(topic, partition, Offset::Offset(from))?;
     consumer.assign(&at)?;
@@ -132,8 +143,12 @@ fn read_from<C: ConsumerContext>(
         match consumer.poll(deadline.saturating_duration_since(Instant::now())) {
             Some(Ok(message)) => {
                 let said = message.headers().and_then(|headers| {
-                    let header = headers.iter().find(|header| header.key == ALL_UNTIL_HEADER)?;
-                    std::str::from_utf8(header.value?).ok()?.parse().ok()
+                    let text = |key| {
+                        let header = headers.iter().find(|header| header.key == key)?;
+                        std::str::from_utf8(header.value?).ok()
+                    };
+                    let source = text(SOURCE_HEADER)?.to_owned();
+                    Some(End { all_until: text(ALL_UNTIL_HEADER)?.parse().ok()?, source })
                 });
                 last = said.or(last);
             }

@@ -42,6 +42,12 @@ pub enum OpenError {
         /// What the client says.
         reason: String,
     },
+    /// It is not there, and was not to be made.
+    #[error("there is no topic {topic}: a server makes it at its first start")]
+    Missing {
+        /// The topic.
+        topic: String,
+    },
     /// It would lose records, or refuse them.
     #[error("topic {topic} cannot hold a history: {}", problems.join("; "))]
     Unfit {
@@ -126,12 +132,24 @@ fn always() -> [(&'static str, String); 3] {
 
 /// Makes the topic if there is none; checks it if there is.
 pub(super) fn ensure(target: &KafkaTarget, settings: &Settings) -> Result<Vec<Warning>, OpenError> {
+    check(target, settings, true)
+}
+
+/// Checks the topic; if there is none, it is not made.
+pub(super) fn look(target: &KafkaTarget, settings: &Settings) -> Result<Vec<Warning>, OpenError> {
+    check(target, settings, false)
+}
+
+fn check(target: &KafkaTarget, settings: &Settings, may_make: bool) -> Result<Vec<Warning>, OpenError> {
     let context = Context::default();
     let unreachable =
         |error: KafkaError| OpenError::Unreachable { target: target.clone(), reason: context.explain(&error) };
     let admin: AdminClient<Context> =
         client::config(target).create_with_context(context.clone()).map_err(unreachable)?;
     let (found, brokers) = partitions(admin.inner(), &target.topic).map_err(unreachable)?;
+    if found.is_none() && !may_make {
+        return Err(OpenError::Missing { topic: target.topic.clone() });
+    }
     if found.is_none() {
         let copies = brokers.clamp(1, COPIES);
         make(&admin, &target.topic, copies, settings).map_err(unreachable)?;

@@ -87,6 +87,18 @@ fn nobody_there_is_said_so() {
 }
 
 #[test]
+fn who_only_reads_makes_no_topic() {
+    let broker = Broker::start();
+    let target = target(&broker, "typo");
+    for _ in 0..2 {
+        let refused = KafkaLog::open_existing(&target).unwrap_err().to_string();
+        assert_eq!(refused, "there is no topic typo: a server makes it at its first start");
+    }
+    KafkaLog::open(&target).unwrap();
+    KafkaLog::open_existing(&target).unwrap();
+}
+
+#[test]
 fn a_log_that_was_made_anew_is_not_taken_for_the_one_that_was_read() {
     let mut broker = Broker::start();
     let target = target(&broker, "reg");
