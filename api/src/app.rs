@@ -106,6 +106,13 @@ impl App {
         self.replica.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits for a while until the log was read up to a sequence that another replica may know already.
+    pub async fn reaches(&self, sequence: u64) {
+        if let Some(cluster) = &self.cluster {
+            cluster.reaches(sequence).await;
+        }
+    }
+
     /// The replica that holds a session's stream, if it is another one, and can be asked.
     pub fn elsewhere(&self, state: &State, session: &SessionId) -> Option<Elsewhere> {
         let cluster = self.cluster.as_ref().filter(|cluster| cluster.key.is_some())?;

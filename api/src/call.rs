@@ -3,6 +3,7 @@
 pub mod adapter;
 mod boundary;
 pub mod held;
+pub mod moves;
 mod seek;
 pub mod streamed;
 pub mod target;
@@ -26,9 +27,10 @@ use mcpctl_events::{
     name::Name,
     state::{Agent, Row, Stored},
 };
+use moves::Moves;
 use std::sync::Arc;
 use target::Target;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// What is asked of a model.
 #[derive(Debug)]
@@ -50,9 +52,6 @@ pub enum Reply {
     /// Server-sent events that go on.
     Stream(Body),
 }
-
-/// How long is waited for news of a stream that is no longer where it was.
-const MOVED: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Failures of a publisher or model server, with which another member of a pool may do better.
 const WORTH_ANOTHER: [&str; 8] = [
@@ -81,7 +80,7 @@ pub async fn ask_from(
     tell: impl Fn(&Name),
 ) -> Result<Reply, ApiError> {
     let until = Instant::now() + app.config.args.first_byte_timeout;
-    let (mut tried, mut failed, mut back) = (Vec::new(), None, None);
+    let (mut tried, mut failed, mut back, mut moves) = (Vec::new(), None, None, None);
     // Members that other replicas had no room for: it is waited for one of them once nobody else is left.
     let (mut busy, mut waits) = (Vec::new(), matches!(target, Target::Llm(..)) && asked.may_wait);
     loop {
@@ -105,7 +104,7 @@ pub async fn ask_from(
                 Err(error) if error.code == relayed::NOT_HERE => {
                     let until = *back.get_or_insert_with(|| Instant::now() + app.config.args.connect_grace);
                     if Instant::now() < until {
-                        moved(app, until).await;
+                        moves.get_or_insert_with(|| Moves::of(app)).next(until).await;
                         continue;
                     }
                     Err(offline(app, "Llm", &way.llm))
@@ -130,17 +129,6 @@ pub async fn ask_from(
         }
         tried.push(way.llm.id);
         failed = Some(outcome);
-    }
-}
-
-/// Waits until streams may have moved, not longer than `until`.
-async fn moved(app: &App, until: Instant) {
-    let (mut progress, mut changes) = (app.progress.clone(), app.relay.changes());
-    let pause = (Instant::now() + MOVED).min(until);
-    tokio::select! {
-        _ = progress.changed() => {}
-        _ = changes.changed() => {}
-        () = sleep_until(pause) => {}
     }
 }
 

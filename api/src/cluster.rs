@@ -33,7 +33,7 @@ use std::{
 use tokio::{sync::watch::Receiver, time::timeout};
 use uuid::Uuid;
 
-pub(crate) use nodes::look_after;
+pub(crate) use nodes::{end_unbound, look_after};
 #[cfg(test)]
 pub(crate) use watch::is_of_the_leader;
 pub(crate) use watch::watch;
@@ -150,7 +150,7 @@ impl Cluster {
     }
 
     /// Waits until the log was read up to `sequence`, for a while.
-    async fn reaches(&self, sequence: u64) {
+    pub async fn reaches(&self, sequence: u64) {
         let mut progress = self.progress.clone();
         let _ = timeout(PATIENCE, progress.wait_for(|progress| progress.sequence >= sequence)).await;
     }

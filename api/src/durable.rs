@@ -226,11 +226,20 @@ enum WayTo {
 fn way_to(app: &Arc<App>, asks: &Asks) -> Option<WayTo> {
     let target = target(app, asks)?;
     let sleeper = match target.standing(app, &[]).ok()? {
-        Standing::Awake(ways, sleeper) => {
+        Standing::Awake(mut ways, sleeper) => {
+            // What did not wake elsewhere is not asked for again at once.
+            let rests = app.durable.rests(target.name());
+            ways.retain(|way| !(rests && way.is_asleep()));
             if let Some(given) = app.places.take(target.name(), &ways, || 0) {
                 return Some(WayTo::Place(given));
             }
-            sleeper
+            match sleeper {
+                Some(way) if way.elsewhere.is_some() => {
+                    ways.extend(Some(way).filter(|_| !rests));
+                    return app.places.take(target.name(), &ways, || 0).map(WayTo::Place);
+                }
+                sleeper => sleeper,
+            }
         }
         Standing::Asleep(sleeper) => Some(sleeper),
         Standing::Away(_) => None,

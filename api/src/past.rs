@@ -49,6 +49,9 @@ impl Past {
 /// # Errors
 /// 400: it is neither, or lies beyond the end of the history.
 pub async fn at(app: &Arc<App>, as_of: &str) -> Result<Arc<Replica>, ApiError> {
+    if let Ok(sequence) = as_of.parse() {
+        app.reaches(sequence).await;
+    }
     let last = app.replica().admission.last_sequence;
     let sequence = match (as_of.parse::<u64>(), as_of.parse::<LogTime>()) {
         (Ok(sequence), _) if sequence <= last => sequence,

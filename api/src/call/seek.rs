@@ -33,13 +33,22 @@ async fn seek(app: &Arc<App>, target: &Target, tried: &[Uuid], until: Instant) -
     let mut sleepers = Sleepers { tried: tried.to_vec(), woken: Vec::new(), failed: None };
     loop {
         match sleepers.standing(app, target)? {
-            Standing::Awake(ways, asleep) => {
+            Standing::Awake(mut ways, asleep) => {
                 if let Some(given) = app.places.take(target.name(), &ways, || toss(app)) {
                     return Ok(given);
                 }
-                if let Some(way) = asleep {
-                    sleepers.wake(app, &way).await;
-                    continue;
+                match asleep {
+                    Some(way) if way.elsewhere.is_none() => {
+                        sleepers.wake(app, &way).await;
+                        continue;
+                    }
+                    Some(way) => {
+                        ways.push(way);
+                        if let Some(given) = app.places.take(target.name(), &ways, || 0) {
+                            return Ok(given);
+                        }
+                    }
+                    None => {}
                 }
                 if let Some(given) = in_line(app, target, &sleepers.tried, ways, until).await? {
                     return Ok(given);

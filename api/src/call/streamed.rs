@@ -1,6 +1,6 @@
 //! A call that goes through a publisher's stream.
 
-use super::{Asked, Reply, held::LateError, stopping};
+use super::{Asked, Reply, held::LateError, moves::Moves, stopping};
 use crate::{
     app::App,
     error::ApiError,
@@ -139,7 +139,7 @@ fn is_up(whole: &Whole) -> bool {
 
 /// Waits a little for a publisher that is reconnecting.
 pub async fn connected(app: &App, session: &SessionId) -> Result<(), ()> {
-    let deadline = Instant::now() + app.config.args.connect_grace;
+    let (mut moves, deadline) = (Moves::of(app), Instant::now() + app.config.args.connect_grace);
     loop {
         if app.relay.bound(session).is_some() || app.look(|state| app.elsewhere(state, session)).is_some() {
             return Ok(());
@@ -147,7 +147,7 @@ pub async fn connected(app: &App, session: &SessionId) -> Result<(), ()> {
         if Instant::now() >= deadline {
             return Err(());
         }
-        super::moved(app, deadline).await;
+        moves.next(deadline).await;
     }
 }
 

@@ -28,7 +28,7 @@ pub enum Target {
 /// Where a target stands.
 #[derive(Debug)]
 pub enum Standing {
-    /// It can be called by these ways; where there is no room, this model can be woken.
+    /// It can be called by these ways; where there is no room, this model can be woken, or called where it is held.
     Awake(Vec<Way>, Option<Way>),
     /// None of it is awake; this model can be woken.
     Asleep(Way),
@@ -74,11 +74,13 @@ impl Target {
         let mut members = app.look(|state| self.members(state));
         members.retain(|llm| !tried.contains(&llm.id));
         let (mut awake, mut asleep, mut away, mut out) = (Vec::new(), None, None, None);
+        let mut asleep_elsewhere = Vec::new();
         for llm in members {
             match Reach::of(app, &llm) {
                 Reach::Awake(binding) => awake.push(Way { llm, binding, elsewhere: None }),
                 Reach::Elsewhere(node) if !matches!(self, Self::Here(..)) => {
-                    awake.push(Way { llm, binding: None, elsewhere: Some(node) });
+                    let way = Way { llm, binding: None, elsewhere: Some(node) };
+                    if way.is_asleep() { &mut asleep_elsewhere } else { &mut awake }.push(way);
                 }
                 Reach::Asleep(binding) => {
                     asleep = asleep.or(Some(Way { llm, binding: Some(binding), elsewhere: None }));
@@ -86,6 +88,12 @@ impl Target {
                 Reach::Elsewhere(_) | Reach::Away => away = away.or(Some(llm)),
                 Reach::Out(error) => out = out.or(Some(error)),
             }
+        }
+        // The replica that holds its stream wakes it: to be called is all that it takes.
+        if awake.is_empty() {
+            awake = asleep_elsewhere;
+        } else {
+            asleep = asleep.or(asleep_elsewhere.pop());
         }
         match (awake.is_empty(), asleep, away) {
             (false, asleep, _) => Ok(Standing::Awake(awake, asleep)),

@@ -59,12 +59,11 @@ impl Nodes {
 
 /// Pings the replica that leads, or looks after the others if this one does; until it is dropped.
 pub async fn look_after(app: Arc<App>) {
-    let (mut heard_until, mut watch, mut unbound) = (Duration::ZERO, None::<Watch>, BTreeMap::new());
+    let (mut heard_until, mut watch) = (Duration::ZERO, None::<Watch>);
     loop {
         tokio::time::sleep(EVERY).await;
         let Some(cluster) = &app.cluster else { return };
         let now = app.clock.uptime();
-        end_unbound(&app, &mut unbound, now).await;
         if let Some(term) = app.writer.term() {
             let watch = watch.get_or_insert_with(|| Watch::begin(term, now));
             // Who stood still has heard nobody meanwhile.
@@ -88,23 +87,40 @@ pub async fn look_after(app: Arc<App>) {
     }
 }
 
-/// Ends streams that the log has here, and that are not: what became of their opening was not known at the time.
-async fn end_unbound(app: &Arc<App>, unbound: &mut BTreeMap<(SessionId, u64), Duration>, now: Duration) {
-    let held = app.look(|state| held(state, &app.advertise_url, app.boot_id));
-    let missing: BTreeSet<_> = held.into_iter().filter(|(session, _)| app.relay.bound(session).is_none()).collect();
-    unbound.retain(|stream, _| missing.contains(stream));
-    for stream in missing {
-        unbound.entry(stream).or_insert(now);
+/// Ends streams that the log has here, and that are not: what became of their opening was not known at the time. Until it
+/// is dropped; apart from the pings, which wait for nobody.
+pub async fn end_unbound(app: Arc<App>) {
+    let mut unbound = BTreeMap::new();
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let now = app.clock.uptime();
+        let missing = unbound_now(&app);
+        unbound.retain(|stream, _| missing.contains(stream));
+        for stream in missing {
+            unbound.entry(stream).or_insert(now);
+        }
+        let due = unbound.iter().filter(|(_, since)| now.saturating_sub(**since) >= GONE);
+        let due: Vec<_> = due.map(|(stream, _)| stream.clone()).collect();
+        stream::iter(due).for_each_concurrent(AT_ONCE, |stream| end_one(&app, stream)).await;
     }
-    let due = unbound.iter().filter(|(_, since)| now.saturating_sub(**since) >= GONE);
-    for (session, epoch) in due.map(|(stream, _)| stream.clone()).collect::<Vec<_>>() {
-        let disconnect = Disconnect { session: session.clone(), epoch, cause: StreamEnd::Closed };
-        let deactivate = Deactivate { session, epoch, cause: Cause::Disconnected, last_heartbeat_at: None };
-        for command in [Command::Disconnect(disconnect), Command::Deactivate(deactivate)] {
-            if let Err(error) = app.writer.write_all(command, "relay").await {
-                tracing::debug!(%error, "a stream that is not there is ended later");
-                return;
-            }
+}
+
+fn unbound_now(app: &App) -> BTreeSet<(SessionId, u64)> {
+    let held = app.look(|state| held(state, &app.advertise_url, app.boot_id));
+    held.into_iter().filter(|(session, _)| app.relay.bound(session).is_none()).collect()
+}
+
+async fn end_one(app: &App, (session, epoch): (SessionId, u64)) {
+    // It may have come back while others were ended.
+    if app.relay.bound(&session).is_some() {
+        return;
+    }
+    let disconnect = Disconnect { session: session.clone(), epoch, cause: StreamEnd::Closed };
+    let deactivate = Deactivate { session, epoch, cause: Cause::Disconnected, last_heartbeat_at: None };
+    for command in [Command::Disconnect(disconnect), Command::Deactivate(deactivate)] {
+        if let Err(error) = app.writer.write_all(command, "relay").await {
+            tracing::debug!(%error, "a stream that is not there is ended later");
+            return;
         }
     }
 }

@@ -156,8 +156,10 @@ fn events(
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
     let silence = app.config.args.idle_timeout + GRACE;
     let node = response.url().origin().ascii_serialization();
-    let pieces = stream::unfold(Some((response, node, Bytes::new())), move |going_on| async move {
-        let (mut response, node, mut held) = going_on?;
+    // What is held begins an event; what comes after it does if that was passed on whole.
+    let begin = Some((response, node, Bytes::new(), true));
+    let pieces = stream::unfold(begin, move |going_on| async move {
+        let (mut response, node, mut held, is_start) = going_on?;
         let failed = |error: &ApiError| Some((late_error(error), None));
         loop {
             let piece = match timeout(silence, response.chunk()).await {
@@ -168,15 +170,18 @@ fn events(
                 Ok(Err(error)) => return failed(&lost(&node, &reason(&error))),
                 Err(_) => return failed(&lost(&node, "it fell silent")),
             };
-            match Piece::of(&piece) {
-                Piece::Whole => return Some((piece, Some((response, node, Bytes::new())))),
+            match Piece::of(&piece, is_start) {
+                Piece::Whole => {
+                    let ends = piece.ends_with(b"\n\n");
+                    return Some((piece, Some((response, node, Bytes::new(), ends))));
+                }
                 Piece::Failed(before, error) => {
                     return Some(([&before[..], &late_error(&error)].concat().into(), None));
                 }
                 Piece::Unfinished(0) => held = piece,
                 Piece::Unfinished(from) => {
                     held = piece.slice(from..);
-                    return Some((piece.slice(..from), Some((response, node, held))));
+                    return Some((piece.slice(..from), Some((response, node, held, true))));
                 }
             }
         }
@@ -195,18 +200,18 @@ enum Piece {
 }
 
 impl Piece {
-    fn of(bytes: &Bytes) -> Self {
+    /// `is_start`: whether an event begins with these bytes. Within one, a publisher may say anything.
+    fn of(bytes: &Bytes, is_start: bool) -> Self {
+        let begins_event = |at: usize| if at == 0 { is_start } else { bytes[..at].ends_with(b"\n\n") };
         let from = bytes.len().saturating_sub(LONGEST_FAILURE + FAILED.len());
-        if let Some(at) = memchr::memmem::rfind(&bytes[from..], FAILED).map(|at| from + at) {
+        let found = memchr::memmem::rfind(&bytes[from..], FAILED).map(|at| from + at);
+        if let Some(at) = found.filter(|at| begins_event(*at)) {
             let Some(json) = bytes[at + FAILED.len()..].strip_suffix(b"\n\n") else { return Self::Unfinished(at) };
             let refusal = serde_json::from_slice::<Refusal>(json);
             return refusal.map_or(Self::Whole, |refusal| Self::Failed(bytes.slice(..at), refusal.into_error()));
         }
         // A beginning of it at the end, where an event may begin.
-        let begins = |at: &usize| {
-            let is_start = *at == 0 || bytes[..*at].ends_with(b"\n\n");
-            is_start && FAILED.starts_with(&bytes[*at..])
-        };
+        let begins = |at: &usize| begins_event(*at) && FAILED.starts_with(&bytes[*at..]);
         let last = bytes.len().saturating_sub(FAILED.len())..bytes.len();
         last.into_iter().find(begins).map_or(Self::Whole, Self::Unfinished)
     }
@@ -249,14 +254,22 @@ mod tests {
     fn a_failure_is_found_where_it_ends_a_stream_and_nowhere_else() {
         let error = ApiError::unavailable("SHUTDOWN", "the server stops", 5);
         let event = failed_event(&error);
-        for before in ["", "data: one\n\n", &"x".repeat(20_000)] {
+        for before in ["", "data: one\n\n", &format!("data: {}\n\n", "x".repeat(20_000))] {
             let piece = Bytes::from([before.as_bytes(), &event[..]].concat());
-            let Piece::Failed(rest, found) = Piece::of(&piece) else { panic!("{before}") };
+            let Piece::Failed(rest, found) = Piece::of(&piece, true) else { panic!("{before}") };
             assert_eq!((&rest[..], found), (before.as_bytes(), error.clone()));
         }
         for other in ["data: one\n\n", "event: mcpctl-failed\ndata: {}\n\n", "data: one event", "data: event: mc"] {
-            assert!(matches!(Piece::of(&Bytes::from(other)), Piece::Whole), "{other}");
+            assert!(matches!(Piece::of(&Bytes::from(other), true), Piece::Whole), "{other}");
         }
+    }
+
+    #[test]
+    fn what_a_publisher_says_is_no_failure() {
+        let event = failed_event(&ApiError::unavailable("SHUTDOWN", "not so", 5));
+        let said = Bytes::from([b"data: one\ndata: ", &event[..]].concat());
+        assert!(matches!(Piece::of(&said, true), Piece::Whole));
+        assert!(matches!(Piece::of(&event, false), Piece::Whole), "its event has begun before");
     }
 
     #[test]
@@ -266,7 +279,7 @@ mod tests {
         let before = b"data: one\n\n";
         for cut in 1..event.len() {
             let piece = Bytes::from([before, &event[..cut]].concat());
-            assert!(matches!(Piece::of(&piece), Piece::Unfinished(at) if at == before.len()), "{cut}");
+            assert!(matches!(Piece::of(&piece, true), Piece::Unfinished(at) if at == before.len()), "{cut}");
         }
     }
 }

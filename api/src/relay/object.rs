@@ -6,6 +6,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
+/// Servers tell each other of failures by events of this name; publishers have none.
+pub const OWN_EVENT: &str = "mcpctl-failed";
+
 /// What a publisher says of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Object {
@@ -122,7 +125,8 @@ fn render(chunk: &Chunk<'_>) -> Object {
     let done = chunk.done == Some(true) || data == "[DONE]";
     let mut event = BytesMut::with_capacity(data.len() + 24);
     if !data.is_empty() {
-        if let Some(name) = chunk.event.as_deref().filter(|name| !name.contains(['\n', '\r'])) {
+        let is_good = |name: &&str| !name.contains(['\n', '\r']) && *name != OWN_EVENT;
+        if let Some(name) = chunk.event.as_deref().filter(is_good) {
             event.put_slice(b"event: ");
             event.put_slice(name.as_bytes());
             event.put_u8(b'\n');

@@ -4,7 +4,7 @@
 //! finds room on its way in overtakes nobody.
 
 use super::binding::Binding;
-use mcpctl_events::{name::SessionId, state::Llm};
+use mcpctl_events::{event::row::Status, name::SessionId, state::Llm};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
@@ -34,6 +34,11 @@ pub struct Elsewhere {
 }
 
 impl Way {
+    /// Whether it has to be woken first.
+    pub fn is_asleep(&self) -> bool {
+        self.llm.status == Status::Hibernating
+    }
+
     /// Whether both are the same model by the same stream.
     pub fn is_same(&self, other: &Self) -> bool {
         let stream = |way: &Self| way.binding.as_ref().map(Arc::as_ptr);

@@ -90,7 +90,7 @@ pub async fn index(
         if query.limit.is_some() {
             return Err(ApiError::invalid("limit", "is for lists: a stream goes on"));
         }
-        return follow::follow(&app, caller, &headers, query.filter()?);
+        return follow::follow(&app, caller, &headers, query.filter()?).await;
     }
     let found = app.tables.events(&query.filter()?).await?;
     written(&app, found).await

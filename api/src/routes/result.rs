@@ -4,6 +4,7 @@ use super::stream::session_of;
 use crate::{
     app::App,
     auth::Caller,
+    call::moves::{KNOWN_SOON, in_time},
     cluster::proxy::{Passed, PassedOn, pass_on},
     error::ApiError,
     json,
@@ -46,7 +47,7 @@ pub async fn result(
 ) -> Result<Response, ApiError> {
     let session = session_of(&headers)?;
     if passed_on.is_none()
-        && let Some(holder) = elsewhere(&app, &session, &id)
+        && let Some(Holder::Other(holder)) = in_time(&app, KNOWN_SOON, || held_by(&app, &session, &id)).await
     {
         let path = format!("/api/v1/llms/_provider-task/{id}/result");
         return pass_on(
@@ -66,14 +67,19 @@ pub async fn result(
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
-/// The replica that knows the task, if this one does not.
-fn elsewhere(app: &App, session: &SessionId, id: &str) -> Option<Elsewhere> {
-    let id = Uuid::parse_str(id).ok()?;
-    let is_known = !matches!(app.relay.find(id), Known::Unknown);
+/// Which replica a task is at.
+enum Holder {
+    This,
+    Other(Elsewhere),
+}
+
+/// The replica that knows the task; nothing as long as nobody does, as far as was read.
+fn held_by(app: &App, session: &SessionId, id: &str) -> Option<Holder> {
+    let is_known = Uuid::parse_str(id).map_or(true, |id| !matches!(app.relay.find(id), Known::Unknown));
     if is_known || app.relay.bound(session).is_some() {
-        return None;
+        return Some(Holder::This);
     }
-    app.look(|state| app.elsewhere(state, session))
+    app.look(|state| app.elsewhere(state, session)).map(Holder::Other)
 }
 
 fn open_task(app: &App, caller: &Caller, session: &SessionId, id: &str) -> Result<Arc<Task>, ApiError> {

@@ -5,7 +5,10 @@ use crate::{
     access,
     app::App,
     auth::Caller,
-    call::sse_response,
+    call::{
+        moves::{KNOWN_SOON, in_time},
+        sse_response,
+    },
     error::ApiError,
     in_the_end::in_the_end,
     relay::binding::{Binding, End, Features, Next},
@@ -109,7 +112,7 @@ pub async fn open(
     headers: &HeaderMap,
     transport: Transport,
 ) -> Result<(Arc<Binding>, u64), ApiError> {
-    belongs_to(app, &session, caller)?;
+    belongs_to(app, &session, caller).await?;
     access::publishes(app, caller, &session)?;
     if let Some(lease) = app.leases.get(&session) {
         lease.renew(app.clock.uptime(), app.clock.now());
@@ -161,8 +164,9 @@ pub async fn open(
 }
 
 /// Refuses before anything is counted: what others do must not lock a publisher out.
-fn belongs_to(app: &App, session: &SessionId, caller: &Caller) -> Result<(), Rejection> {
-    match app.look(|state| state.sessions.get(session).map(|session| session.user_id)) {
+async fn belongs_to(app: &App, session: &SessionId, caller: &Caller) -> Result<(), Rejection> {
+    let owner = || app.look(|state| state.sessions.get(session).map(|session| session.user_id));
+    match in_time(app, KNOWN_SOON, owner).await {
         Some(owner) if owner == caller.user.id => Ok(()),
         Some(_) => Err(Rejection::SessionOfAnotherUser(session.clone())),
         None => Err(Rejection::SessionNotFound(session.clone())),

@@ -57,6 +57,7 @@ pub(super) fn spawn(app: &Arc<App>) -> Background {
     }
     if app.cluster.is_some() {
         set.spawn(cluster::look_after(app.clone()));
+        set.spawn(cluster::end_unbound(app.clone()));
     }
     set.spawn(durable::run(app.clone()));
     set.spawn(lost::run(app.clone()));

@@ -25,14 +25,19 @@ pub(super) async fn stop(parts: Parts, background: Background, accepting: Option
     app.stopping.cancel();
     app.relay.close_all();
     background.abort();
+    // Others lead at once, however long callers here take to the end of their answers. What is still written for them is
+    // handed over.
+    if app.cluster.is_some() {
+        stop_writing(&app, end).await;
+    }
     if let Some(accepting) = accepting {
         let _ = timeout_at(end, accepting).await;
     }
     end_connections(&app, begun + ANSWERS).await;
     app.tools.close().await;
     let _ = timeout_at(end, crate::uses::save(&app)).await;
-    if timeout_at(end, app.writer.stop()).await.is_err() {
-        tracing::warn!("the writer did not end in time; what it acknowledged is on the disk");
+    if app.cluster.is_none() {
+        stop_writing(&app, end).await;
     }
     last.cancel();
     let _ = timeout_at(end, projector).await;
@@ -47,6 +52,12 @@ pub(super) async fn stop(parts: Parts, background: Background, accepting: Option
     let _ = timeout_at(end, saving).await;
     drop(app);
     let _ = timeout_at(end, work).await;
+}
+
+async fn stop_writing(app: &App, end: Instant) {
+    if timeout_at(end, app.writer.stop()).await.is_err() {
+        tracing::warn!("the writer did not end in time; what it acknowledged is on the log");
+    }
 }
 
 /// Lets requests end by themselves until `answered`, then fails the calls under way, then cuts what is left.

@@ -28,7 +28,8 @@ use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
-/// How long a sign of life that was written keeps others from claiming.
+/// How long a sign of life that was written is reason to believe that nobody else leads. It is no proof: another one may
+/// have made up its mind just before, and its claim be under way. Only signs of life of publishers rest on it.
 const SIGN: Duration = Duration::from_secs(2);
 
 /// A command that is history now.
@@ -177,6 +178,11 @@ impl Desk {
     /// lead, what is admitted has to be appended after the question: whatever was appended before may be on the log before
     /// another's claim, and the claim not be read yet.
     pub(super) fn answer_later(&mut self, waiting: Waiting, clock: &Clock) {
+        // The follower takes the term at any moment, and what was staged in it is gone then.
+        if !self.leadership.is_leading() {
+            waiting.fail(&WriteError::OutcomeUnknown);
+            return;
+        }
         if self.is_shared && !self.in_flight.ends_staged() {
             let stamp = self.stamp(clock);
             if let Ok(staged) = self.leadership.noop(stamp) {

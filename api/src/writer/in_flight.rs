@@ -21,7 +21,7 @@ impl Waiting {
         }
     }
 
-    fn fail(self, error: &WriteError) {
+    pub(super) fn fail(self, error: &WriteError) {
         match self {
             Self::Command(sender, _) => drop(sender.send(Err(error.clone()))),
             Self::Sweep(sender, _) => drop(sender.send(Err(error.clone()))),

@@ -30,7 +30,7 @@ const PIECE: usize = 256 << 10;
 const PAGE: u32 = 500;
 
 /// Follows the history from where the caller left off: `Last-Event-ID`, else `after` of the filter.
-pub(super) fn follow(
+pub(super) async fn follow(
     app: &Arc<App>,
     caller: Caller,
     headers: &HeaderMap,
@@ -41,6 +41,7 @@ pub(super) fn follow(
         filter.after = id.ok_or_else(|| ApiError::invalid("Last-Event-ID", "is a sequence"))?;
     }
     let newest = app.tail.follow();
+    app.reaches(filter.after).await;
     let sequence = app.replica().admission.last_sequence;
     if filter.after > sequence {
         let reason = format!("is above the last sequence of this log, which is {sequence}");

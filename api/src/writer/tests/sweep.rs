@@ -1,7 +1,10 @@
 //! A sweep goes on between the writer's other work.
 
 use super::registry::{HEARTBEAT_TIMEOUT, RETENTION, Registry, job, register};
-use crate::writer::{Message, SweepReport, WriteError};
+use crate::writer::{
+    Message, SweepReport, WriteError,
+    in_flight::{Appending, Waiting},
+};
 use mcpctl_events::{
     event::Body,
     log::{EventLog, faulty::Fault},
@@ -211,4 +214,13 @@ fn what_a_sweep_staged_in_a_term_that_is_over_is_not_reported() {
         let answer = report.try_recv().unwrap();
         assert!(answer.is_err(), "{recovers}: {answer:?}");
     }
+}
+
+#[test]
+fn who_waits_for_a_sweep_is_not_told_of_what_the_end_of_the_term_took_with_it() {
+    let it = Registry::elected();
+    let (answer, mut waits) = oneshot::channel();
+    it.writer.desk().doubt("another one leads", Appending::Unknown, Duration::ZERO);
+    it.writer.desk().answer_later(Waiting::Sweep(answer, SweepReport::default()), &it.writer.clock);
+    assert_eq!(waits.try_recv().unwrap(), Err(WriteError::OutcomeUnknown));
 }
