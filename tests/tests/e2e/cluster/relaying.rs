@@ -1,6 +1,6 @@
 //! Calls, results and polls that land on a server which does not hold the publisher's stream.
 
-use super::llms;
+use super::{llms, register};
 use crate::calls::begun;
 use mcpctl_tests::{
     client::Client,
@@ -238,4 +238,70 @@ async fn a_heartbeat_counts_wherever_it_lands() {
     let revived = publisher.heartbeat().await.expect(200);
     assert_eq!(revived.json()["llms"], 1);
     assert_eq!(client.get("/llms/qwen").await.expect(200).json()["status"], "active");
+}
+
+#[tokio::test]
+async fn a_sleeper_that_another_server_holds_is_woken_only_if_nobody_is_awake() {
+    let cluster = Cluster::start(2).await;
+    let in_pool = |name: &str| {
+        let mut llm = samples::llm(name);
+        llm["poolName"] = json!("pool");
+        llm
+    };
+    let mut sleeper = in_pool("asleep");
+    sleeper["initialStatus"] = json!("hibernating");
+    let (mut awake, mut asleep) = (cluster.nodes[1].publisher("awake"), cluster.nodes[0].publisher("asleep"));
+    for (publisher, llm) in [(&mut awake, in_pool("awake")), (&mut asleep, sleeper)] {
+        let _ = publisher.register(json!([llm]), json!([])).await.expect(201);
+        publisher.connect(FEATURES).await;
+    }
+    let (client, ask) = (cluster.nodes[1].client(), samples::ask(false));
+    eventually("the other server knows of the stream", SOON, async || {
+        (client.row("/llms", "asleep").await?["connected"] == true).then_some(())
+    })
+    .await;
+    // By chance, half of them went to the sleeper.
+    for _ in 0..8 {
+        let (answer, ()) = tokio::join!(client.post("/llms/pool/infer", &ask), async {
+            let task = awake.task("infer").await;
+            let _ = awake.result(&task, &samples::completion("awake")).await.expect(202);
+        });
+        assert!(answer.expect(200).text.contains("awake"));
+    }
+    assert_eq!(client.row("/llms", "asleep").await.expect("a row")["status"], "hibernating");
+    awake.hang_up();
+    eventually("nobody is awake", SOON, async || {
+        (client.row("/llms", "awake").await?["connected"] == false).then_some(())
+    })
+    .await;
+    let (answer, ()) = tokio::join!(client.post("/llms/pool/infer", &ask), async {
+        let task = asleep.task("wake").await;
+        let _ = asleep.result(&task, &json!({"status": 200, "body": {"ok": true}})).await.expect(202);
+        let task = asleep.task("infer").await;
+        let _ = asleep.result(&task, &samples::completion("was asleep")).await.expect(202);
+    });
+    assert!(answer.expect(200).text.contains("was asleep"));
+}
+
+#[tokio::test]
+async fn a_server_that_stops_hands_its_term_over_while_its_callers_still_wait() {
+    let mut cluster = Cluster::start(2).await;
+    assert_eq!(cluster.leader(1).await, 0);
+    let mut publisher = published(&cluster).await;
+    let (call, task) = streamed(&cluster, 0, &mut publisher).await;
+    let upload = publisher.upload(&task);
+    upload.send(&samples::chunk("one")).await;
+    let mut answer = begun(call).await;
+    assert_eq!(answer.next().await.data, "one");
+    cluster.nodes[0].process.signal(nix::sys::signal::Signal::SIGTERM);
+    eventually("another one leads", Duration::from_secs(3), async || {
+        (register(&cluster, 1, "after").await.status == 201).then_some(())
+    })
+    .await;
+    assert!(cluster.nodes[0].process.ended().is_none(), "it waits for its caller");
+    assert_eq!(cluster.leader(1).await, 1);
+    upload.send(&samples::chunk("two")).await;
+    assert_eq!(answer.next().await.data, "two");
+    upload.send(&samples::done()).await;
+    assert_eq!(within("the end", SOON, answer.rest()).await, ["[DONE]"]);
 }
