@@ -27,6 +27,7 @@ pub mod wire;
 
 pub use client::{Answer, Client};
 pub use home::Home;
+pub use kafka::Kafka;
 pub use mcpd::Mcpd;
 pub use mcplocal::Mcplocal;
 pub use model::{Model, Reply};

@@ -8,6 +8,7 @@ use std::{
 };
 use tokio::time::sleep;
 
+const EVENTS: u64 = 1_000_000;
 const POINTS: usize = 50;
 /// More snapshots than that has no history of a million events.
 const SNAPSHOTS: usize = 40;
@@ -15,7 +16,7 @@ const SNAPSHOTS: usize = 40;
 pub async fn run() {
     println!("\nA history of a million events");
     let mcpd = Mcpd::start(&[]).await;
-    let events = history::make(&mcpd).await;
+    let events = history::make(&mcpd, EVENTS).await;
     let snapshots = mcpd.home.data().join("snapshots");
     while fs::read_dir(&snapshots).map_or(0, Iterator::count) < SNAPSHOTS {
         sleep(Duration::from_millis(100)).await;
@@ -38,11 +39,6 @@ pub async fn run() {
         let begun = Instant::now();
         let done = mcpd.mcpctl(&["audit", command]).await;
         assert!(done.status.success(), "{done:?}");
-        line(&format!("`mcpctl audit {command}`"), &rate(events, begun.elapsed()));
+        line(&format!("`mcpctl audit {command}`"), &history::rate(events, begun.elapsed()));
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-fn rate(events: u64, took: Duration) -> String {
-    format!("{:.0} events/s", events as f64 / took.as_secs_f64())
 }

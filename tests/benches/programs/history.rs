@@ -1,20 +1,20 @@
-//! A long history: a million events of twenty publishers, whose thousand rows change again and again.
+//! A long history: events of twenty publishers, whose thousand rows change again and again.
 
 use futures_util::future::join_all;
 use mcpctl_tests::{Client, Mcpd};
 use serde_json::{Value, json};
+use std::time::Duration;
 
-pub const EVENTS: u64 = 1_000_000;
 const SESSIONS: u64 = 20;
 const AGENTS: u64 = 49;
 
-/// Makes it, and returns the last sequence.
-pub async fn make(mcpd: &Mcpd) -> u64 {
-    for round in 0..=EVENTS / SESSIONS / (AGENTS + 1) {
+/// Makes one of at least so many events, and returns the last sequence.
+pub async fn make(mcpd: &Mcpd, events: u64) -> u64 {
+    for round in 0..=events / SESSIONS / (AGENTS + 1) {
         join_all((0..SESSIONS).map(|session| register(mcpd.client(), session, round))).await;
     }
     let sequence = mcpd.client().sequence().await;
-    assert!(sequence >= EVENTS, "{sequence} events");
+    assert!(sequence >= events, "{sequence} events");
     sequence
 }
 
@@ -28,4 +28,9 @@ async fn register(client: Client, session: u64, round: u64) {
     let providers = json!([{"name": llm, "type": "openai", "model": "m", "description": description}]);
     let body = json!({"providerSessionId": format!("s{session}"), "providers": providers, "agents": agents});
     let _ = client.post("/llms/_provider-register", &body).await.expect(201);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+pub fn rate(events: u64, took: Duration) -> String {
+    format!("{:.0} events/s", events as f64 / took.as_secs_f64())
 }

@@ -1,16 +1,19 @@
 //! Figures of the real programs, as processes of their own: how fast the server starts, what publishers at rest cost
-//! it, what a relayed call costs server and publisher together, how fast the history is looked through, and how soon
-//! followers hear of what happens.
+//! it, what a relayed call costs server and publisher together, how fast the history is looked through, how soon
+//! followers hear of what happens, and what several servers on Kafka and Postgres do.
 //!
-//! `cargo build --release --bins && cargo bench -p mcpctl-tests`, with `start`, `rest`, `relay`, `audit` or `follow` behind
-//! it for one of them alone. Takes about six minutes; every figure is of this run only.
+//! `cargo build --release --bins && cargo bench -p mcpctl-tests`, with `start`, `rest`, `relay`, `audit`, `follow`, `scale`,
+//! `project`, `failover` or `crowd` behind it for one of them alone. Takes about fifteen minutes; every figure is of this
+//! run only. The last four need what `tests/sdks/install.sh` installs.
 #![allow(clippy::disallowed_methods, reason = "what a bench starts ends with its runtime")]
 
 mod audit;
+mod failover;
 mod follow;
 mod history;
 mod relay;
 mod rest;
+mod scale;
 mod start;
 
 fn line(what: &str, figure: &str) {
@@ -36,5 +39,17 @@ async fn main() {
     }
     if is_wanted("follow") {
         follow::run().await;
+    }
+    if is_wanted("scale") {
+        scale::run().await;
+    }
+    if is_wanted("project") {
+        scale::project().await;
+    }
+    if is_wanted("failover") {
+        failover::run().await;
+    }
+    if is_wanted("crowd") {
+        rest::crowd().await;
     }
 }

@@ -2,13 +2,18 @@
 //! a connection that is kept, as `mcplocal` does it.
 
 use crate::line;
-use mcpctl_tests::{Mcpd, Publisher, samples};
+use futures_util::{StreamExt, stream};
+use mcpctl_tests::{Client, Mcpd, Publisher, cluster::Cluster, samples};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::time::{interval, sleep};
 
 const FEW: usize = 1000;
 const MANY: usize = 3000;
+/// With a connection for each one's heartbeats, too, they would be more than a process of this machine may have: theirs
+/// come as from a proxy, over few.
+const CROWD: usize = 10_000;
+const AT_ONCE: usize = 64;
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
 /// Longer than a connection takes to rest, and whatever was done before to settle.
 const SETTLE: Duration = Duration::from_secs(6);
@@ -40,15 +45,42 @@ pub async fn run() {
     line(&format!("resident, each of the next {}", MANY - FEW), &kilobytes(grown, MANY - FEW));
 }
 
-async fn connect(mcpd: &Mcpd, publishers: &mut Vec<Publisher>, count: usize) {
-    for number in publishers.len()..count {
-        let (llm, agent) = (format!("llm-{number}"), format!("agent-{number}"));
-        let mut publisher = mcpd.publisher(&format!("s{number}"));
-        let registered = publisher.register(json!([samples::llm(&llm)]), json!([samples::agent(&agent, &llm)]));
-        let _ = registered.await.expect(201);
-        publisher.connect(mcpctl_tests::publisher::FEATURES).await;
+/// The same with many more, where log and tables are shared with other servers.
+pub async fn crowd() {
+    println!("\n{CROWD} publishers on one server, with its log in Kafka and its tables in Postgres");
+    let mut cluster = Cluster::on(mcpctl_tests::Kafka::start());
+    let mcpd = cluster.add(&[]).await;
+    let (client, mut publishers) = (mcpd.client(), Vec::new());
+    let begun = Instant::now();
+    let mut connecting = stream::iter(0..CROWD).map(|number| publisher(client.clone(), number)).buffered(AT_ONCE);
+    while let Some(publisher) = connecting.next().await {
         publishers.push(publisher);
     }
+    let took = begun.elapsed().as_secs_f64();
+    line(&format!("until all are registered and connected, {AT_ONCE} at once"), &format!("{took:.0} s"));
+    beat(&publishers, HEARTBEAT_EVERY).await;
+    let (began, before) = (Instant::now(), mcpd.process.cpu());
+    beat(&publishers, WATCH).await;
+    let cpu = mcpd.process.cpu().saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64();
+    line("CPU of mcpd with their heartbeats, of one core", &format!("{:.1} %", cpu * 100.0));
+    line("resident", &megabytes(mcpd.process.resident()));
+    let connected = client.get("/agents?limit=100000").await.expect(200).text.matches("\"connected\":true").count();
+    assert_eq!(connected, CROWD, "all of them stay connected");
+}
+
+async fn connect(mcpd: &Mcpd, publishers: &mut Vec<Publisher>, count: usize) {
+    for number in publishers.len()..count {
+        publishers.push(publisher(mcpd.client(), number).await);
+    }
+}
+
+async fn publisher(client: Client, number: usize) -> Publisher {
+    let (llm, agent) = (format!("llm-{number}"), format!("agent-{number}"));
+    let mut publisher = Publisher::new(client, &format!("s{number}"));
+    let registered = publisher.register(json!([samples::llm(&llm)]), json!([samples::agent(&agent, &llm)]));
+    let _ = registered.await.expect(201);
+    publisher.connect(mcpctl_tests::publisher::FEATURES).await;
+    publisher
 }
 
 /// One heartbeat of each every 30 s, evenly spread, for so long.

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+const EVENTS: u64 = 1_000_000;
 const RUNS: usize = 7;
 
 pub async fn run() {
@@ -22,7 +23,7 @@ pub async fn run() {
     line("on an empty store", &median(took));
 
     let mut mcpd = Mcpd::start(&[]).await;
-    let sequence = history::make(&mcpd).await;
+    let sequence = history::make(&mcpd, EVENTS).await;
     let mut took = Vec::new();
     for _ in 0..RUNS {
         mcpd.process.kill();
