@@ -4,6 +4,8 @@ import sys
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 broker, topic, *options = sys.argv[1:]
 consumer = Consumer({
     "bootstrap.servers": broker,
@@ -13,6 +15,8 @@ consumer = Consumer({
     "auto.offset.reset": "earliest",
 })
 partitions = consumer.list_topics(topic, 10).topics[topic].partitions
+if not partitions:
+    sys.exit(f"there is no topic {topic} at {broker}")
 # From the beginning. To go on where you were, keep the offset of what you have done, and assign that + 1.
 consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
 

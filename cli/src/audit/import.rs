@@ -9,9 +9,10 @@ use crate::shell::Shell;
 use anyhow::Context;
 use bytes::Bytes;
 use mcpctl_events::event::registry::Rewritten;
+use mcpctl_events::hash::Hash;
 use mcpctl_events::log::sqlite::{Draft, DraftError, OpenError};
 use mcpctl_events::log::{Entry, Position};
-use mcpctl_events::record::{MAX_RECORD_BYTES, Record};
+use mcpctl_events::record::{MAX_RECORD_BYTES, Record, RecordKind};
 use mcpctl_events::replica::{Decoded, Replica, Stopped};
 use mcpctl_events::rewrite::Rewriter;
 use std::fmt::Display;
@@ -119,7 +120,8 @@ fn stuck(error: &DraftError) -> anyhow::Error {
     Stuck::new(error.to_string(), next).into()
 }
 
-const UNCHANGED: &str = "nothing was imported; it takes what `mcpctl audit export` wrote, unchanged";
+const UNCHANGED: &str =
+    "nothing was imported; it takes what `mcpctl audit export` wrote, unchanged, or see --rewritten";
 
 fn no_history(file: &Path, line: u64, problem: &str) -> anyhow::Error {
     Stuck::new(format!("{}, line {line}: {problem}", file.display()), UNCHANGED).into()
@@ -149,17 +151,28 @@ fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead>, u64)> {
 struct Rewriting {
     until: Point,
     reached: u64,
+    /// The end of the chain that the file holds as long as nothing in it was altered.
+    unaltered: Option<Hash>,
     rewriter: Option<Rewriter>,
 }
 
 impl Rewriting {
     fn until(until: Point) -> Self {
-        Self { until, reached: 0, rewriter: None }
+        Self { until, reached: 0, unaltered: Some(Hash::NONE), rewriter: None }
     }
 
     fn next(&mut self, line: &[u8]) -> Result<Bytes, String> {
         let record = Record::decode(line).map_err(|error| error.to_string())?;
-        self.reached = record.header.first_sequence + record.header.count - 1;
+        if record.header.kind == RecordKind::Commit {
+            let (first, wanted) = (record.header.first_sequence, self.reached + 1);
+            if first != wanted {
+                return Err(format!(
+                    "it begins with event {first}, and not with {wanted}: a line is missing, or there twice"
+                ));
+            }
+            self.reached = first + record.header.count - 1;
+            self.unaltered = self.unaltered.filter(|head| *head == record.header.prev_hash).map(|_| Hash::of(line));
+        }
         let of = || {
             let of = Rewritten { log_id: record.header.log_id, sequence: self.until.sequence, head: self.until.hash };
             Rewriter::new(crate::clock::id(), of)
@@ -169,6 +182,12 @@ impl Rewriting {
 
     fn check_the_end(&self, file: &Path) -> anyhow::Result<()> {
         let (reached, until) = (self.reached, self.until.sequence);
+        if self.unaltered == Some(self.until.hash) {
+            let problem = format!("nothing was altered in {}", file.display());
+            let next =
+                "replace what is to be erased, as JSON writes it, or leave --rewritten out; nothing was imported";
+            return Err(Stuck::new(problem, next).into());
+        }
         if reached == until {
             return Ok(());
         }

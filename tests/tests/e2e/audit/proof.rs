@@ -91,6 +91,20 @@ async fn what_is_erased_from_an_export_makes_a_log_of_its_own_that_names_the_old
     };
     let short = failed(&import(&old.replacen(':', "0:", 1)).await);
     assert!(short.contains("ends at sequence") && short.contains("nothing was imported"), "{short}");
+    let lines: Vec<_> = erased.lines().collect();
+    for (odd, what) in [(2, "missing"), (3, "twice")] {
+        let kept = lines.iter().enumerate().flat_map(|(at, line)| {
+            let times = if at == odd { if what == "twice" { 2 } else { 0 } } else { 1 };
+            std::iter::repeat_n(format!("{line}\n"), times)
+        });
+        fs::write(&file, kept.collect::<String>()).expect("the export");
+        let said = failed(&import(&old).await);
+        assert!(said.contains("a line is missing, or there twice"), "{said}");
+    }
+    fs::write(&file, &export).expect("the export");
+    let same = failed(&import(&old).await);
+    assert!(same.contains("nothing was altered in"), "{same}");
+    fs::write(&file, &erased).expect("the export");
     let head = printed(&import(&old).await);
     let last: u64 = old.split(':').next().and_then(|digits| digits.parse().ok()).expect("a sequence");
     assert!(head.starts_with(&format!("{}:", last + 1)), "{head}");
