@@ -81,6 +81,7 @@ pub async fn ask_from(
 ) -> Result<Reply, ApiError> {
     let until = Instant::now() + app.config.args.first_byte_timeout;
     let (mut tried, mut failed, mut back, mut moves) = (Vec::new(), None, None, None);
+    let is_pool = matches!(target, Target::Pool(_));
     // Members that other replicas had no room for: it is waited for one of them once nobody else is left.
     let (mut busy, mut waits) = (Vec::new(), matches!(target, Target::Llm(..)) && asked.may_wait);
     loop {
@@ -100,8 +101,9 @@ pub async fn ask_from(
         tell(&way.llm.name);
         let outcome = match (&way.binding, &way.elsewhere) {
             (None, Some(holder)) => match relayed::call(app, &way.llm, holder, place, asked, waits).await {
-                // Its stream ended there, or is at yet another replica.
-                Err(error) if error.code == relayed::NOT_HERE => {
+                // Its stream ended there, or is at yet another replica, or that one is gone, and its publisher may be back
+                // in a moment.
+                Err(error) if error.code == relayed::NOT_HERE || (error.code == relayed::UNREACHED && !is_pool) => {
                     let until = *back.get_or_insert_with(|| Instant::now() + app.config.args.connect_grace);
                     if Instant::now() < until {
                         moves.get_or_insert_with(|| Moves::of(app)).next(until).await;
@@ -112,6 +114,9 @@ pub async fn ask_from(
                 Err(error) if error.code == "BUSY" && !waits => {
                     busy.push(way.llm.id);
                     Err(error)
+                }
+                Err(error) if error.code == relayed::UNREACHED => {
+                    Err(ApiError { code: "PUBLISHER_SILENT".into(), ..error })
                 }
                 outcome => outcome,
             },

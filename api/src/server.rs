@@ -207,14 +207,24 @@ async fn first_steps(app: &Arc<App>, url: &str) -> anyhow::Result<Option<String>
     match timeout(patience, close_earlier_boots(app.clone())).await {
         Ok(done) => done.context("cannot write to the log")?,
         Err(_) if has_users => {
-            tracing::error!("the log takes no writes; serving reads, and trying on");
+            let reason = no_writes(app, patience);
+            tracing::error!(reason, "nothing can be written; serving reads, and trying on");
             app.tasks.spawn(close_in_time(app.clone()));
         }
-        Err(_) => bail!("the log took no claim within {} s", FIRST_ELECTION.as_secs()),
+        Err(_) => bail!("{}", no_writes(app, patience)),
     }
     let has_users = has_users || users_of_another(app).await?;
     let knows = |hash: &mcpctl_events::hash::Hash| app.look(|state| state.tokens.contains_key(hash));
     credentials::first_start(&app.config, url, &app.writer, &app.clock, has_users, knows).await
+}
+
+fn no_writes(app: &App, waited: Duration) -> String {
+    match app.cluster.as_ref().and_then(|cluster| cluster.leader()) {
+        Some(url) => {
+            format!("the server at {url} leads, and takes nothing from this one: have both the same --cluster-key?")
+        }
+        None => format!("the log took no claim within {} s", waited.as_secs()),
+    }
 }
 
 /// Whether the replica that leads has made the first user; waits for it. If this one leads, that is its own to do.

@@ -19,10 +19,10 @@ use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
 };
 use futures_util::{Stream, StreamExt, stream};
-use mcpctl_events::{state::Llm, wire::error::ErrorBody};
+use mcpctl_events::{name::SessionId, state::Llm, wire::error::ErrorBody};
 use serde::{Deserialize, Serialize};
-use std::{convert::Infallible, time::Duration};
-use tokio::time::timeout;
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 /// Where a call is handed over.
@@ -42,6 +42,11 @@ const FAILED: &[u8] = b"event: mcpctl-failed\ndata: ";
 /// Characters of a failure that are told, and bytes that it is never longer than.
 const SHOWN: usize = 1000;
 const LONGEST_FAILURE: usize = 8 << 10;
+/// The code of a call that did not reach the replica: nothing of it was done.
+pub const UNREACHED: &str = "SERVER_UNREACHED";
+/// How often is looked whether the stream is still there, and how long the end of an answer may take once it is not.
+const LOOK: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How much later than the replica itself its callers give up.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -93,7 +98,7 @@ pub fn failed_event(error: &ApiError) -> Bytes {
 /// Hands a call to the replica that holds the stream, and waits for how its answer begins. The place is held until the
 /// answer is there: what is open at the publisher, that replica counts.
 pub async fn call(
-    app: &App,
+    app: &Arc<App>,
     llm: &Llm,
     holder: &Elsewhere,
     place: Place,
@@ -109,8 +114,13 @@ pub async fn call(
     let wake = Duration::from_secs(llm.definition.max_wait_seconds.unwrap_or(crate::call::wake::USUAL_WAIT).into());
     let args = &app.config.args;
     let patience = wake + 2 * args.first_byte_timeout + 2 * args.connect_grace + GRACE;
-    let response = timeout(patience, request.send()).await;
-    let response = response.map_err(|_| lost(&holder.node, "no answer in time"))?;
+    let stream = Held { app: app.clone(), session: llm.session.clone(), epoch: holder.epoch };
+    let gone = || lost(&holder.node, "its stream has ended, and it does not say so");
+    let response = tokio::select! {
+        biased;
+        response = timeout(patience, request.send()) => response.map_err(|_| lost(&holder.node, "no answer in time"))?,
+        () = stream.is_over() => return Err(gone()),
+    };
     let response = response.map_err(|error| {
         let failed = if error.is_connect() { unreachable } else { lost };
         failed(&holder.node, &reason(&error))
@@ -118,12 +128,16 @@ pub async fn call(
     drop(place);
     let kind = response.headers().get(ANSWER_HEADER).and_then(|kind| kind.to_str().ok()).map(str::to_owned);
     match kind.as_deref() {
-        Some(STREAM) => Ok(Reply::Stream(Body::from_stream(events(app, response, asked.late_error)))),
+        Some(STREAM) => Ok(Reply::Stream(Body::from_stream(events(stream, response, asked.late_error)))),
         Some(WHOLE) => {
             let status = response.status().as_u16();
             let content_type = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
             let content_type = content_type.unwrap_or("application/octet-stream").to_owned().into();
-            let body = timeout(app.config.args.task_timeout + GRACE, response.bytes()).await;
+            let body = tokio::select! {
+                biased;
+                body = timeout(app.config.args.task_timeout + GRACE, response.bytes()) => body,
+                () = stream.is_over() => return Err(gone()),
+            };
             let body = body.map_err(|_| lost(&holder.node, "no answer in time"))?;
             let body = body.map_err(|error| lost(&holder.node, &reason(&error)))?;
             Ok(Reply::Whole(Whole { status, content_type, body }))
@@ -148,21 +162,53 @@ async fn post(client: &Upstream, key: &Key, node: &str, handed: &Handed) -> Resu
 /// Holds a [`Handed`], so that the body is the request and nothing else.
 pub const ASKED_HEADER: &str = "x-mcpctl-asked";
 
+/// The stream by which a call is answered at another replica.
+struct Held {
+    app: Arc<App>,
+    session: Option<SessionId>,
+    epoch: u64,
+}
+
+impl Held {
+    /// Waits until the log says that it has ended, and then for what the replica that held it still has to say: one that
+    /// is there does at once, one that stands still never does.
+    async fn is_over(&self) {
+        let is_there = || {
+            let session = self.session.as_ref()?;
+            self.app.look(|state| {
+                let known = state.sessions.get(session)?;
+                (known.epoch == self.epoch && known.connection.is_some()).then_some(())
+            })
+        };
+        loop {
+            sleep(LOOK).await;
+            if is_there().is_none() {
+                return sleep(LAST_WORDS).await;
+            }
+        }
+    }
+}
+
 /// Passes events on. What the replica says last of a failure is told in the words of the API that the caller speaks.
 fn events(
-    app: &App,
+    stream: Held,
     response: reqwest::Response,
     late_error: crate::call::held::LateError,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
-    let silence = app.config.args.idle_timeout + GRACE;
+    let silence = stream.app.config.args.idle_timeout + GRACE;
     let node = response.url().origin().ascii_serialization();
     // What is held begins an event; what comes after it does if that was passed on whole.
-    let begin = Some((response, node, Bytes::new(), true));
+    let begin = Some((response, node, stream, Bytes::new(), true));
     let pieces = stream::unfold(begin, move |going_on| async move {
-        let (mut response, node, mut held, is_start) = going_on?;
+        let (mut response, node, stream, mut held, is_start) = going_on?;
         let failed = |error: &ApiError| Some((late_error(error), None));
         loop {
-            let piece = match timeout(silence, response.chunk()).await {
+            let next = tokio::select! {
+                biased;
+                next = timeout(silence, response.chunk()) => next,
+                () = stream.is_over() => return failed(&lost(&node, "its stream has ended, and it does not say so")),
+            };
+            let piece = match next {
                 Ok(Ok(Some(piece))) if held.is_empty() => piece,
                 Ok(Ok(Some(piece))) => [&held[..], &piece[..]].concat().into(),
                 Ok(Ok(None)) if held.is_empty() => return None,
@@ -173,7 +219,7 @@ fn events(
             match Piece::of(&piece, is_start) {
                 Piece::Whole => {
                     let ends = piece.ends_with(b"\n\n");
-                    return Some((piece, Some((response, node, Bytes::new(), ends))));
+                    return Some((piece, Some((response, node, stream, Bytes::new(), ends))));
                 }
                 Piece::Failed(before, error) => {
                     return Some(([&before[..], &late_error(&error)].concat().into(), None));
@@ -181,7 +227,7 @@ fn events(
                 Piece::Unfinished(0) => held = piece,
                 Piece::Unfinished(from) => {
                     held = piece.slice(from..);
-                    return Some((piece.slice(..from), Some((response, node, held, true))));
+                    return Some((piece.slice(..from), Some((response, node, stream, held, true))));
                 }
             }
         }
@@ -220,11 +266,7 @@ impl Piece {
 /// Nothing of the call was done.
 fn unreachable(node: &str, why: &str) -> ApiError {
     tracing::warn!(node, why, "a call could not be handed to the replica that holds the publisher's stream");
-    ApiError::new(
-        StatusCode::BAD_GATEWAY,
-        "PUBLISHER_SILENT",
-        "the server that holds the publisher's stream cannot be reached",
-    )
+    ApiError::new(StatusCode::BAD_GATEWAY, UNREACHED, "the server that holds the publisher's stream cannot be reached")
 }
 
 /// It may have been answered, and the answer is lost.

@@ -305,3 +305,58 @@ async fn a_server_that_stops_hands_its_term_over_while_its_callers_still_wait() 
     upload.send(&samples::done()).await;
     assert_eq!(within("the end", SOON, answer.rest()).await, ["[DONE]"]);
 }
+
+/// A publisher whose stream is held by the server that does not lead.
+async fn published_at_the_follower(cluster: &Cluster) -> Publisher {
+    assert_eq!(cluster.leader(1).await, 0);
+    let mut publisher = cluster.nodes[1].publisher("laptop");
+    let _ =
+        publisher.register(json!([samples::llm("qwen")]), json!([samples::agent("coder", "qwen")])).await.expect(201);
+    publisher.connect(FEATURES).await;
+    is_connected(cluster, 0, true).await;
+    publisher
+}
+
+#[tokio::test]
+async fn a_call_by_a_stream_that_moved_on_ends_although_its_server_stands_still() {
+    let cluster = Cluster::start(2).await;
+    let mut publisher = published_at_the_follower(&cluster).await;
+    let (call, task) = streamed(&cluster, 0, &mut publisher).await;
+    let upload = publisher.upload(&task);
+    upload.send(&samples::chunk("one")).await;
+    let mut answer = begun(call).await;
+    assert_eq!(answer.next().await.data, "one");
+    cluster.nodes[1].process.signal(nix::sys::signal::Signal::SIGSTOP);
+    let client = cluster.nodes[0].client();
+    let ask = samples::ask(false);
+    let (unanswered, ()) = tokio::join!(client.post("/llms/qwen/infer", &ask), async {
+        let mut moved = cluster.nodes[0].publisher("laptop");
+        moved.connect(FEATURES).await;
+        let last: Value = serde_json::from_str(&within("its end", SOON, answer.next()).await.data).expect("JSON");
+        assert_eq!(last["code"], "PUBLISHER_DISCONNECTED");
+    });
+    unanswered.refused(502, "PUBLISHER_DISCONNECTED", "was lost");
+    cluster.nodes[1].process.signal(nix::sys::signal::Signal::SIGCONT);
+}
+
+#[tokio::test]
+async fn a_call_waits_for_a_publisher_whose_server_is_gone() {
+    let mut cluster = Cluster::start(2).await;
+    let _publisher = published_at_the_follower(&cluster).await;
+    cluster.nodes[1].process.kill();
+    let (client, ask) = (cluster.nodes[0].client(), samples::ask(false));
+    let (answer, ()) = tokio::join!(client.post("/llms/qwen/infer", &ask), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut moved = cluster.nodes[0].publisher("laptop");
+        moved.connect(FEATURES).await;
+        let task = moved.task("infer").await;
+        let _ = moved.result(&task, &samples::completion("back")).await.expect(202);
+    });
+    assert!(answer.expect(200).text.contains("back"));
+    // Nobody comes back.
+    let mut cluster = Cluster::start(2).await;
+    let _publisher = published_at_the_follower(&cluster).await;
+    cluster.nodes[1].process.kill();
+    let refused = cluster.nodes[0].client().post("/llms/qwen/infer", &ask).await;
+    refused.refused(503, "OFFLINE", "qwen");
+}
