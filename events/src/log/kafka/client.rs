@@ -72,8 +72,9 @@ pub(super) fn consumer(target: &KafkaTarget) -> KafkaResult<BaseConsumer<Context
         // Admission judges what is there, also what a transaction of a stranger left: nobody waits for its end.
         ("isolation.level", "read_uncommitted"),
         ("fetch.error.backoff.ms", "50"),
-        // A read elsewhere, or anew, waits for the end of the fetch before it.
-        ("fetch.wait.max.ms", "50"),
+        // A read elsewhere, or anew, waits for the end of the fetch before it; and where a broker does not answer a fetch
+        // that waits as soon as there is something, so does everybody whose record is read back.
+        ("fetch.wait.max.ms", "5"),
         ("queued.max.messages.kbytes", "16384"),
     ] {
         config.set(key, value);
