@@ -63,11 +63,18 @@ pub async fn project() {
     eventually("the tables are filled", FILLED, async || {
         sleep(PAUSE * 100).await;
         assert!(projector.ended().is_none(), "it goes on");
+        let is_there = "SELECT to_regclass('projection_checkpoint') IS NOT NULL";
+        if cluster.postgres.run("again", is_there).trim() != "t" {
+            return None;
+        }
         let reached = cluster.postgres.run("again", "SELECT sequence FROM projection_checkpoint");
         (reached.trim().parse::<u64>().ok()? >= events).then_some(())
     })
     .await;
     line("by `mcpd-projector` into an empty database", &history::rate(events, begun.elapsed()));
+    let size = cluster.postgres.run("again", "SELECT pg_database_size('again')");
+    let size: u64 = size.trim().parse().expect("bytes");
+    line("size of that database, an event", &format!("{} bytes", size / events));
 }
 
 /// Registers a new Llm and a new agent of a new session: three events.
