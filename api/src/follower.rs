@@ -19,7 +19,7 @@ use mcpctl_events::{
     admission::{Rejected, Verdict},
     event::{Body as EventBody, Event, Subject, session::StreamEnd},
     leadership::{Observation, StepDown},
-    log::{EventLog, ReadError},
+    log::{EventLog, Position, ReadError},
     replica::{Decoded, Replica, Stopped},
 };
 use mcpctl_projector::Batch;
@@ -33,6 +33,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Records that are folded under one lock.
 const PAGE: usize = 512;
+/// How long more is waited for, before anybody asks where the log ends: while much is appended, nobody has to.
+const MORE: Duration = Duration::from_millis(10);
 /// How long the thread sleeps before it looks whether it should end.
 const WAIT: Duration = Duration::from_millis(500);
 /// After how many of these it looks whether the log can still be read, though nothing is appended.
@@ -108,13 +110,17 @@ impl Follower {
 
     /// Takes the next page; whether the log was read to its end.
     pub(crate) fn step(&self) -> Result<bool, Stopped> {
-        let after = self.replica.read().unwrap_or_else(PoisonError::into_inner).position;
+        let after = self.position();
         let (begun, read) = (self.clock.uptime(), self.log.read(after, PAGE));
         match read {
             Ok(page) => {
                 self.readable(None);
                 if !page.entries.is_empty() {
                     self.take(&page.entries.iter().map(Decoded::new).collect::<Vec<_>>())?;
+                    if !page.at_tip {
+                        // Whether it failed, the next read tells.
+                        let _ = self.log.wait(self.position(), MORE);
+                    }
                 }
                 if let Some(vigil) = self.vigil.as_ref().filter(|_| page.at_tip) {
                     let holder = self.replica.read().unwrap_or_else(PoisonError::into_inner).admission.holder;
@@ -133,9 +139,14 @@ impl Follower {
         }
     }
 
+    /// Up to where the replica has read.
+    fn position(&self) -> Position {
+        self.replica.read().unwrap_or_else(PoisonError::into_inner).position
+    }
+
     /// Waits a while for there to be more.
     fn wait(&self) {
-        let after = self.replica.read().unwrap_or_else(PoisonError::into_inner).position;
+        let after = self.position();
         // Who may have to lead has to know where the log ends.
         let waits = if self.vigil.is_some() { 1 } else { WAITS_A_LOOK };
         for _ in 0..waits {
@@ -232,6 +243,10 @@ impl Follower {
             }
             Observation::SteppedDown(StepDown::Resigned) => {
                 tracing::debug!("resigned as the writer of the log");
+                false
+            }
+            Observation::SteppedDown(StepDown::ClaimLost) => {
+                tracing::info!("another one was elected as the writer of the log");
                 false
             }
             Observation::SteppedDown(why) => {

@@ -41,7 +41,7 @@ pub struct Page {
     /// The records.
     pub entries: Vec<Entry>,
     /// True only if at some moment during this read nothing was on the log after the last of `entries` (after the
-    /// position asked for, if there are none).
+    /// position asked for, if there are none). An adapter may leave that to the next page, which is empty then.
     pub at_tip: bool,
 }
 

@@ -59,8 +59,28 @@ pub(super) fn config(target: &KafkaTarget) -> ClientConfig {
     config
 }
 
+/// How long a broker may keep a fetch waiting that finds nothing. A read elsewhere, or anew, waits for the end of the fetch
+/// before it; and a broker that does not answer as soon as there is something makes everybody wait so long.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum FetchWait {
+    /// People wait for what is read.
+    Short,
+    /// A moment more does no harm, and many fetches that find nothing cost the brokers time.
+    Long,
+}
+
+impl FetchWait {
+    /// `fetch.wait.max.ms`.
+    fn setting(self) -> &'static str {
+        match self {
+            Self::Short => "5",
+            Self::Long => "100",
+        }
+    }
+}
+
 /// A consumer that belongs to no group: it reads where it is told to.
-pub(super) fn consumer(target: &KafkaTarget) -> KafkaResult<BaseConsumer<Context>> {
+pub(super) fn consumer(target: &KafkaTarget, wait: FetchWait) -> KafkaResult<BaseConsumer<Context>> {
     let mut config = config(target);
     for (key, value) in [
         // Without one nothing can be assigned; nothing is ever committed in its name.
@@ -72,9 +92,7 @@ pub(super) fn consumer(target: &KafkaTarget) -> KafkaResult<BaseConsumer<Context
         // Admission judges what is there, also what a transaction of a stranger left: nobody waits for its end.
         ("isolation.level", "read_uncommitted"),
         ("fetch.error.backoff.ms", "50"),
-        // A read elsewhere, or anew, waits for the end of the fetch before it; and where a broker does not answer a fetch
-        // that waits as soon as there is something, so does everybody whose record is read back.
-        ("fetch.wait.max.ms", "5"),
+        ("fetch.wait.max.ms", wait.setting()),
         ("queued.max.messages.kbytes", "16384"),
     ] {
         config.set(key, value);

@@ -6,7 +6,7 @@
 use super::{
     KafkaTarget, OpenError, Warning,
     append::{Appender, Outgoing},
-    client::{self, PATIENCE},
+    client::{self, FetchWait, PATIENCE},
     topic::{self, Settings},
 };
 use crate::log::{AppendError, ReadError};
@@ -70,13 +70,20 @@ impl KafkaEvents {
         Ok((Self { target, appender }, warnings))
     }
 
-    /// What the end of the topic says; `None` if there is nothing on it. Blocks.
+    /// The topic.
+    pub fn name(&self) -> &str {
+        &self.target.topic
+    }
+
+    /// What the end of the topic says; `None` if there is nothing on it. Makes it if somebody has deleted it. Blocks.
     ///
     /// # Errors
     /// The brokers do not say.
     pub fn end(&self) -> Result<Option<End>, ReadError> {
+        topic::ensure(&self.target, &Settings::of_events())
+            .map_err(|error| ReadError { reason: error.to_string(), retryable: true })?;
         let failed = |error: KafkaError| ReadError { reason: error.to_string(), retryable: true };
-        let consumer = client::consumer(&self.target).map_err(failed)?;
+        let consumer = client::consumer(&self.target, FetchWait::Long).map_err(failed)?;
         let topic = &self.target.topic;
         let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(failed)?;
         let partitions = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
@@ -114,7 +121,7 @@ fn outgoing(event: &Published, all_until: u64) -> Outgoing<'_> {
 
 /// Up to where all events are on the topic, as the last event of a partition says.
 fn last_of(target: &KafkaTarget, partition: i32) -> KafkaResult<Option<End>> {
-    let consumer = client::consumer(target)?;
+    let consumer = client::consumer(target, FetchWait::Long)?;
     let (first, end) = consumer.fetch_watermarks(&target.topic, partition, PATIENCE)?;
     let mut found = None;
     // What is found at the end may be somebody else's; brokers that speak of a batch by its first record have more behind it.

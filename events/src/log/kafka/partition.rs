@@ -2,7 +2,7 @@
 
 use super::{
     KafkaTarget,
-    client::PATIENCE,
+    client::{FetchWait, PATIENCE},
     reader::{Polled, Reader, retryable},
     topic,
 };
@@ -19,6 +19,8 @@ use std::{
 
 /// Consumers that are kept for the next read.
 const IDLE: usize = 4;
+/// After this time without one they are given up: a consumer fetches as long as it lives.
+const UNUSED: Duration = Duration::from_secs(2);
 /// A consumer that waits so many records before a place is nearer to it than the brokers are: a read elsewhere waits for the
 /// end of the fetch before it, and what comes next is mostly at hand already.
 const NEAR: u64 = 1000;
@@ -30,8 +32,8 @@ const PAGE_BYTES: usize = 8 << 20;
 /// A partition, and consumers that wait at some of its places.
 pub(super) struct Partition {
     target: KafkaTarget,
-    /// The oldest first.
-    idle: Mutex<Vec<Reader>>,
+    /// Since when they wait, the oldest first.
+    idle: Mutex<Vec<(Instant, Reader)>>,
     /// Asks where the partition ends. On a connection of its own: brokers answer one after the other, and what a reader
     /// waits for they answer when there is something.
     asker: Mutex<Option<Arc<Reader>>>,
@@ -39,6 +41,7 @@ pub(super) struct Partition {
     seen: AtomicU64,
     /// The broker removes nothing from its beginning.
     is_kept_whole: bool,
+    wait: FetchWait,
 }
 
 impl Partition {
@@ -50,12 +53,13 @@ impl Partition {
             asker: Mutex::default(),
             seen: AtomicU64::new(0),
             is_kept_whole: true,
+            wait: FetchWait::Short,
         }
     }
 
     /// The oldest of its records are removed at times.
     pub(super) fn of_heartbeats(target: &KafkaTarget) -> Self {
-        Self { is_kept_whole: false, ..Self::of_a_log(target) }
+        Self { is_kept_whole: false, wait: FetchWait::Long, ..Self::of_a_log(target) }
     }
 
     /// See [`EventLog::read`](crate::log::EventLog::read).
@@ -119,7 +123,7 @@ impl Partition {
         let known = self.asker().clone();
         let asker = match known {
             Some(asker) => asker,
-            None => Arc::new(Reader::connect(&self.target)?),
+            None => Arc::new(Reader::connect(&self.target, self.wait)?),
         };
         let answer = question(&asker);
         *self.asker() = answer.is_ok().then_some(asker);
@@ -159,21 +163,23 @@ impl Partition {
                     }
                     page.next = first;
                     // librdkafka seeks no more once an offset was out of range.
-                    *reader = Reader::connect(&self.target)?;
+                    *reader = Reader::connect(&self.target, self.wait)?;
                     wait = Wait::begin(reader, first)?;
                 }
                 Polled::Nothing => match wait {
                     Wait::Longer(_) => {
                         return Err(retryable("the brokers did not answer in time".to_owned()));
                     }
+                    // Whoever waits for what is read does not wait for the broker to say that there is no more.
+                    Wait::No if !page.entries.is_empty() => break false,
                     _ => match (self.kept()?.1, wait) {
                         // Not every broker says of an offset after its end that there is none.
                         (end, Wait::ForAnAnswer(_)) if page.next > end => {
                             self.check_end(page.next, seen)?;
                             break true;
                         }
+                        // Brokers that speak of the last batch by its first record end before what was read of it.
                         (end, Wait::No | Wait::OnItsWay(_)) if page.next >= end => break true,
-                        (_, Wait::No) if !page.entries.is_empty() => break false,
                         (_, Wait::No) => wait = Wait::OnItsWay(Instant::now() + USUAL_PATIENCE),
                         // Something is there, and is not at hand: maybe what this consumer asked for was lost.
                         (_, Wait::OnItsWay(_)) => wait = Wait::begin(reader, page.next)?,
@@ -218,14 +224,16 @@ impl Partition {
     /// A consumer that waits at this offset, or else shortly before it, or else the one that has waited longest, or a new
     /// one.
     fn reader_at(&self, offset: u64) -> Result<Reader, ReadError> {
-        let kept = {
+        let (kept, unused) = {
             let mut idle = self.idle();
-            let near = idle.iter().enumerate().filter_map(|(index, reader)| Some((reader.at()?, index)));
+            let near = idle.iter().enumerate().filter_map(|(index, (_, reader))| Some((reader.at()?, index)));
             let near = near.filter(|(at, _)| is_near(*at, offset)).max().map(|(_, index)| index);
             let oldest = (idle.len() >= IDLE).then_some(0);
-            near.or(oldest).map(|index| idle.remove(index))
+            let kept = near.or(oldest).map(|index| idle.remove(index).1);
+            (kept, idle.extract_if(.., |(since, _)| since.elapsed() > UNUSED).collect::<Vec<_>>())
         };
-        let Some(mut reader) = kept else { return Reader::connect(&self.target) };
+        give_up(unused);
+        let Some(mut reader) = kept else { return Reader::connect(&self.target, self.wait) };
         if reader.at().is_some_and(|at| is_near(at, offset)) {
             reader.skip_to(offset)?;
         }
@@ -239,7 +247,7 @@ impl Partition {
         }
         let mut idle = self.idle();
         if idle.len() < IDLE {
-            idle.push(reader);
+            idle.push((Instant::now(), reader));
         }
     }
 
@@ -248,7 +256,7 @@ impl Partition {
     }
 
     /// Readers are taken and put back whole, so a poisoned lock is as good as any.
-    fn idle(&self) -> MutexGuard<'_, Vec<Reader>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<(Instant, Reader)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -303,6 +311,14 @@ impl Wait {
                 until.saturating_duration_since(Instant::now())
             }
         }
+    }
+}
+
+/// Ends consumers. That takes a while, for which nobody waits.
+fn give_up(unused: Vec<(Instant, Reader)>) {
+    if !unused.is_empty() {
+        // Without a thread they end here.
+        let _ = thread::Builder::new().name("reaper".into()).spawn(move || drop(unused));
     }
 }
 

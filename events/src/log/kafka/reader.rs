@@ -2,7 +2,7 @@
 
 use super::{
     KafkaTarget,
-    client::{Context, PATIENCE, consumer},
+    client::{Context, FetchWait, PATIENCE, consumer},
 };
 use crate::log::{Entry, Position, ReadError};
 use bytes::Bytes;
@@ -41,8 +41,8 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn connect(target: &KafkaTarget) -> Result<Self, ReadError> {
-        let consumer = consumer(target).map_err(|error| retryable(error.to_string()))?;
+    pub(super) fn connect(target: &KafkaTarget, wait: FetchWait) -> Result<Self, ReadError> {
+        let consumer = consumer(target, wait).map_err(|error| retryable(error.to_string()))?;
         Ok(Self { consumer, topic: target.topic.clone(), next: None, ahead: None, is_assigned: false })
     }
 
