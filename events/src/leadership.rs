@@ -120,6 +120,9 @@ pub enum StepDown {
     /// It resigned, and the resignation was admitted.
     #[error("it resigned")]
     Resigned,
+    /// It did not lead yet: a claim of another was read before its own.
+    #[error("the claim of another was first")]
+    ClaimLost,
     /// Another writer holds the term, or a later one.
     #[error("another writer was elected")]
     Superseded,
@@ -297,7 +300,7 @@ impl Leadership {
             self.role = Role::Leading(Chain::from_admitted(tenure, admitted));
             return Observation::Elected(tenure);
         }
-        let fall = self.fall(StepDown::Superseded);
+        let fall = self.fall(if self.is_claiming() { StepDown::ClaimLost } else { StepDown::Superseded });
         match self.given_up.iter().find(|tenure| tenure.wrote(claim)) {
             Some(tenure) => Observation::MustResign(*tenure),
             None => fall,

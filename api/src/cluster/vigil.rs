@@ -84,9 +84,13 @@ impl Vigil {
         (seen.stream_end, seen.quiet_since) = (None, None);
     }
 
-    /// Whether this process may ask for the next term.
-    pub fn may_claim(&self, now: Duration) -> bool {
+    /// Whether this process may ask for the next term, which is that after the one of `holder`. What was seen of another one
+    /// says nothing: how long this one is silent is known only from where its claim was read to be the last of the log.
+    pub fn may_claim(&self, now: Duration, holder: Option<Uuid>) -> bool {
         let seen = self.seen();
+        if seen.holder != holder {
+            return false;
+        }
         let is_recent = |at: Duration, most| now.saturating_sub(at) <= most;
         if !seen.log_end.is_some_and(|at| is_recent(at, LOG_IS_READ)) {
             return false;
@@ -132,9 +136,9 @@ mod tests {
         for random in [0, u128::MAX, 0xff_7f] {
             let vigil = Vigil::new(Uuid::from_u128(random));
             quiet(&vigil, 0, 2500);
-            assert!(!vigil.may_claim(at(2500)));
+            assert!(!vigil.may_claim(at(2500), LEADER));
             quiet(&vigil, 3000, 6000);
-            assert!(vigil.may_claim(at(6000)));
+            assert!(vigil.may_claim(at(6000), LEADER));
         }
     }
 
@@ -142,12 +146,12 @@ mod tests {
     fn a_sign_of_life_begins_the_wait_anew() {
         let vigil = vigil();
         quiet(&vigil, 0, 4000);
-        assert!(!vigil.may_claim(at(4100)));
+        assert!(!vigil.may_claim(at(4100), LEADER));
         vigil.heard(at(4200));
         quiet(&vigil, 4500, 8500);
-        assert!(!vigil.may_claim(at(8600)));
+        assert!(!vigil.may_claim(at(8600), LEADER));
         quiet(&vigil, 9000, 9000);
-        assert!(vigil.may_claim(at(9000)));
+        assert!(vigil.may_claim(at(9000), LEADER));
     }
 
     #[test]
@@ -155,13 +159,13 @@ mod tests {
         for lose in [Vigil::log_is_lost, Vigil::stream_is_lost] {
             let vigil = vigil();
             quiet(&vigil, 0, 5000);
-            assert!(vigil.may_claim(at(5000)));
+            assert!(vigil.may_claim(at(5000), LEADER));
             lose(&vigil);
-            assert!(!vigil.may_claim(at(5001)));
+            assert!(!vigil.may_claim(at(5001), LEADER));
             quiet(&vigil, 5500, 9500);
-            assert!(!vigil.may_claim(at(9500)), "it is quiet since it can be read again");
+            assert!(!vigil.may_claim(at(9500), LEADER), "it is quiet since it can be read again");
             quiet(&vigil, 10_000, 10_500);
-            assert!(vigil.may_claim(at(10_500)));
+            assert!(vigil.may_claim(at(10_500), LEADER));
         }
     }
 
@@ -169,12 +173,12 @@ mod tests {
     fn who_stood_still_reads_first() {
         let vigil = vigil();
         quiet(&vigil, 0, 4000);
-        assert!(!vigil.may_claim(at(60_000)), "nobody looked meanwhile");
+        assert!(!vigil.may_claim(at(60_000), LEADER), "nobody looked meanwhile");
         vigil.stream_ends(at(60_000));
-        assert!(!vigil.may_claim(at(60_000)), "the log may have another leader");
+        assert!(!vigil.may_claim(at(60_000), LEADER), "the log may have another leader");
         vigil.heard(at(60_010));
         vigil.log_ends(at(60_000), LEADER);
-        assert!(!vigil.may_claim(at(60_020)));
+        assert!(!vigil.may_claim(at(60_020), LEADER));
     }
 
     #[test]
@@ -182,25 +186,28 @@ mod tests {
         let vigil = vigil();
         quiet(&vigil, 0, 4000);
         vigil.log_ends(at(4600), LEADER);
-        assert!(!vigil.may_claim(at(4600)), "a sign may have come since");
+        assert!(!vigil.may_claim(at(4600), LEADER), "a sign may have come since");
     }
 
     #[test]
     fn a_new_leader_has_time_for_its_first_sign() {
         let vigil = vigil();
         quiet(&vigil, 0, 4500);
-        vigil.log_ends(at(4600), Some(Uuid::from_u128(8)));
+        let new = Some(Uuid::from_u128(8));
+        assert!(!vigil.may_claim(at(4500), new), "it was read of, and not yet whether more came after it");
+        vigil.log_ends(at(4600), new);
         vigil.stream_ends(at(4700));
-        assert!(!vigil.may_claim(at(4700)));
+        assert!(!vigil.may_claim(at(4700), new));
     }
 
     #[test]
     fn where_nobody_leads_somebody_soon_does() {
         let vigil = vigil();
         vigil.log_ends(at(0), None);
-        assert!(!vigil.may_claim(at(50)) && vigil.may_claim(at(110)));
-        assert!(!vigil.may_claim(at(3000)), "the log was not read for long");
+        assert!(!vigil.may_claim(at(50), None) && vigil.may_claim(at(110), None));
+        assert!(!vigil.may_claim(at(110), LEADER), "somebody was elected meanwhile");
+        assert!(!vigil.may_claim(at(3000), None), "the log was not read for long");
         vigil.log_ends(at(3000), LEADER);
-        assert!(!vigil.may_claim(at(3100)), "somebody was faster");
+        assert!(!vigil.may_claim(at(3100), LEADER), "somebody was faster");
     }
 }

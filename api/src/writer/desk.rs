@@ -222,6 +222,10 @@ impl Desk {
             Observation::MustResign(_) => self.fall("a claim came too late", Appending::Unknown, uptime),
             Observation::Nothing => {}
         }
+        if verdict == Verdict::Elected {
+            // Why this process does not lead, is no reason why nobody does.
+            self.reason.clear();
+        }
         observation
     }
 

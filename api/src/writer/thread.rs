@@ -196,7 +196,7 @@ impl WriterThread {
     fn may_lead(&self, uptime: Duration) -> bool {
         let Some(vigil) = &self.vigil else { return true };
         let holder = self.replica.read().unwrap_or_else(PoisonError::into_inner).admission.holder;
-        vigil.may_claim(uptime) || self.desk().was(holder)
+        vigil.may_claim(uptime, holder) || self.desk().was(holder)
     }
 
     fn claim(&self) {

@@ -130,7 +130,7 @@ fn steps_down_when_its_claim_lost() {
     let mut given = Given::default();
     let own = given.claim();
     let theirs = given.foreign_claim();
-    assert_eq!(given.land(&theirs), Observation::SteppedDown(StepDown::Superseded));
+    assert_eq!(given.land(&theirs), Observation::SteppedDown(StepDown::ClaimLost));
     assert_eq!(given.land(&own), Observation::Nothing);
     assert!(given.me.is_following());
 }
@@ -140,7 +140,7 @@ fn a_claim_of_a_log_that_another_named_first_is_lost() {
     let mut given = Given::default();
     let theirs = given.foreign_claim();
     let own = given.claim();
-    assert_eq!(given.land(&theirs), Observation::SteppedDown(StepDown::Superseded));
+    assert_eq!(given.land(&theirs), Observation::SteppedDown(StepDown::ClaimLost));
     assert_eq!(given.land(&own), Observation::Nothing);
     let again = given.claim();
     assert!(matches!(given.land(&again), Observation::Elected(tenure) if Some(tenure.log_id) == given.admitted.log_id));

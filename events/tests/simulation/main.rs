@@ -51,6 +51,7 @@ const TROUBLE: &[&str] = &[
     "met an impostor",
     "noticed an edit",
     "stepped down: another writer was elected",
+    "stepped down: the claim of another was first",
     "stepped down: it resigned",
     "stepped down: a record of a later term is on the log, but not its claim",
     "stepped down: a record of its own is missing on the log",

@@ -144,7 +144,8 @@ impl Sketch {
             }
             _ => {}
         }
-        let fall = self.fall(StepDown::Superseded);
+        let claims = matches!(self.role, Role::Claiming(_));
+        let fall = self.fall(if claims { StepDown::ClaimLost } else { StepDown::Superseded });
         let given_up = self.given_up.iter().find(|tenure| tenure.wrote(claim)).copied();
         match given_up.filter(|_| !self.off(ForgetsClaimsItGaveUp)) {
             Some(tenure) => Observation::MustResign(tenure),

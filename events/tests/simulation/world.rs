@@ -226,7 +226,8 @@ impl<'a, P: Protocol> World<'a, P> {
                 admitted.answers.into_iter().try_for_each(|answer| self.answer(answer))
             }
             Observation::SteppedDown(why) => {
-                let expected = matches!(why, StepDown::Superseded | StepDown::Resigned | StepDown::OwnRejected(_));
+                use StepDown::*;
+                let expected = matches!(why, ClaimLost | Superseded | Resigned | OwnRejected(_));
                 ensure!(!self.calm || expected, "stepped down without a reason: {why}");
                 self.count(&format!("stepped down: {why}"));
                 self.forget_staged(who);

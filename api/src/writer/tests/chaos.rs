@@ -1,6 +1,6 @@
 //! Hundreds of runs in which anything may happen to an append, on the real writer, desk and follower.
 
-use super::registry::{Registry, Waits, job, key, register};
+use super::registry::{Registry, Waits, faults, job, key, register};
 use crate::writer::{Message, WriteError};
 use mcpctl_events::{
     event::{Body, row::RowEvent},
@@ -28,21 +28,11 @@ enum Next {
 }
 
 fn next() -> impl Strategy<Value = Next> {
-    let fault = prop_oneof![
-        Just(Fault::Lost),
-        Just(Fault::Late),
-        Just(Fault::Duplicated),
-        Just(Fault::Torn),
-        Just(Fault::NotWritten),
-        Just(Fault::DiskFull),
-        (0..4_usize).prop_map(Fault::Unknown),
-        Just(Fault::UnknownLate),
-    ];
     prop_oneof![
         8 => (1..4_usize).prop_map(Next::Ask),
         6 => Just(Next::Read),
         3 => (50..7000_u64).prop_map(|ms| Next::Time(Duration::from_millis(ms))),
-        2 => fault.prop_map(|fault| Next::Goes(Some(fault))),
+        2 => faults().prop_map(|fault| Next::Goes(Some(fault))),
         3 => Just(Next::Goes(None)),
         1 => Just(Next::LateLands),
         1 => Just(Next::Sweep),

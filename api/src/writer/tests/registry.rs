@@ -15,10 +15,18 @@ use mcpctl_events::{
     command::{Command, Provider, Register, User},
     hash::Hash,
     leadership::Tenure,
-    log::{AppendError, EventLog, Page, Position, ReadError, faulty::FaultyLog, memory::MemoryLog},
+    log::{
+        AppendError, EventLog, Page, Position, ReadError,
+        faulty::{Fault, FaultyLog},
+        memory::MemoryLog,
+    },
     name::{Name, SessionId},
     record::{Idempotency, Record, RecordKind},
     replica::Replica,
+};
+use proptest::{
+    prelude::{Just, Strategy},
+    prop_oneof,
 };
 use std::{
     sync::{Arc, Mutex, RwLock},
@@ -31,7 +39,7 @@ use uuid::Uuid;
 pub(super) const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(90);
 pub(super) const RETENTION: Duration = Duration::from_hours(4);
 
-/// A log that takes its time.
+/// A log that takes its time, and as Kafka's leaves it to an empty page to say that there is no more.
 pub(super) struct SlowLog {
     pub(super) log: FaultyLog<MemoryLog>,
     times: &'static Times,
@@ -45,11 +53,13 @@ impl EventLog for SlowLog {
     }
 
     fn read(&self, after: Position, max: usize) -> Result<Page, ReadError> {
-        self.log.read(after, max)
+        let page = self.log.read(after, max)?;
+        Ok(Page { at_tip: page.at_tip && page.entries.is_empty(), ..page })
     }
 
-    fn wait(&self, after: Position, timeout: Duration) -> Result<bool, ReadError> {
-        self.log.wait(after, timeout)
+    /// Nobody waits here: time goes by when it is told to.
+    fn wait(&self, after: Position, _: Duration) -> Result<bool, ReadError> {
+        self.log.wait(after, Duration::ZERO)
     }
 }
 
@@ -278,4 +288,18 @@ pub(super) fn register(session: &str, llms: impl IntoIterator<Item = String>) ->
     let providers = llms.into_iter().map(provider).collect();
     let user = User { id: Uuid::from_u128(0xa), name: name("ann") };
     Command::Register(Register { session: id(session), user, providers, agents: Vec::new() })
+}
+
+/// All that can happen to an append.
+pub(super) fn faults() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        Just(Fault::Lost),
+        Just(Fault::Late),
+        Just(Fault::Duplicated),
+        Just(Fault::Torn),
+        Just(Fault::NotWritten),
+        Just(Fault::DiskFull),
+        (0..4_usize).prop_map(Fault::Unknown),
+        Just(Fault::UnknownLate),
+    ]
 }
