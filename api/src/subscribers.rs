@@ -55,6 +55,7 @@ struct Recent {
 }
 
 /// What comes after an event.
+#[derive(Debug, PartialEq)]
 enum Next {
     Events(Vec<Published>),
     Nothing,
@@ -70,10 +71,10 @@ enum Halt {
     #[error(transparent)]
     Replay(#[from] ReplayError),
     #[error(
-        "the topic for subscribers ends with event {sequence} of {of}, and this log, {log}, is at {last}: \
-         delete that topic, or give the log another name; until then nothing is published"
+        "topic {topic} ends with event {sequence} of {of}, and this log, {log}, is at {last}: delete that topic, which is made \
+         anew then; until then nothing is published"
     )]
-    Foreign { sequence: u64, of: String, log: String, last: u64 },
+    Foreign { topic: String, sequence: u64, of: String, log: String, last: u64 },
     #[error("this process no longer leads")]
     Deposed,
 }
@@ -129,25 +130,33 @@ impl Subscribers {
 
 impl Recent {
     fn push(&mut self, event: Published) {
-        self.bytes += event.data.len();
+        self.bytes += size(&event);
         self.events.push_back(Arc::new(event));
         while self.bytes > MOST_BYTES
             && self.events.len() > 1
             && let Some(oldest) = self.events.pop_front()
         {
-            self.bytes -= oldest.data.len();
+            self.bytes -= size(&oldest);
         }
     }
 
+    /// `last` is the newest event there is; it may be told of only in a moment.
     fn after(&self, sequence: u64, last: u64) -> Next {
-        if sequence >= last {
+        let newest = self.events.back().map_or(last, |event| event.sequence);
+        if sequence >= newest {
             return Next::Nothing;
         }
         let first = self.events.front().map(|event| event.sequence);
         let skip = first.and_then(|first| usize::try_from((sequence + 1).checked_sub(first)?).ok());
-        let Some(skip) = skip.filter(|skip| *skip < self.events.len()) else { return Next::OnTheLog };
+        let Some(skip) = skip else { return Next::OnTheLog };
         Next::Events(self.events.iter().skip(skip).take(BATCH).map(|event| (**event).clone()).collect())
     }
+}
+
+/// About how many bytes an event takes in memory.
+fn size(event: &Published) -> usize {
+    let attributes: usize = event.attributes.iter().map(|(_, value)| size_of::<(&str, String)>() + value.len()).sum();
+    size_of::<Published>() + event.subject.len() + attributes + event.data.len()
 }
 
 fn published(record: &Record) -> Vec<Published> {
@@ -163,8 +172,8 @@ pub async fn run(app: Arc<App>, subscribers: Arc<Subscribers>) {
             sleep(LOOK).await;
             continue;
         }
-        match publish_while_leading(&app, &subscribers).await {
-            Err(Halt::Deposed) | Ok(()) => failing = false,
+        match publish_while_leading(&app, &subscribers, &mut failing).await {
+            Ok(()) | Err(Halt::Deposed) => failing = false,
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
                     tracing::error!(%error, "events cannot be published to subscribers; trying on");
@@ -175,14 +184,15 @@ pub async fn run(app: Arc<App>, subscribers: Arc<Subscribers>) {
     }
 }
 
-async fn publish_while_leading(app: &Arc<App>, subscribers: &Arc<Subscribers>) -> Result<(), Halt> {
+/// Until this process no longer leads. What went on is no longer failing.
+async fn publish_while_leading(app: &Arc<App>, subscribers: &Arc<Subscribers>, failing: &mut bool) -> Result<(), Halt> {
     let asking = subscribers.clone();
     let end = blocking(move || Ok(asking.topic.end()?)).await?;
     let (log, last) = {
         let replica = app.replica();
         (cloudevent::source(replica.admission.log_id.unwrap_or_default()), replica.admission.last_sequence)
     };
-    let mut after = go_on(end, log, last)?;
+    let mut after = go_on(subscribers.topic.name(), end, log, last)?;
     subscribers.published.store(after, Ordering::Relaxed);
     while app.writer.term().is_some() {
         let last = app.progress.borrow().sequence;
@@ -203,16 +213,19 @@ async fn publish_while_leading(app: &Arc<App>, subscribers: &Arc<Subscribers>) -
                 blocking(move || catch_up(&app, &subscribers, after, last)).await?
             }
         };
+        *failing = false;
     }
-    Err(Halt::Deposed)
+    Ok(())
 }
 
 /// Behind which sequence publishing goes on: only where the topic is of this very history.
-fn go_on(end: Option<End>, log: String, last: u64) -> Result<u64, Halt> {
+fn go_on(topic: &str, end: Option<End>, log: String, last: u64) -> Result<u64, Halt> {
     match end {
         None => Ok(0),
         Some(End { all_until, source }) if source == log && all_until <= last => Ok(all_until),
-        Some(End { all_until, source }) => Err(Halt::Foreign { sequence: all_until, of: source, log, last }),
+        Some(End { all_until: sequence, source: of }) => {
+            Err(Halt::Foreign { topic: topic.to_owned(), sequence, of, log, last })
+        }
     }
 }
 
@@ -249,15 +262,36 @@ fn catch_up(app: &App, subscribers: &Subscribers, after: u64, last: u64) -> Resu
 mod tests {
     use super::*;
 
+    fn event(sequence: u64) -> Published {
+        let (subject, data) = ("agent/a".to_owned(), "{}".into());
+        Published { sequence, subject, attributes: Vec::new(), data }
+    }
+
+    #[test]
+    fn the_log_is_read_only_for_what_memory_no_longer_holds() {
+        let mut recent = Recent::default();
+        assert_eq!(recent.after(4, 4), Next::Nothing);
+        assert_eq!(recent.after(3, 4), Next::OnTheLog, "it was there before this process began");
+        for sequence in 5..=7 {
+            recent.push(event(sequence));
+        }
+        assert_eq!(recent.after(3, 7), Next::OnTheLog);
+        assert_eq!(recent.after(4, 7), Next::Events(vec![event(5), event(6), event(7)]));
+        assert_eq!(recent.after(6, 7), Next::Events(vec![event(7)]));
+        assert_eq!(recent.after(7, 7), Next::Nothing);
+        assert_eq!(recent.after(7, 9), Next::Nothing, "it is known of, and told in a moment");
+    }
+
     #[test]
     fn publishing_goes_on_only_on_the_topic_of_this_very_history() {
         let end = |all_until, source: &str| Some(End { all_until, source: source.to_owned() });
-        let go_on = |end| go_on(end, "/mcpctl/this".to_owned(), 10);
+        let go_on = |end| go_on("registry.events", end, "/mcpctl/this".to_owned(), 10);
         assert_eq!(go_on(None).unwrap(), 0);
         assert_eq!(go_on(end(7, "/mcpctl/this")).unwrap(), 7);
         for other in [end(11, "/mcpctl/this"), end(7, "/mcpctl/other")] {
             let error = go_on(other).unwrap_err().to_string();
             assert!(error.contains("this log, /mcpctl/this, is at 10: delete that topic"), "{error}");
+            assert!(error.starts_with("topic registry.events ends with event"), "{error}");
         }
     }
 }

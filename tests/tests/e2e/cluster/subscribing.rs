@@ -24,6 +24,17 @@ fn consumed(cluster: &Cluster) -> BTreeMap<u64, Value> {
     lines.lines().map(event).collect()
 }
 
+/// Records on the topic, with those that a consumer ignores.
+fn records(cluster: &Cluster) -> usize {
+    const END: &str = "import sys, confluent_kafka as k
+c = k.Consumer({'bootstrap.servers': sys.argv[1], 'group.id': 'end'})
+print(c.get_watermark_offsets(k.TopicPartition('registry.events', 0), timeout=5)[1])";
+    let mut command = Command::new(installed().join("venv/bin/python"));
+    let output = command.args(["-c", END, &cluster.kafka.broker]).output().expect("python can be started");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.trim().parse().unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
 async fn history(cluster: &Cluster, node: usize) -> BTreeMap<u64, Value> {
     let events = cluster.nodes[node].client().get("/events?limit=10000").await.expect(200).json();
     let events = events.as_array().expect("events").iter();
@@ -48,4 +59,7 @@ async fn subscribers_get_every_event_as_the_history_has_it() {
         (consumed(&cluster) == expected).then_some(())
     })
     .await;
+    // Whoever leads next goes on where the one before it was, but for the events that it handed over last.
+    let (events, records) = (expected.len(), records(&cluster));
+    assert!(records < events + 8, "{records} records for {events} events");
 }
