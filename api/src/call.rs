@@ -80,7 +80,7 @@ pub async fn ask_from(
     tell: impl Fn(&Name),
 ) -> Result<Reply, ApiError> {
     let until = Instant::now() + app.config.args.first_byte_timeout;
-    let (mut tried, mut failed, mut back, mut moves) = (Vec::new(), None, None, None);
+    let (mut tried, mut failed, mut back, mut moves) = (Vec::new(), None, None, Moves::of(app));
     let is_pool = matches!(target, Target::Pool(_));
     // Members that other replicas had no room for: it is waited for one of them once nobody else is left.
     let (mut busy, mut waits) = (Vec::new(), matches!(target, Target::Llm(..)) && asked.may_wait);
@@ -106,7 +106,7 @@ pub async fn ask_from(
                 Err(error) if error.code == relayed::NOT_HERE || (error.code == relayed::UNREACHED && !is_pool) => {
                     let until = *back.get_or_insert_with(|| Instant::now() + app.config.args.connect_grace);
                     if Instant::now() < until {
-                        moves.get_or_insert_with(|| Moves::of(app)).next(until).await;
+                        moves.next(until).await;
                         continue;
                     }
                     Err(offline(app, "Llm", &way.llm))

@@ -22,7 +22,7 @@ use mcpctl_events::{
 };
 use mcpctl_projector::store::{
     StoreError,
-    work::{Asks, InferenceTask, StoredAnswer, StoredError},
+    work::{Asks, InferenceTask, StoredAnswer, StoredError, TaskStatus},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -179,11 +179,19 @@ async fn sweep(app: &App) {
     }
 }
 
-/// What is under way by the store, but not here, was lost on its way.
+/// What is under way by the store, but not here, was lost on its way; what is here, but cancelled by the store, another
+/// server was asked to cancel that got no answer from this one.
 async fn put_lost_back(app: &App) -> Result<(), StoreError> {
-    for id in app.work.tasks_under_way().await? {
-        if !app.durable.running().contains_key(&id) {
-            app.work.put_task_back(id).await?;
+    let here: Vec<_> = app.durable.running().keys().copied().collect();
+    let under_way = app.work.tasks_under_way().await?;
+    for id in &under_way {
+        if !app.durable.running().contains_key(id) {
+            app.work.put_task_back(*id).await?;
+        }
+    }
+    for id in here.into_iter().filter(|id| !under_way.contains(id)) {
+        if app.work.task(id, None).await?.is_some_and(|task| task.status == TaskStatus::Cancelled) {
+            app.durable.cancel(id);
         }
     }
     Ok(())

@@ -10,35 +10,49 @@ use tokio::{
 /// How long is waited where nothing is heard of a move.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// The least time from one look to the next for which the log was the reason: it may tell of much that is no move.
+const PACE: Duration = Duration::from_millis(20);
+
 /// How long it takes at most, in order, until every replica has read what one of them has.
 pub const KNOWN_SOON: Duration = Duration::from_secs(2);
 
 /// What was seen of moves so far. It is made before the first look, so that nothing that comes after that is missed.
 pub struct Moves {
-    progress: Receiver<Progress>,
+    /// Only where there are other replicas.
+    progress: Option<Receiver<Progress>>,
     changes: Receiver<u64>,
 }
 
 impl Moves {
     /// From now on.
     pub fn of(app: &App) -> Self {
-        Self::begin(app.progress.clone(), app.relay.changes())
+        Self::begin(app.cluster.is_some().then(|| app.progress.clone()), app.relay.changes())
     }
 
     /// A receiver that was never asked has news at once, of long ago.
-    fn begin(mut progress: Receiver<Progress>, mut changes: Receiver<u64>) -> Self {
-        progress.mark_unchanged();
+    fn begin(mut progress: Option<Receiver<Progress>>, mut changes: Receiver<u64>) -> Self {
+        progress.iter_mut().for_each(Receiver::mark_unchanged);
         changes.mark_unchanged();
         Self { progress, changes }
     }
 
     /// Waits for the next, not longer than `until`.
     pub async fn next(&mut self, until: Instant) {
-        let pause = (Instant::now() + LOOK_AGAIN).min(until);
+        let begun = Instant::now();
+        let told = async {
+            match &mut self.progress {
+                Some(progress) => {
+                    let told = progress.changed().await;
+                    sleep_until(begun + PACE).await;
+                    told
+                }
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            Ok(()) = self.progress.changed() => {}
+            Ok(()) = told => {}
             Ok(()) = self.changes.changed() => {}
-            () = sleep_until(pause) => {}
+            () = sleep_until((begun + LOOK_AGAIN).min(until)) => {}
         }
     }
 }
@@ -65,7 +79,7 @@ mod tests {
         let ((progress, kept), (changes, kept_too)) = (watch::channel(Progress::default()), watch::channel(0));
         progress.send_modify(|progress| progress.sequence = 7);
         changes.send_replace(1);
-        let mut moves = Moves::begin(kept, kept_too);
+        let mut moves = Moves::begin(Some(kept), kept_too);
         let (begun, until) = (Instant::now(), Instant::now() + Duration::from_secs(3));
         let mut looks = 0;
         while Instant::now() < until {
@@ -73,8 +87,11 @@ mod tests {
             looks += 1;
         }
         assert_eq!(looks, 30, "a look each 100 ms");
-        progress.send_modify(|progress| progress.sequence = 8);
+        changes.send_replace(2);
         moves.next(Instant::now() + LOOK_AGAIN).await;
         assert_eq!(begun.elapsed(), Duration::from_secs(3), "one that moves now is seen at once");
+        progress.send_modify(|progress| progress.sequence = 8);
+        moves.next(Instant::now() + LOOK_AGAIN).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(3) + PACE, "what the log tells, a little later");
     }
 }

@@ -1,6 +1,7 @@
 //! Finding a place for a call: among the members that are awake, in line for one of them, or by waking one.
 
 use super::{
+    moves::Moves,
     stopping,
     target::{Standing, Target},
     wake,
@@ -13,7 +14,7 @@ use crate::{
 };
 use axum::http::StatusCode;
 use std::{sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 /// How often a call in line looks whether the rows have changed, when nothing happens to streams.
@@ -28,7 +29,7 @@ pub(super) async fn place(app: &Arc<App>, target: &Target, tried: &[Uuid], until
 }
 
 async fn seek(app: &Arc<App>, target: &Target, tried: &[Uuid], until: Instant) -> Result<Given, ApiError> {
-    let (mut changes, mut progress) = (app.relay.changes(), app.progress.clone());
+    let mut moves = Moves::of(app);
     let back = Instant::now() + app.config.args.connect_grace;
     let mut sleepers = Sleepers { tried: tried.to_vec(), woken: Vec::new(), failed: None };
     loop {
@@ -55,22 +56,9 @@ async fn seek(app: &Arc<App>, target: &Target, tried: &[Uuid], until: Instant) -
                 }
             }
             Standing::Asleep(way) => sleepers.wake(app, &way).await,
-            Standing::Away(_) => {
-                // A publisher may be back at another replica, which only the log tells.
-                let moved = async {
-                    tokio::select! {
-                        _ = changes.changed() => {}
-                        _ = progress.changed(), if app.cluster.is_some() => {}
-                    }
-                };
-                if timeout_at(back, moved).await.is_err() {
-                    // What is on record of it by now.
-                    return Err(match sleepers.standing(app, target)? {
-                        Standing::Away(error) => error,
-                        _ => continue,
-                    });
-                }
-            }
+            Standing::Away(error) if Instant::now() >= back => return Err(error),
+            // A publisher may be back, here or at another replica.
+            Standing::Away(_) => moves.next(back).await,
         }
     }
 }

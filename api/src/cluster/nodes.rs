@@ -44,7 +44,9 @@ pub struct Nodes(Mutex<HashMap<String, (Uuid, Duration)>>);
 impl Nodes {
     /// One was heard.
     pub fn heard(&self, node: String, boot: Uuid, now: Duration) {
-        self.lock().insert(node, (boot, now));
+        let mut nodes = self.lock();
+        nodes.retain(|_, (_, at)| now.saturating_sub(*at) < GONE);
+        nodes.insert(node, (boot, now));
     }
 
     /// The start of a node that was heard lately.

@@ -42,6 +42,8 @@ const FAILED: &[u8] = b"event: mcpctl-failed\ndata: ";
 /// Characters of a failure that are told, and bytes that it is never longer than.
 const SHOWN: usize = 1000;
 const LONGEST_FAILURE: usize = 8 << 10;
+/// Bytes that a refusal is never longer than.
+const LONGEST_REFUSAL: usize = 1 << 20;
 /// The code of a call that did not reach the replica: nothing of it was done.
 pub const UNREACHED: &str = "SERVER_UNREACHED";
 /// How often is looked whether the stream is still there, and how long the end of an answer may take once it is not.
@@ -143,14 +145,30 @@ pub async fn call(
             Ok(Reply::Whole(Whole { status, content_type, body }))
         }
         _ => {
-            let status = response.status();
-            let body = response.bytes().await.unwrap_or_default();
-            Err(match serde_json::from_slice::<Refusal>(&body) {
-                Ok(refusal) => refusal.into_error(),
-                Err(_) => unreachable(&holder.node, &format!("it answers {status}")),
-            })
+            let refusal = tokio::select! {
+                biased;
+                refusal = timeout(GRACE, refusal(&holder.node, response)) => refusal,
+                () = stream.is_over() => return Err(gone()),
+            };
+            Err(refusal.unwrap_or_else(|_| lost(&holder.node, "no answer in time")))
         }
     }
+}
+
+/// What another replica, or something before it, says instead of an answer. Only what refuses the request itself is sure
+/// to have kept it from the publisher.
+async fn refusal(node: &str, mut response: reqwest::Response) -> ApiError {
+    let (status, mut body) = (response.status(), Vec::new());
+    while let Ok(Some(piece)) = response.chunk().await
+        && body.len() + piece.len() <= LONGEST_REFUSAL
+    {
+        body.extend_from_slice(&piece);
+    }
+    if let Ok(refusal) = serde_json::from_slice::<Refusal>(&body) {
+        return refusal.into_error();
+    }
+    let failed = if status.is_client_error() { unreachable } else { lost };
+    failed(node, &format!("it answers {status}"))
 }
 
 async fn post(client: &Upstream, key: &Key, node: &str, handed: &Handed) -> Result<reqwest::RequestBuilder, ApiError> {

@@ -83,7 +83,10 @@ fn held_by(app: &App, session: &SessionId, id: &str) -> Option<Holder> {
 }
 
 fn open_task(app: &App, caller: &Caller, session: &SessionId, id: &str) -> Result<Arc<Task>, ApiError> {
-    let owner = app.look(|state| state.sessions.get(session).map(|session| session.user_id));
+    let (owner, epoch) = app.look(|state| {
+        let known = state.sessions.get(session);
+        (known.map(|session| session.user_id), known.map_or(0, |session| session.epoch))
+    });
     let forbidden = |what: String| ApiError::new(StatusCode::FORBIDDEN, "NOT_YOUR_TASK", what);
     if owner.is_some_and(|owner| owner != caller.user.id) {
         return Err(forbidden(format!("provider session {session} belongs to another user")));
@@ -97,6 +100,8 @@ fn open_task(app: &App, caller: &Caller, session: &SessionId, id: &str) -> Resul
         Known::Open(task) if task.session == *session => Ok(task),
         Known::Finished(of, finish) if of == *session => Err(over(id, finish)),
         Known::Open(_) | Known::Finished(..) => Err(of_another()),
+        // Its stream was at another replica, which knew it, before it came here.
+        Known::Unknown if app.cluster.is_some() && epoch > 1 => Err(over(id, Finish::Dropped)),
         Known::Unknown => Err(ApiError::new(StatusCode::NOT_FOUND, "TASK_NOT_FOUND", format!("task not found: {id}"))),
     }
 }
