@@ -11,7 +11,7 @@ use mcpctl_tests::{
     wire::Wire,
 };
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -27,7 +27,12 @@ const SERVERS: usize = 3;
 /// What every change has in it.
 const MARK: &str = "-no-";
 const WRITERS: usize = 4;
-/// Between two writes of one writer.
+/// What one write changes: one record on the log, which is admitted whole or not at all.
+const ROWS: u64 = 16;
+/// Most writes of one writer, whatever time it has: the broker in memory lists all records of a partition for each
+/// fetch that finds one, so that its work grows with the square of their number. It bears some 3,000 on two cores.
+const WRITES: u32 = 600;
+/// Shortest time between two writes of one writer, and between two attempts.
 const PACE: Duration = Duration::from_millis(20);
 /// Longest that a writer waits for an answer before it asks another server.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -173,16 +178,24 @@ fn projector(cluster: &Cluster) -> Program {
     Program::start("mcpd-projector", &cluster.home, &args, &[])
 }
 
-/// Changes a row again and again, each time until one of the servers says that it is done; the sequence that each
+/// What registers all rows of a writer, each with this mark.
+fn rows(name: &str, mark: &str) -> Value {
+    let row = |row| {
+        let mut llm = samples::llm(&format!("{name}-row-{row}"));
+        llm["description"] = json!(mark);
+        llm
+    };
+    json!({"providerSessionId": name, "providers": (0..ROWS).map(row).collect::<Vec<_>>(), "agents": []})
+}
+
+/// Changes its rows again and again, each time until one of the servers says that it is done; the sequence that each
 /// change was said to have.
-async fn write(name: String, servers: Vec<Client>, stop: Arc<AtomicBool>) -> Vec<(String, u64)> {
+async fn write(name: String, servers: Vec<Client>, pace: Duration, stop: Arc<AtomicBool>) -> Vec<(String, u64)> {
     let mut done = Vec::new();
     let mut at = 0;
     while !stop.load(Ordering::Relaxed) {
         let mark = format!("{name}{MARK}{}", done.len());
-        let mut llm = samples::llm(&name);
-        llm["description"] = json!(mark);
-        let body = json!({"providerSessionId": name, "providers": [llm], "agents": []});
+        let body = rows(&name, &mark);
         let begun = Instant::now();
         loop {
             at += 1;
@@ -202,7 +215,7 @@ async fn write(name: String, servers: Vec<Client>, stop: Arc<AtomicBool>) -> Vec
             assert!(begun.elapsed() < HEALED, "nobody took {mark} within {HEALED:?}; last: {said}");
             tokio::time::sleep(PACE).await;
         }
-        tokio::time::sleep(PACE).await;
+        tokio::time::sleep(pace).await;
     }
     done
 }
@@ -211,11 +224,12 @@ async fn write(name: String, servers: Vec<Client>, stop: Arc<AtomicBool>) -> Vec
 async fn whatever_fails_what_was_acknowledged_is_in_one_history_once() {
     let seconds = std::env::var("CHAOS_SECONDS").ok().and_then(|text| text.parse().ok());
     let time = seconds.map_or(SHORT, Duration::from_secs);
+    let pace = PACE.max(time / WRITES);
     let mut chaos = Chaos::start().await;
     let stop = Arc::new(AtomicBool::new(false));
     let servers: Vec<_> = chaos.cluster.nodes.iter().map(mcpctl_tests::Mcpd::client).collect();
     let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| tokio::spawn(write(format!("writer-{writer}"), servers.clone(), stop.clone())))
+        .map(|writer| tokio::spawn(write(format!("writer-{writer}"), servers.clone(), pace, stop.clone())))
         .collect();
     chaos.rage(time).await;
     chaos.heal().await;
@@ -224,7 +238,8 @@ async fn whatever_fails_what_was_acknowledged_is_in_one_history_once() {
     for writer in writers {
         acknowledged.extend(writer.await.expect("a writer"));
     }
-    println!("{} writes, {:?}, {} restarts", acknowledged.len(), chaos.faults, chaos.restarts);
+    let (writes, faults, restarts) = (acknowledged.len(), &chaos.faults, chaos.restarts);
+    println!("{writes} writes of {ROWS} rows, {faults:?}, {restarts} restarts");
     assert_eq!(chaos.faults.len(), FAULTS.len(), "each kind occurs");
     chaos.heal().await;
 
@@ -235,8 +250,13 @@ async fn whatever_fails_what_was_acknowledged_is_in_one_history_once() {
             found.entry(mark.to_owned()).or_default().push(sequence_of(event));
         }
     }
+    for (mark, sequences) in &found {
+        let first = sequences[0];
+        assert_eq!(*sequences, (first..first + ROWS).collect::<Vec<_>>(), "{mark} is there whole and once");
+    }
     for (mark, sequence) in acknowledged {
-        assert_eq!(found.get(&mark), Some(&vec![sequence]), "{mark} is there once, where it was said to be");
+        let last = found.get(&mark).and_then(|sequences| sequences.last());
+        assert_eq!(last, Some(&sequence), "{mark} is where it was said to be");
     }
     for node in 0..SERVERS {
         assert_one_history(&chaos.cluster, node).await;
