@@ -47,7 +47,7 @@ impl KafkaLog {
     /// If no broker answers, or the topic would not keep a history.
     pub fn open(target: &KafkaTarget) -> Result<(Self, Vec<Warning>), OpenError> {
         let warnings = topic::ensure(target, &Settings::of_a_log())?;
-        Ok((Self::of(target), warnings))
+        Ok((Self::of(target, Appender::prepared(target)), warnings))
     }
 
     /// Opens a log that is there, for those who only read.
@@ -56,11 +56,11 @@ impl KafkaLog {
     /// As [`open`](Self::open), and if there is no topic.
     pub fn open_existing(target: &KafkaTarget) -> Result<(Self, Vec<Warning>), OpenError> {
         let warnings = topic::look(target, &Settings::of_a_log())?;
-        Ok((Self::of(target), warnings))
+        Ok((Self::of(target, Appender::new(target)), warnings))
     }
 
-    fn of(target: &KafkaTarget) -> Self {
-        Self { partition: Partition::of_a_log(target), appender: Mutex::new(Appender::new(target)) }
+    fn of(target: &KafkaTarget, appender: Appender) -> Self {
+        Self { partition: Partition::of_a_log(target), appender: Mutex::new(appender) }
     }
 }
 

@@ -97,8 +97,17 @@ impl ProducerContext for Deliveries {
 }
 
 impl Appender {
+    /// Connects with its first append.
     pub(super) fn new(target: &KafkaTarget) -> Self {
         Self { target: target.clone(), producer: None }
+    }
+
+    /// Connects at once: a producer has its number from the brokers half a second after it was made, and until then
+    /// nothing is appended.
+    pub(super) fn prepared(target: &KafkaTarget) -> Self {
+        let mut it = Self::new(target);
+        it.producer = it.connect().ok();
+        it
     }
 
     /// Appends a batch; the offset of the last record.
@@ -108,15 +117,15 @@ impl Appender {
         }
         let producer = match self.producer.take() {
             Some(producer) => producer,
-            None => Box::new(self.connect().map_err(|error| AppendError::NotWritten(error.to_string()))?),
+            None => self.connect().map_err(|error| AppendError::NotWritten(error.to_string()))?,
         };
-        let last = append(&producer, &self.target.topic, records)?;
-        // One that failed is not used again.
-        self.producer = Some(producer);
-        Ok(last)
+        let appended = append(&producer, &self.target.topic, records);
+        // One that failed is not used again; the next one is ready when it is needed.
+        self.producer = if appended.is_ok() { Some(producer) } else { self.connect().ok() };
+        appended
     }
 
-    fn connect(&self) -> KafkaResult<ThreadedProducer<Deliveries>> {
+    fn connect(&self) -> KafkaResult<Box<ThreadedProducer<Deliveries>>> {
         let mut config = client::config(&self.target);
         for (key, value) in [
             ("enable.idempotence", "true"),
@@ -129,7 +138,7 @@ impl Appender {
         ] {
             config.set(key, value);
         }
-        config.create_with_context(Deliveries::default())
+        config.create_with_context(Deliveries::default()).map(Box::new)
     }
 }
 

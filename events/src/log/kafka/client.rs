@@ -73,7 +73,7 @@ impl FetchWait {
     /// `fetch.wait.max.ms`.
     fn setting(self) -> &'static str {
         match self {
-            Self::Short => "5",
+            Self::Short => "2",
             Self::Long => "100",
         }
     }

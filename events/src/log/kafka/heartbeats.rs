@@ -35,7 +35,7 @@ impl KafkaHeartbeats {
         let target = log.heartbeats();
         let warnings = topic::ensure(&target, &Settings::of_heartbeats(retention))?;
         let stream =
-            Self { partition: Partition::of_heartbeats(&target), appender: Mutex::new(Appender::new(&target)) };
+            Self { partition: Partition::of_heartbeats(&target), appender: Mutex::new(Appender::prepared(&target)) };
         Ok((stream, warnings))
     }
 }
