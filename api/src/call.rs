@@ -104,7 +104,12 @@ pub async fn ask_from(
                 // Its stream ended there, or is at yet another replica, or that one is gone, and its publisher may be back
                 // in a moment.
                 Err(error) if error.code == relayed::NOT_HERE || (error.code == relayed::UNREACHED && !is_pool) => {
-                    let until = *back.get_or_insert_with(|| Instant::now() + app.config.args.connect_grace);
+                    let until = *back.get_or_insert_with(|| {
+                        let node = holder.node.as_str();
+                        let why = &*error.message;
+                        tracing::warn!(node, why, "a call waits: its publisher's server does not take it");
+                        Instant::now() + app.config.args.connect_grace
+                    });
                     if Instant::now() < until {
                         moves.next(until).await;
                         continue;

@@ -120,6 +120,12 @@ impl Cluster {
         (leads && !self.is_own(url)).then(|| url.to_owned())
     }
 
+    /// Waits until another replica is known to lead.
+    pub async fn another_leads(&self) {
+        let mut progress = self.progress.clone();
+        while self.leader().is_none() && progress.changed().await.is_ok() {}
+    }
+
     /// How many Llms and agents a session of this user has, if all of them are live.
     pub fn live_rows(&self, session: &SessionId, user: Uuid) -> Option<(usize, usize)> {
         let replica = self.replica.read().unwrap_or_else(PoisonError::into_inner);

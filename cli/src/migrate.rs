@@ -6,8 +6,9 @@ use crate::exit::{Stuck, Usage};
 use crate::output::{self, Format};
 use crate::shell::Shell;
 use bytes::Bytes;
-use mcpctl_events::admission::Verdict;
-use mcpctl_events::log::kafka::KafkaLog;
+use mcpctl_events::admission::{Admission, Verdict};
+use mcpctl_events::heartbeat::{HeartbeatEntry, HeartbeatStream};
+use mcpctl_events::log::kafka::{KafkaHeartbeats, KafkaLog, KafkaTarget};
 use mcpctl_events::log::sqlite::{OpenError, SqliteLog};
 use mcpctl_events::log::target::LogTarget;
 use mcpctl_events::log::{Entry, EventLog, Position, ReadError};
@@ -17,9 +18,14 @@ use mcpctl_projector::store::{Database, work};
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
 
 /// Records that are read, and written, at once.
 const BATCH: usize = 512;
+/// Silence after which nobody leads.
+const SILENCE: Duration = Duration::from_secs(3);
+/// Between two looks whether somebody said that he does.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Copies the history, compares both ends, and says how to go on.
 pub fn run(shell: &Shell, options: &Migrate) -> anyhow::Result<()> {
@@ -35,6 +41,11 @@ pub fn run(shell: &Shell, options: &Migrate) -> anyhow::Result<()> {
     let (new, warnings) = KafkaLog::open(to).map_err(|error| stuck(&error))?;
     for warning in warnings {
         output::tell(&format!("warning: {warning}"));
+    }
+    let there = folded(&new)?.admission;
+    if is_led(to, &there).map_err(|error| stuck(&error))? {
+        let next = "stop all servers on it, or name a topic that is not there yet; nothing was changed";
+        return Err(Stuck::new(format!("a server leads on topic {}", to.topic), next).into());
     }
     let head = history(&old, &new)?;
     compare(&new, head)?;
@@ -96,11 +107,34 @@ fn append(log: &KafkaLog, batch: &mut Vec<Bytes>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Folds what is in the topic now: it is the history, and ends where the old one ends.
-fn compare(new: &KafkaLog, head: Point) -> anyhow::Result<()> {
+/// Whether somebody leads on the topic, who would be deposed by what is moved there: he says each second that he does.
+fn is_led(to: &KafkaTarget, there: &Admission) -> anyhow::Result<bool> {
+    if there.holder.is_none() {
+        return Ok(false);
+    }
+    let Some(stream) = KafkaHeartbeats::listen(to)? else { return Ok(false) };
+    let (end, until) = (stream.end()?, Instant::now() + SILENCE);
+    let is_of_the_leader =
+        |entry: HeartbeatEntry| Some(entry.heartbeats.log_id) == there.log_id && entry.heartbeats.term >= there.term;
+    while Instant::now() < until {
+        if stream.read(end, BATCH)?.into_iter().any(is_of_the_leader) {
+            return Ok(true);
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(false)
+}
+
+fn folded(log: &KafkaLog) -> anyhow::Result<Replica> {
     let mut replica = Replica::default();
     let workers = available_parallelism().map_or(1, std::num::NonZero::get);
-    fold_to(new, &mut replica, workers, u64::MAX).map_err(|error| stuck(&error))?;
+    fold_to(log, &mut replica, workers, u64::MAX).map_err(|error| stuck(&error))?;
+    Ok(replica)
+}
+
+/// Folds what is in the topic now: it is the history, and ends where the old one ends.
+fn compare(new: &KafkaLog, head: Point) -> anyhow::Result<()> {
+    let replica = folded(new)?;
     let found = Point { sequence: replica.admission.last_sequence, hash: replica.admission.head };
     if found == head { Ok(()) } else { Err(other_history()) }
 }

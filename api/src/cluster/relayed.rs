@@ -283,8 +283,10 @@ impl Piece {
 
 /// Nothing of the call was done.
 fn unreachable(node: &str, why: &str) -> ApiError {
-    tracing::warn!(node, why, "a call could not be handed to the replica that holds the publisher's stream");
-    ApiError::new(StatusCode::BAD_GATEWAY, UNREACHED, "the server that holds the publisher's stream cannot be reached")
+    // Calls are handed over again and again while the publisher may be back.
+    tracing::debug!(node, why, "a call could not be handed to the replica that holds the publisher's stream");
+    let message = format!("the server that holds the publisher's stream cannot be reached: {why}");
+    ApiError::new(StatusCode::BAD_GATEWAY, UNREACHED, message)
 }
 
 /// It may have been answered, and the answer is lost.

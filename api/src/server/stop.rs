@@ -8,9 +8,13 @@ use crate::app::App;
 use std::time::Duration;
 use tokio::{
     task::JoinHandle,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
+/// How long, where others may lead, the writer may take to resign before everything else begins to end.
+const RESIGNED: Duration = Duration::from_secs(2);
+/// How long another one may take to lead until then; there may be none.
+const HANDED_OVER: Duration = Duration::from_millis(500);
 /// How long calls under way may go on.
 const ANSWERS: Duration = Duration::from_secs(6);
 /// How long, after that, callers have to take what they are owed before their connections are cut.
@@ -22,14 +26,16 @@ pub(super) async fn stop(parts: Parts, background: Background, accepting: Option
     let Parts { app, threads, projector, work, last } = parts;
     let begun = Instant::now();
     let end = begun + ALL;
+    background.abort();
+    // Others lead at once, however long callers here take to the end of their answers; what is still written for them is
+    // handed over. Until it is known who leads, this one refuses what others hand over to it: where connections ended
+    // under them, they would not know what became of it.
+    if let Some(cluster) = &app.cluster {
+        stop_writing(&app, begun + RESIGNED).await;
+        let _ = timeout(HANDED_OVER, cluster.another_leads()).await;
+    }
     app.stopping.cancel();
     app.relay.close_all();
-    background.abort();
-    // Others lead at once, however long callers here take to the end of their answers. What is still written for them is
-    // handed over.
-    if app.cluster.is_some() {
-        stop_writing(&app, end).await;
-    }
     if let Some(accepting) = accepting {
         let _ = timeout_at(end, accepting).await;
     }

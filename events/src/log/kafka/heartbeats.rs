@@ -38,6 +38,31 @@ impl KafkaHeartbeats {
             Self { partition: Partition::of_heartbeats(&target), appender: Mutex::new(Appender::prepared(&target)) };
         Ok((stream, warnings))
     }
+
+    /// Opens the stream beside a log for those who only listen; `None` if there is none.
+    ///
+    /// # Errors
+    /// If no broker answers.
+    pub fn listen(log: &KafkaTarget) -> Result<Option<Self>, OpenError> {
+        let target = log.heartbeats();
+        match topic::look(&target, &Settings::of_heartbeats(Duration::ZERO)) {
+            Err(OpenError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+            // How long its records are kept is for those to say who write them.
+            Ok(_) => {
+                let appender = Mutex::new(Appender::new(&target));
+                Ok(Some(Self { partition: Partition::of_heartbeats(&target), appender }))
+            }
+        }
+    }
+
+    /// The sequence of its last record.
+    ///
+    /// # Errors
+    /// If no broker answers.
+    pub fn end(&self) -> Result<u64, ReadError> {
+        Ok(self.partition.kept()?.1)
+    }
 }
 
 impl HeartbeatStream for KafkaHeartbeats {

@@ -130,6 +130,15 @@ async fn what_compose_yaml_says_runs_and_its_first_commands_work() {
         let said = mcpctl_tests::program::run("mcpctl", &home, &args).await;
         assert_eq!(String::from_utf8_lossy(&said.stdout), "hello\n", "{}", String::from_utf8_lossy(&said.stderr));
     }
+    // As in an upgrade: one after the other, and the proxy always has somebody to ask.
+    for (at, (name, port)) in [("mcpd-1", one), ("mcpd-2", two)].into_iter().enumerate() {
+        let server = if at == 0 { 0 } else { 2 };
+        assert_eq!(running[server].stop().await.code(), Some(0));
+        let _ = client.get("/llms").await.expect(200);
+        running[server] = start(name, &services[name], &home, &here, port);
+        ready(port).await;
+    }
+    let _ = client.get("/llms").await.expect(200);
     let hidden = Client::new(&proxy, None).at_root(reqwest::Method::POST, "/internal/v1/ping");
     assert_eq!(Client::send(hidden).await.status, 404, "the proxy keeps what servers ask of each other to themselves");
 }

@@ -4,11 +4,20 @@ use super::{assert_one_history, llms, register};
 use mcpctl_tests::{Mcpd, client::Client, cluster::Cluster, eventually, samples};
 use nix::sys::signal::Signal;
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::task::JoinSet;
 
 /// The promise after a leader was killed, and after one was stopped.
 const AFTER_A_KILL: Duration = Duration::from_secs(10);
 const AFTER_A_STOP: Duration = Duration::from_secs(1);
+/// Who writes while a leader is stopped.
+const CALLERS: usize = 4;
 /// A machine that has much else to do.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -81,6 +90,35 @@ async fn a_leader_that_is_stopped_hands_over_at_once() {
     assert_eq!(cluster.nodes[1 - leader].process.stop().await.code(), Some(0));
     cluster.nodes[leader].start_again().await;
     let _ = writes_again(&cluster, leader, "again", AFTER_A_STOP).await;
+}
+
+#[tokio::test]
+async fn what_is_handed_over_to_a_leader_that_stops_has_a_known_outcome() {
+    let mut cluster = Cluster::start(2).await;
+    let leader = cluster.leader(0).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let (client, stop) = (cluster.nodes[1 - leader].client(), stop.clone());
+        callers.spawn(async move {
+            let body = json!({"providerSessionId": format!("s{caller}"), "agents": [],
+                "providers": [samples::llm(&format!("llm-{caller}"))]});
+            let mut answers = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                answers.push(client.post("/llms/_provider-register?wait=false", &body).await);
+            }
+            answers
+        });
+    }
+    let _ = writes_again(&cluster, 1 - leader, "before", AFTER_A_STOP).await;
+    assert_eq!(cluster.nodes[leader].process.stop().await.code(), Some(0));
+    let _ = writes_again(&cluster, 1 - leader, "after", AFTER_A_STOP).await;
+    stop.store(true, Ordering::Relaxed);
+    for answer in callers.join_all().await.into_iter().flatten() {
+        if answer.status != 201 {
+            answer.refused(503, "NO_WRITER", "");
+        }
+    }
 }
 
 #[tokio::test]

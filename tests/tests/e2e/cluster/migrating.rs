@@ -68,7 +68,11 @@ async fn a_registry_moves_with_its_history_its_head_and_its_chats() {
     assert_eq!(client.get(&path).await.expect(200).json()["status"], "pending");
     assert_one_history(&cluster, 0).await;
 
-    // Now it goes on there, and the old one is no longer where it ends.
+    // Now it goes on there: nothing is put under whoever leads, and the old one is no longer where it ends.
+    let late = old.mcpctl(&args).await;
+    let said = String::from_utf8_lossy(&late.stderr).into_owned();
+    assert!(!late.status.success() && said.contains("a server leads on topic registry"), "{said}");
+    assert_eq!(cluster.nodes[0].process.stop().await.code(), Some(0));
     let late = old.mcpctl(&args).await;
     let said = String::from_utf8_lossy(&late.stderr).into_owned();
     assert!(!late.status.success() && said.contains("the topic holds another history"), "{said}");
