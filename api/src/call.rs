@@ -105,8 +105,7 @@ pub async fn ask_from(
                 // in a moment.
                 Err(error) if error.code == relayed::NOT_HERE || (error.code == relayed::UNREACHED && !is_pool) => {
                     let until = *back.get_or_insert_with(|| {
-                        let node = holder.node.as_str();
-                        let why = &*error.message;
+                        let (node, why) = (holder.node.as_str(), &*error.message);
                         tracing::warn!(node, why, "a call waits: its publisher's server does not take it");
                         Instant::now() + app.config.args.connect_grace
                     });
@@ -121,6 +120,12 @@ pub async fn ask_from(
                     Err(error)
                 }
                 Err(error) if error.code == relayed::UNREACHED => {
+                    let (node, why) = (holder.node.as_str(), &*error.message);
+                    tracing::warn!(
+                        node,
+                        why,
+                        "a member of a pool is passed over: its publisher's server does not take the call"
+                    );
                     Err(ApiError { code: "PUBLISHER_SILENT".into(), ..error })
                 }
                 outcome => outcome,

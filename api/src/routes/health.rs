@@ -25,7 +25,8 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, ApiErro
     }
     // The very first start is ready once its own first events, with the admin's token, are in the tables.
     if app.look(|state| state.users.is_empty()) || projected < 2 {
-        return not_ready("the read tables do not have the first user yet: does whatever writes them, this server or mcpd-projector, run?".to_owned());
+        let reason = "the read tables do not have the first user yet: does whatever writes them, this server or mcpd-projector, run?";
+        return not_ready(reason.to_owned());
     }
     Ok("ready\n")
 }
