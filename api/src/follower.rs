@@ -24,6 +24,7 @@ use mcpctl_events::{
 };
 use mcpctl_projector::Batch;
 use std::{
+    cell::Cell,
     sync::{Arc, Mutex, PoisonError, RwLock},
     thread,
     time::Duration,
@@ -39,6 +40,8 @@ const MORE: Duration = Duration::from_millis(10);
 const WAIT: Duration = Duration::from_millis(500);
 /// After how many of these it looks whether the log can still be read, though nothing is appended.
 const WAITS_A_LOOK: u32 = 4;
+/// How often is said that the log cannot be read, and why by then.
+const TOLD_AGAIN: Duration = Duration::from_secs(30);
 
 /// What is known of the log, for whoever waits.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -81,6 +84,8 @@ pub struct Follower {
     pub vigil: Option<Arc<Vigil>>,
     /// Ends the thread.
     pub shutdown: CancellationToken,
+    /// When it was last said that the log cannot be read; none if it can.
+    pub unreadable_told: Cell<Option<Duration>>,
 }
 
 impl Follower {
@@ -154,7 +159,8 @@ impl Follower {
                 Ok(false) if !self.shutdown.is_cancelled() => {}
                 Ok(_) => return,
                 Err(error) => {
-                    tracing::warn!(%error, "waiting for the log failed");
+                    // The read that comes next says so.
+                    tracing::debug!(%error, "waiting for the log failed");
                     thread::park_timeout(WAIT);
                     return;
                 }
@@ -162,18 +168,21 @@ impl Follower {
         }
     }
 
-    /// Says so when the log can no longer be read, or can be again: once, and not at every try.
+    /// Says so when the log can no longer be read, or can be again; now and then, and not at every try.
     fn readable(&self, error: Option<&ReadError>) {
-        if self.progress.borrow().unreadable.is_some() == error.is_some() {
+        let Some(error) = error else {
+            if self.unreadable_told.take().is_some() {
+                tracing::info!("the log can be read again");
+                self.progress.send_modify(|progress| progress.unreadable = None);
+            }
             return;
+        };
+        let now = self.clock.uptime();
+        if self.unreadable_told.get().is_none_or(|told| now.saturating_sub(told) >= TOLD_AGAIN) {
+            self.unreadable_told.set(Some(now));
+            tracing::error!(reason = error.reason, "the log cannot be read: trying on");
         }
-        if let Some(error) = error {
-            tracing::error!(%error, "the log cannot be read: trying on");
-        } else {
-            tracing::info!("the log can be read again");
-        }
-        let reason = error.map(|error| format!("the log cannot be read: {error}"));
-        self.progress.send_modify(|progress| progress.unreadable = reason);
+        self.progress.send_modify(|progress| progress.unreadable = Some(error.to_string()));
     }
 
     fn take(&self, page: &[Decoded]) -> Result<(), Stopped> {

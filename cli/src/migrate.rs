@@ -38,7 +38,7 @@ pub fn run(shell: &Shell, options: &Migrate) -> anyhow::Result<()> {
     // One that is not there is not made.
     SqliteLog::open_read_only(from).map_err(|error| locked(&error))?;
     let old = SqliteLog::open(from).map_err(|error| locked(&error))?;
-    let (new, warnings) = KafkaLog::open(to).map_err(|error| stuck(&error))?;
+    let (new, warnings) = KafkaLog::open(to).map_err(|error| stuck(&format!("--to {to}: {error}")))?;
     for warning in warnings {
         output::tell(&format!("warning: {warning}"));
     }

@@ -84,8 +84,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let desk = Arc::new(Mutex::new(desk(&config, stopped.as_deref())));
     let (heartbeats, leases) = hear(&config, clock, &tables).await?;
     let (progress_sender, progress) = watch::channel(Progress { sequence: start_sequence, stopped, unreadable: None });
-    let relay = Arc::new(Relay::default());
-    let tail = Arc::new(Tail::new(start_sequence));
+    let (relay, tail) = (Arc::new(Relay::default()), Arc::new(Tail::new(start_sequence)));
     let subscribers = open_subscribers(&config)?;
     let cluster = cluster(&config, clock, &advertise_url, &replica, &progress)?;
     let vigil = cluster.as_ref().map(|cluster| cluster.vigil.clone());
@@ -115,6 +114,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         subscribers: subscribers.clone(),
         vigil,
         shutdown: last.clone(),
+        unreadable_told: std::cell::Cell::default(),
     }
     .spawn(Vital::new("follower", &died))?;
     let projector = Projector {
@@ -179,10 +179,14 @@ async fn load(
 ) -> anyhow::Result<(Replica, Arc<Pending>)> {
     let checkpoint = tables.checkpoint().await?;
     let snapshot = snapshots.load(&**log, checkpoint.sequence).unwrap_or_default();
+    let refused = |error| match error {
+        FollowError::Mismatch(mismatch) => Refused::new(format!("--db {}: {mismatch}", config.db)).into(),
+        error => anyhow::Error::from(error),
+    };
     let (replica, pending) = if writes_tables_alone(config) {
-        fold(log, tables, snapshot).await?
+        fold(log, tables, snapshot).await.map_err(refused)?
     } else {
-        (read(log, tables, snapshot).await?, Pending::behind())
+        (read(log, tables, snapshot).await.map_err(refused)?, Pending::behind())
     };
     snapshots.tidy(replica.admission.last_sequence);
     Ok((replica, Arc::new(pending)))

@@ -148,7 +148,10 @@ impl WriterThread {
             return;
         }
         self.alive_at = uptime;
-        tracing::warn!(seconds = stood_still.as_secs(), "the server stood still: all sessions have a full lease again");
+        tracing::warn!(
+            seconds = stood_still.as_secs(),
+            "nothing was written for a while, by a server or a log that stood still: all sessions have a full lease again"
+        );
         let desk = self.desk();
         let sessions = desk.staged.sessions.iter();
         self.leases.grant(sessions.map(|(id, session)| (id, session.last_heartbeat_at)), uptime);

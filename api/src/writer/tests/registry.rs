@@ -250,6 +250,7 @@ fn follower(
         subscribers: None,
         vigil: None,
         shutdown: CancellationToken::new(),
+        unreadable_told: std::cell::Cell::default(),
     }
 }
 

@@ -6,26 +6,51 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, ConsumerContext},
     error::{KafkaError, KafkaResult},
+    types::RDKafkaErrorCode,
 };
 use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    ops::Deref,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
 /// How long one question may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What went wrong so long ago explains nothing any more.
+const LATELY: Duration = Duration::from_secs(15);
+/// Consumers that may be ending at once.
+const ENDING: usize = 64;
+
 /// What a client says by the way: nobody reads its log, but the last thing that went wrong explains a silence.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Context {
-    last: Arc<Mutex<Option<String>>>,
+    last: Arc<Mutex<Option<(Instant, String)>>>,
 }
 
 impl Context {
-    /// An error in the words of the last thing that went wrong.
+    /// An error in words for people, with the last thing that went wrong.
     pub(super) fn explain(&self, error: &KafkaError) -> String {
+        use RDKafkaErrorCode as Code;
+        let said = match error.rdkafka_error_code() {
+            Some(Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve) => {
+                "the brokers cannot be reached".to_owned()
+            }
+            Some(Code::OperationTimedOut | Code::RequestTimedOut | Code::MessageTimedOut) => {
+                "the brokers did not answer in time".to_owned()
+            }
+            Some(
+                Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::UnknownTopicId,
+            ) => "the brokers have no such topic".to_owned(),
+            _ => error.to_string(),
+        };
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        last.map_or_else(|| error.to_string(), |last| format!("{error} ({last})"))
+        let last = last.filter(|(at, _)| at.elapsed() < LATELY);
+        last.map_or_else(|| said.clone(), |(_, last)| format!("{said} ({last})"))
     }
 }
 
@@ -34,7 +59,7 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let said = if reason.is_empty() { error.to_string() } else { reason.to_owned() };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), said));
     }
 }
 
@@ -80,7 +105,7 @@ impl FetchWait {
 }
 
 /// A consumer that belongs to no group: it reads where it is told to.
-pub(super) fn consumer(target: &KafkaTarget, wait: FetchWait) -> KafkaResult<BaseConsumer<Context>> {
+pub(super) fn consumer(target: &KafkaTarget, wait: FetchWait) -> KafkaResult<Consumer> {
     let mut config = config(target);
     for (key, value) in [
         // Without one nothing can be assigned; nothing is ever committed in its name.
@@ -97,5 +122,36 @@ pub(super) fn consumer(target: &KafkaTarget, wait: FetchWait) -> KafkaResult<Bas
     ] {
         config.set(key, value);
     }
-    config.create_with_context(Context::default())
+    if NOW_ENDING.load(Ordering::Relaxed) >= ENDING {
+        return Err(KafkaError::ClientCreation(format!("{ENDING} earlier clients do not end: restart this process")));
+    }
+    config.create_with_context(Context::default()).map(|consumer| Consumer(Some(consumer)))
+}
+
+/// A consumer that ends in a thread of its own: that takes a while, and librdkafka may wait for ever for what it read from if
+/// that has vanished.
+pub(super) struct Consumer(Option<BaseConsumer<Context>>);
+
+/// How many are ending.
+static NOW_ENDING: AtomicUsize = AtomicUsize::new(0);
+
+impl Deref for Consumer {
+    type Target = BaseConsumer<Context>;
+
+    fn deref(&self) -> &BaseConsumer<Context> {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        let Some(consumer) = self.0.take() else { return };
+        NOW_ENDING.fetch_add(1, Ordering::Relaxed);
+        let end = move || {
+            drop(consumer);
+            NOW_ENDING.fetch_sub(1, Ordering::Relaxed);
+        };
+        // Without a thread it ends here.
+        let _ = thread::Builder::new().name("reaper".into()).spawn(end);
+    }
 }

@@ -6,14 +6,14 @@
 use super::{
     KafkaTarget, OpenError, Warning,
     append::{Appender, Outgoing},
-    client::{self, FetchWait, PATIENCE},
+    client::{self, Consumer, FetchWait, PATIENCE},
     topic::{self, Settings},
 };
 use crate::log::{AppendError, ReadError};
 use bytes::Bytes;
 use rdkafka::{
     Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    consumer::Consumer as _,
     error::{KafkaError, KafkaResult},
     message::{Header, Headers, OwnedHeaders},
 };
@@ -136,12 +136,7 @@ fn last_of(target: &KafkaTarget, partition: i32) -> KafkaResult<Option<End>> {
 /// Records that are looked through at once, from the end.
 const BACK: i64 = 100;
 
-fn read_from<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    topic: &str,
-    partition: i32,
-    from: i64,
-) -> KafkaResult<Option<End>> {
+fn read_from(consumer: &Consumer, topic: &str, partition: i32, from: i64) -> KafkaResult<Option<End>> {
     let mut at = TopicPartitionList::new();
     at.add_partition_offset(topic, partition, Offset::Offset(from))?;
     consumer.assign(&at)?;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::log::{Entry, Page, Position, ReadError};
 use std::{
-    fmt,
+    fmt, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -64,6 +64,10 @@ impl Partition {
 
     /// See [`EventLog::read`](crate::log::EventLog::read).
     pub(super) fn read(&self, after: Position, max: usize) -> Result<Page, ReadError> {
+        self.all_or_none(self.read_at(after, max))
+    }
+
+    fn read_at(&self, after: Position, max: usize) -> Result<Page, ReadError> {
         let mut reader = self.reader_at(after.0)?;
         let page = self.collect(&mut reader, after.0, max)?;
         self.put_back(reader);
@@ -72,6 +76,10 @@ impl Partition {
 
     /// See [`EventLog::wait`](crate::log::EventLog::wait).
     pub(super) fn wait(&self, after: Position, timeout: Duration) -> Result<bool, ReadError> {
+        self.all_or_none(self.wait_at(after, timeout))
+    }
+
+    fn wait_at(&self, after: Position, timeout: Duration) -> Result<bool, ReadError> {
         let deadline = Instant::now() + timeout;
         let mut reader = self.reader_at(after.0)?;
         if reader.at() != Some(after.0) {
@@ -96,6 +104,15 @@ impl Partition {
         };
         self.put_back(reader);
         Ok(is_there)
+    }
+
+    /// Brokers that failed one consumer may have lost what the others wait for: none of them is used again.
+    fn all_or_none<T>(&self, done: Result<T, ReadError>) -> Result<T, ReadError> {
+        if done.is_err() {
+            let given_up = mem::take(&mut *self.idle());
+            drop(given_up);
+        }
+        done
     }
 
     /// The first offset at or after a time in milliseconds, or the one after the last.
@@ -232,7 +249,7 @@ impl Partition {
             let kept = near.or(oldest).map(|index| idle.remove(index).1);
             (kept, idle.extract_if(.., |(since, _)| since.elapsed() > UNUSED).collect::<Vec<_>>())
         };
-        give_up(unused);
+        drop(unused);
         let Some(mut reader) = kept else { return Reader::connect(&self.target, self.wait) };
         if reader.at().is_some_and(|at| is_near(at, offset)) {
             reader.skip_to(offset)?;
@@ -311,14 +328,6 @@ impl Wait {
                 until.saturating_duration_since(Instant::now())
             }
         }
-    }
-}
-
-/// Ends consumers. That takes a while, for which nobody waits.
-fn give_up(unused: Vec<(Instant, Reader)>) {
-    if !unused.is_empty() {
-        // Without a thread they end here.
-        let _ = thread::Builder::new().name("reaper".into()).spawn(move || drop(unused));
     }
 }
 

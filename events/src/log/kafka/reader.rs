@@ -2,15 +2,12 @@
 
 use super::{
     KafkaTarget,
-    client::{Context, FetchWait, PATIENCE, consumer},
+    client::{Consumer, FetchWait, PATIENCE, consumer},
 };
 use crate::log::{Entry, Position, ReadError};
 use bytes::Bytes;
 use rdkafka::{
-    Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    error::KafkaError,
-    types::RDKafkaErrorCode,
+    Message, Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaError, types::RDKafkaErrorCode,
 };
 use std::time::Duration;
 
@@ -31,7 +28,7 @@ pub(super) enum Polled {
 
 /// A consumer, and where it is.
 pub(super) struct Reader {
-    consumer: BaseConsumer<Context>,
+    consumer: Consumer,
     topic: String,
     /// The offset that comes next; none before the first [`begin_anew`](Self::begin_anew).
     next: Option<u64>,

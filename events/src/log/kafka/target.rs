@@ -21,6 +21,9 @@ pub enum TargetError {
     /// No such place.
     #[error("a Kafka log is kafka://host:port[,host:port]/<topic>")]
     Shape,
+    /// There is nothing that a password would be for.
+    #[error("brokers are spoken to without SASL: there is no user and no password before an @")]
+    Login,
     /// A broker without a port, or without a host.
     #[error("each broker is host:port, separated by commas, as in kafka://one:9092,two:9092/<topic>")]
     Broker,
@@ -35,6 +38,9 @@ impl FromStr for KafkaTarget {
     fn from_str(url: &str) -> Result<Self, TargetError> {
         let (brokers, topic) =
             url.strip_prefix(SCHEME).and_then(|rest| rest.split_once('/')).ok_or(TargetError::Shape)?;
+        if brokers.contains('@') {
+            return Err(TargetError::Login);
+        }
         let is_broker = |broker: &str| {
             let port =
                 broker.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.contains(char::is_whitespace));
@@ -86,6 +92,7 @@ mod tests {
             ("kafka://one/reg", TargetError::Broker),
             ("kafka://one:0/reg", TargetError::Broker),
             ("kafka://one:9092,/reg", TargetError::Broker),
+            ("kafka://user:secret@one:9092/reg", TargetError::Login),
             ("kafka://one:9092/", TargetError::Topic),
             ("kafka://one:9092/a/b", TargetError::Topic),
             ("kafka://one:9092/..", TargetError::Topic),

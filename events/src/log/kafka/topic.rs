@@ -35,10 +35,10 @@ pub type Warning = String;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// No broker answers, or none of them knows.
-    #[error("{target}: {reason}")]
+    #[error("{reason}: are they up, and is {brokers} where they are reached?")]
     Unreachable {
-        /// The log.
-        target: KafkaTarget,
+        /// Where they should be.
+        brokers: String,
         /// What the client says.
         reason: String,
     },
@@ -143,7 +143,7 @@ pub(super) fn look(target: &KafkaTarget, settings: &Settings) -> Result<Vec<Warn
 fn check(target: &KafkaTarget, settings: &Settings, may_make: bool) -> Result<Vec<Warning>, OpenError> {
     let context = Context::default();
     let unreachable =
-        |error: KafkaError| OpenError::Unreachable { target: target.clone(), reason: context.explain(&error) };
+        |error: KafkaError| OpenError::Unreachable { brokers: target.brokers.clone(), reason: context.explain(&error) };
     let admin: AdminClient<Context> =
         client::config(target).create_with_context(context.clone()).map_err(unreachable)?;
     let (found, brokers) = partitions(admin.inner(), &target.topic).map_err(unreachable)?;
