@@ -120,6 +120,13 @@ impl Cluster {
         (leads && !self.is_own(url)).then(|| url.to_owned())
     }
 
+    /// Whether the one that leads, as far as the log was read, is reached where this replica is.
+    pub fn leads_here(&self) -> bool {
+        let replica = self.replica.read().unwrap_or_else(PoisonError::into_inner);
+        let elected = replica.state.elected.as_ref();
+        elected.is_some_and(|it| replica.admission.holder == Some(it.writer) && self.is_own(&it.advertise_url))
+    }
+
     /// Waits until another replica is known to lead.
     pub async fn another_leads(&self) {
         let mut progress = self.progress.clone();
@@ -170,7 +177,7 @@ impl Cluster {
         let request = client.post(format!("{url}{path}")).header(KEY_HEADER, key.as_header()).json(body);
         let response = request.timeout(PATIENCE).send().await.map_err(|error| {
             let why = format!("the replica at {url}, which leads, does not answer: {}", reason(&error));
-            if error.is_connect() { NoAnswer::NotAsked(why) } else { NoAnswer::Unknown(why) }
+            if error.is_connect() || error.is_builder() { NoAnswer::NotAsked(why) } else { NoAnswer::Unknown(why) }
         })?;
         let status = response.status();
         if status == reqwest::StatusCode::FORBIDDEN {

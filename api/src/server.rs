@@ -66,7 +66,7 @@ impl Server {
     /// Opens log and tables, brings the fold to the log's tip, listens, and waits until it may write.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         // First of all: whoever starts a second server on the log is told so, and not that the address is taken.
-        let log = stores::open_log(&config)?;
+        let log = stores::open_log(&config).await?;
         let tls = Tls::open(&config.args)?.map(Arc::new);
         let listen = config.args.listen;
         let listener = listen_at(listen);
@@ -138,7 +138,7 @@ pub async fn reset_admin(config: Config) -> anyhow::Result<credentials::Reset> {
             Refused::new(format!("there is no log at {}; --data-dir or --log says where", path.display()))
         );
     }
-    let log = stores::open_log(&config)?;
+    let log = stores::open_log(&config).await?;
     let scheme = if config.args.tls_cert.is_some() { "https" } else { "http" };
     let url =
         config.args.advertise_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(config.args.listen)));

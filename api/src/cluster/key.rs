@@ -19,7 +19,9 @@ impl Key {
     /// # Errors
     /// There is no such file, or what is in it can't be sent, or is short enough to be guessed.
     pub fn read(file: &Path) -> anyhow::Result<Self> {
-        let text = fs::read_to_string(file).with_context(|| format!("--cluster-key {}", file.display()))?;
+        let bytes = fs::read(file).with_context(|| format!("--cluster-key {}", file.display()))?;
+        // What is no text is refused for that.
+        let text = String::from_utf8_lossy(&bytes);
         let key = text.trim();
         ensure!(
             key.len() >= SHORTEST && key.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()),
@@ -52,9 +54,9 @@ impl fmt::Debug for Key {
 mod tests {
     use super::*;
 
-    fn key(text: &str) -> anyhow::Result<Key> {
+    fn key(text: impl AsRef<[u8]>) -> anyhow::Result<Key> {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), text).unwrap();
+        fs::write(file.path(), text.as_ref()).unwrap();
         Key::read(file.path())
     }
 
@@ -76,6 +78,8 @@ mod tests {
             let error = key(text).unwrap_err().to_string();
             assert!(error.contains("--cluster-key") && error.contains("openssl rand -hex 32"), "{error}");
         }
+        let error = key(b"\xff\x00 binary, and long enough").unwrap_err().to_string();
+        assert!(error.contains("ASCII characters"), "{error}");
         let error = format!("{:#}", Key::read(Path::new("/nowhere/key")).unwrap_err());
         assert!(error.contains("--cluster-key /nowhere/key") && error.contains("No such file"), "{error}");
     }

@@ -37,24 +37,54 @@ pub struct Ping {
     pub heard: BTreeSet<SessionId>,
 }
 
-/// When replicas were last heard, in uptime.
+/// What was heard of the replicas. Times are uptimes of this process.
 #[derive(Debug, Default)]
-pub struct Nodes(Mutex<HashMap<String, (Uuid, Duration)>>);
+pub struct Nodes(Mutex<HashMap<String, Heard>>);
+
+/// When a replica was last heard.
+#[derive(Debug)]
+struct Heard {
+    boot: Uuid,
+    at: Duration,
+    /// The start before this one.
+    before: Option<Uuid>,
+    /// Whether it was said that two servers have this URL.
+    is_told: bool,
+}
 
 impl Nodes {
     /// One was heard.
-    pub fn heard(&self, node: String, boot: Uuid, now: Duration) {
+    pub fn heard(&self, node: &str, boot: Uuid, now: Duration) {
+        if self.finds_two(node, boot, now) {
+            tracing::error!(
+                node,
+                "two servers have this --advertise-url: their publishers' streams end again and again"
+            );
+        }
+    }
+
+    /// Takes note of one; whether it has to be said, once, that there are two of this URL.
+    fn finds_two(&self, node: &str, boot: Uuid, now: Duration) -> bool {
         let mut nodes = self.lock();
-        nodes.retain(|_, (_, at)| now.saturating_sub(*at) < GONE);
-        nodes.insert(node, (boot, now));
+        nodes.retain(|_, heard| now.saturating_sub(heard.at) < GONE);
+        let known = nodes.entry(node.to_owned()).or_insert(Heard { boot, at: now, before: None, is_told: false });
+        known.at = now;
+        if known.boot == boot {
+            return false;
+        }
+        // A start that was followed by another one is over, unless both are there.
+        let (is_back, is_told) = (known.before == Some(boot), known.is_told);
+        known.is_told |= is_back;
+        known.before = Some(std::mem::replace(&mut known.boot, boot));
+        is_back && !is_told
     }
 
     /// The start of a node that was heard lately.
     fn living(&self, node: &str, now: Duration) -> Option<Uuid> {
-        self.lock().get(node).filter(|(_, at)| now.saturating_sub(*at) < GONE).map(|(boot, _)| *boot)
+        self.lock().get(node).filter(|heard| now.saturating_sub(heard.at) < GONE).map(|heard| heard.boot)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Uuid, Duration)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Heard>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -62,10 +92,18 @@ impl Nodes {
 /// Pings the replica that leads, or looks after the others if this one does; until it is dropped.
 pub async fn look_after(app: Arc<App>) {
     let (mut heard_until, mut watch) = (Duration::ZERO, None::<Watch>);
+    let mut namesake = Namesake::default();
     loop {
         tokio::time::sleep(EVERY).await;
         let Some(cluster) = &app.cluster else { return };
         let now = app.clock.uptime();
+        if namesake.look(app.writer.term().is_none() && cluster.leads_here(), now) {
+            let url = &app.advertise_url;
+            tracing::error!(
+                url,
+                "another server leads, and has the --advertise-url of this one: nothing can be handed to it"
+            );
+        }
         if let Some(term) = app.writer.term() {
             let watch = watch.get_or_insert_with(|| Watch::begin(term, now));
             // Who stood still has heard nobody meanwhile.
@@ -124,6 +162,26 @@ async fn end_one(app: &App, (session, epoch): (SessionId, u64)) {
             tracing::debug!(%error, "a stream that is not there is ended later");
             return;
         }
+    }
+}
+
+/// Since when the one that leads is reached at this replica's own URL, though it is not this one. For a while it is the
+/// start of this replica before this one.
+#[derive(Default)]
+struct Namesake {
+    since: Option<Duration>,
+    is_told: bool,
+}
+
+impl Namesake {
+    /// Whether that has to be said by now, once.
+    fn look(&mut self, is_there: bool, now: Duration) -> bool {
+        if !is_there {
+            *self = Self::default();
+            return false;
+        }
+        let since = *self.since.get_or_insert(now);
+        now.saturating_sub(since) >= 2 * GONE && !std::mem::replace(&mut self.is_told, true)
     }
 }
 
@@ -202,4 +260,40 @@ async fn deactivate(app: &App, streams: Vec<(SessionId, u64)>) -> Result<(), Wri
         done?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "http://node-1:8420";
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn two_servers_of_one_url_are_told_once_and_a_start_after_another_is_not() {
+        let (nodes, [first, second, third]) = (Nodes::default(), [1, 2, 3].map(Uuid::from_u128));
+        for (seconds, boot) in [first, first, second, second, third].into_iter().enumerate() {
+            assert!(!nodes.finds_two(URL, boot, at(seconds as u64)), "{seconds}");
+        }
+        assert!(!nodes.finds_two("http://node-2:8420", first, at(5)));
+        assert!(nodes.finds_two(URL, second, at(5)), "it was followed, and is there");
+        assert!(!nodes.finds_two(URL, third, at(5)), "that was told");
+        assert!(!nodes.finds_two(URL, second, at(6)));
+    }
+
+    #[test]
+    fn a_leader_of_ones_own_url_is_told_once_if_it_stays() {
+        let mut namesake = Namesake::default();
+        let gone = 2 * GONE.as_secs();
+        for seconds in [0, 1, gone - 1] {
+            assert!(!namesake.look(true, at(seconds)), "it may be the start before this one");
+        }
+        assert!(!namesake.look(false, at(gone)));
+        assert!(!namesake.look(true, at(gone + 1)), "it was away");
+        assert!(namesake.look(true, at(2 * gone + 1)));
+        assert!(!namesake.look(true, at(2 * gone + 2)), "that was told");
+    }
 }

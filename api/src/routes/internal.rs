@@ -63,7 +63,7 @@ async fn write(State(app): State<Arc<App>>, body: Body) -> Result<Json<Answer>, 
         _ => None,
     };
     if let (Some((node, boot)), Some(cluster)) = (sender, &app.cluster) {
-        cluster.nodes.heard(node, boot, app.clock.uptime());
+        cluster.nodes.heard(&node, boot, app.clock.uptime());
     }
     Ok(Json(app.writer.write_here(command, actor, idempotency).await))
 }
@@ -82,7 +82,7 @@ async fn ping(State(app): State<Arc<App>>, body: Body) -> Result<Json<()>, ApiEr
         app.leases.renew(&session, uptime, now);
     }
     if let Some(cluster) = &app.cluster {
-        cluster.nodes.heard(node, boot_id, uptime);
+        cluster.nodes.heard(&node, boot_id, uptime);
     }
     Ok(Json(()))
 }

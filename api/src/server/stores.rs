@@ -15,7 +15,7 @@ use mcpctl_events::{
     heartbeat::HeartbeatStream,
     log::{
         EventLog,
-        kafka::{KafkaEvents, KafkaHeartbeats, KafkaLog, KafkaTarget},
+        kafka::{self as topic, KafkaEvents, KafkaHeartbeats, KafkaLog, KafkaTarget},
         sqlite::{OpenError, SqliteHeartbeats, SqliteLog},
     },
 };
@@ -31,7 +31,7 @@ use tokio::task::JoinHandle as Task;
 use tokio_util::sync::CancellationToken;
 
 /// Takes the log for this process alone, before anything else is opened or made.
-pub(super) fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
+pub(super) async fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
     heads::check_key(config)?;
     config
         .args
@@ -42,18 +42,40 @@ pub(super) fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
         .map_err(|error| Refused::new(format!("{error:#}")))?;
     match &config.log {
         LogTarget::Sqlite(path) => open_file(config, path),
-        LogTarget::Kafka(target) => open_topic(config, target),
+        LogTarget::Kafka(target) => open_topic(config, target).await,
     }
 }
 
-/// Joins the processes that write a topic, which is made if there is none.
-fn open_topic(config: &Config, target: &KafkaTarget) -> anyhow::Result<Arc<dyn EventLog>> {
+/// Joins the processes that write a topic, which is made if there is none, and nothing was made of one.
+async fn open_topic(config: &Config, target: &KafkaTarget) -> anyhow::Result<Arc<dyn EventLog>> {
     make_dir("--data-dir", &config.data_dir)?;
+    if let Err(topic::OpenError::Missing { topic }) = KafkaLog::open_existing(target)
+        && let Some(sequence) = projected(&config.db).await?
+    {
+        return Err(Refused::new(format!(
+            "--log {target}: there is no topic {topic}, and the read tables in --db {} hold a history up to sequence \
+             {sequence}: name the topic that it is on. If that one is lost, restore it from a backup; to begin with an \
+             empty registry, point --db at a fresh place",
+            config.db
+        ))
+        .into());
+    }
     let (log, warnings) = KafkaLog::open(target).map_err(|error| Refused::new(format!("--log {target}: {error}")))?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     Ok(Arc::new(log))
+}
+
+/// The last sequence that is in the read tables, if there are some.
+async fn projected(db: &Database) -> anyhow::Result<Option<u64>> {
+    let sequence = match Tables::open_existing(db).await {
+        Ok(tables) => tables.checkpoint().await.map(|checkpoint| checkpoint.sequence),
+        // They are made anew.
+        Err(StoreError::NoTables { .. } | StoreError::OlderVersion { .. }) => Ok(0),
+        Err(error) => Err(error),
+    };
+    Ok(Some(sequence.map_err(|error| refused(db, &error))?).filter(|sequence| *sequence > 0))
 }
 
 fn open_file(config: &Config, path: &Path) -> anyhow::Result<Arc<dyn EventLog>> {
@@ -147,9 +169,15 @@ pub(super) async fn open_tables(db: &Database) -> anyhow::Result<Tables> {
     if let Database::Folder(dir) = db {
         make_dir("--db", dir)?;
     }
-    let refused = |error: StoreError| {
-        let way_out = if error.is_retryable() { "" } else { "; `mcpd-projector rebuild` makes the read tables anew" };
-        Refused::new(format!("--db {db}: {error}{way_out}"))
+    Ok(Tables::open(db).await.map_err(|error| refused(db, &error))?)
+}
+
+fn refused(db: &Database, error: &StoreError) -> Refused {
+    let way_out = match (db, error) {
+        (Database::Folder(_), StoreError::Sql { transient: false, .. }) => {
+            "; `mcpd-projector rebuild` makes the read tables anew"
+        }
+        _ => "",
     };
-    Ok(Tables::open(db).await.map_err(refused)?)
+    Refused::new(format!("--db {db}: {error}{way_out}"))
 }

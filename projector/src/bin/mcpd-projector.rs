@@ -79,7 +79,11 @@ fn main() -> ExitCode {
 fn write_logs(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(colours);
     match format {
         LogFormat::Text => logs.init(),
         LogFormat::Json => logs.json().init(),
@@ -127,7 +131,7 @@ fn wait_for(target: &KafkaTarget) -> Result<(KafkaLog, Vec<Warning>), OpenError>
 async fn run(command: Option<Command>, log: SharedLog, db: &Database) -> anyhow::Result<ExitCode> {
     match command {
         None => {
-            let tables = Tables::open(db).await?;
+            let tables = Tables::open(db).await.with_context(|| format!("--db {db}"))?;
             let stop = stop_on_signals()?;
             follow(log, tables, stop).await.context("the projector stopped")?;
             Ok(ExitCode::SUCCESS)
@@ -142,13 +146,18 @@ async fn run(command: Option<Command>, log: SharedLog, db: &Database) -> anyhow:
 }
 
 async fn check(log: &SharedLog, db: &Database) -> anyhow::Result<ExitCode> {
-    let report = verify(log, &Tables::open_existing(db).await?, Vec::new(), &Progress::default()).await?;
+    let tables = Tables::open_existing(db).await.with_context(|| format!("--db {db}"))?;
+    let report = verify(log, &tables, Vec::new(), &Progress::default()).await?;
     for difference in &report.differences {
         println!("{difference}");
     }
     let (rows, sequence, differences) = (report.rows, report.sequence, report.count);
     if report.is_clean() {
-        println!("ok: {rows} rows at sequence {sequence} are what the log says");
+        let behind = match report.log.saturating_sub(sequence) {
+            0 => String::new(),
+            events => format!("; the log goes on for {events} more events, which they do not have yet"),
+        };
+        println!("ok: {rows} rows at sequence {sequence} are what the log says{behind}");
         return Ok(ExitCode::SUCCESS);
     }
     let word = if differences == 1 { "difference" } else { "differences" };

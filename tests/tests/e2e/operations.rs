@@ -85,13 +85,16 @@ async fn what_is_wrong_with_a_flag_is_said_with_its_name_and_exit_2() {
     std::fs::write(&file, "no folder").expect("the home can be written");
     let file = file.display().to_string();
     let in_file = format!("{file}/data");
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["--listen", "nowhere"], "--listen"),
         (&["--listen", "192.0.2.1:8420"], "--listen"),
         (&["--heartbeat-timeout", "soon"], "--heartbeat-timeout"),
         (&["--max-body", "much"], "--max-body"),
         (&["--no-such-flag"], "--no-such-flag"),
         (&["--log", "carrier-pigeon:x"], "--log"),
+        (&["--log", "kafka://ann:secret@127.0.0.1:1/reg"], "--log: brokers are spoken to without SASL"),
+        (&["--advertise-url", "node-1:8420"], "--advertise-url"),
+        (&["--advertise-url", "http://ann:secret@node-1/"], "--advertise-url"),
         (&["--data-dir", &in_file], "--data-dir"),
         (&["--admin-token-file", "/nonexistent/token"], "--admin-token-file"),
     ];

@@ -158,6 +158,31 @@ async fn without_the_key_nobody_is_served_and_writes_say_what_is_missing() {
     let _ = keyless.client().get("/llms").await.expect(200);
 }
 
+/// A topic that is lost is not made anew, nor another one taken for it.
+#[tokio::test]
+async fn a_server_whose_log_is_lost_says_so_and_changes_nothing() {
+    let mut cluster = Cluster::start(1).await;
+    let _ = register(&cluster, 0, "one").await.expect(201);
+    assert_eq!(cluster.nodes[0].process.stop().await.code(), Some(0));
+    cluster.kafka.kill();
+    cluster.kafka.start_again();
+    for _ in 0..2 {
+        cluster.nodes[0].spawn_again();
+        assert_eq!(cluster.nodes[0].process.exit(BUSY).await.code(), Some(2));
+        let log = cluster.nodes[0].process.log();
+        assert!(log.contains("there is no topic registry, and the read tables in --db postgres://"), "{log}");
+    }
+    let other = Mcpd::start(&["--log", &cluster.log()]).await;
+    cluster.nodes[0].spawn_again();
+    assert_eq!(cluster.nodes[0].process.exit(BUSY).await.code(), Some(2));
+    let log = cluster.nodes[0].process.log();
+    assert!(
+        log.contains("--db postgres://") && log.contains("not the one that the read tables were made from"),
+        "{log}"
+    );
+    let _ = other.client().get("/llms").await.expect(200);
+}
+
 #[tokio::test]
 async fn a_second_start_makes_no_second_admin_and_reset_waits_until_nobody_leads() {
     let mut cluster = Cluster::start(1).await;
