@@ -14,13 +14,15 @@ consumer = Consumer({
     "enable.partition.eof": True,
     "auto.offset.reset": "earliest",
 })
+if not topic.endswith(".events"):
+    sys.exit(f"{topic} holds no CloudEvents; subscribe to {topic}.events")
 partitions = consumer.list_topics(topic, 10).topics[topic].partitions
 if not partitions:
     sys.exit(f"there is no topic {topic} at {broker}")
 # From the beginning. To go on where you were, keep the offset of what you have done, and assign that + 1.
 consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
 
-done, ended = {}, set()
+done, ended, said = {}, set(), None
 while not ("--until-end" in options and len(ended) == len(partitions)):
     message = consumer.poll(1.0)
     if message is None:
@@ -30,8 +32,9 @@ while not ("--until-end" in options and len(ended) == len(partitions)):
             ended.add(message.partition())
         elif message.error().fatal():
             sys.exit(f"{topic}: {message.error()}")
-        else:
-            print(f"{topic}: {message.error()}", file=sys.stderr)  # it passes
+        elif str(message.error()) != said:
+            said = str(message.error())
+            print(f"{topic}: {said}", file=sys.stderr)  # it passes
         continue
     headers = {name: value.decode() for name, value in message.headers() or []}
     if "ce_sequence" not in headers:

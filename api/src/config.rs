@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, env = "MCPD_LISTEN", default_value = "127.0.0.1:8420", value_name = "ADDR")]
     pub listen: SocketAddr,
     /// URL under which other replicas and publishers reach this server
-    #[arg(long, env = "MCPD_ADVERTISE_URL", value_name = "URL", value_parser = advertised)]
+    #[arg(long, env = "MCPD_ADVERTISE_URL", value_name = "URL")]
     pub advertise_url: Option<String>,
     /// File with a secret that all replicas of one log have; without it no other replica is served, nor asked
     #[arg(long, env = "MCPD_CLUSTER_KEY", value_name = "FILE")]
@@ -180,15 +180,18 @@ fn origin(text: &str) -> Result<String, String> {
     Err("is an origin such as https://ui.example or http://localhost:3000, without a path, or *".to_owned())
 }
 
-/// Reads a URL that others put paths behind.
-fn advertised(text: &str) -> Result<String, String> {
+/// Reads a URL that others put paths behind. It may hold a password, and is not repeated.
+fn advertised(text: &str) -> Result<String, ConfigError> {
     let is_plain = |url: &reqwest::Url| {
         let is_login = !url.username().is_empty() || url.password().is_some();
         ["http", "https"].contains(&url.scheme()) && !is_login && url.query().is_none() && url.fragment().is_none()
     };
     let url = reqwest::Url::parse(text).ok().filter(is_plain);
-    url.ok_or("is a URL such as http://node-1:8420, without a user, a query or a fragment")?;
-    Ok(text.trim_end_matches('/').to_owned())
+    let url = url.ok_or_else(|| {
+        let rule = "--advertise-url is a URL such as http://node-1:8420, without a user, a query or a fragment";
+        ConfigError(rule.to_owned())
+    })?;
+    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
 /// Who may call.
@@ -240,7 +243,8 @@ pub struct Config {
 
 impl Config {
     /// Checks the flags together.
-    pub fn from_args(args: Args) -> Result<Self, ConfigError> {
+    pub fn from_args(mut args: Args) -> Result<Self, ConfigError> {
+        args.advertise_url = args.advertise_url.as_deref().map(advertised).transpose()?;
         if args.auth == Auth::Off && !args.listen.ip().is_loopback() {
             return Err(ConfigError(format!(
                 "--auth off is refused on {}: everyone on the network could call; listen on 127.0.0.1 or use tokens",

@@ -370,14 +370,14 @@ pub struct Completions {
 pub struct Migrate {
     /// The log as it is: sqlite:<path>
     #[arg(long, value_name = "URL")]
-    pub from: mcpctl_events::log::target::LogTarget,
+    pub from: String,
     /// Where it is to be: kafka://host:port[,host:port]/<topic>
     #[arg(long, value_name = "URL")]
-    pub to: mcpctl_events::log::target::LogTarget,
+    pub to: String,
     /// Where chats, inference tasks and last uses of tokens are, if they are to be copied too: sqlite:<dir>
     #[arg(long, value_name = "URL", requires = "to_db")]
-    pub from_db: Option<mcpctl_projector::store::Database>,
+    pub from_db: Option<String>,
     /// Where those are to be: postgres://user@host:port/database
     #[arg(long, value_name = "URL", requires = "from_db")]
-    pub to_db: Option<mcpctl_projector::store::Database>,
+    pub to_db: Option<String>,
 }

@@ -17,6 +17,7 @@ use mcpctl_events::replica::{Decoded, Replica};
 use mcpctl_projector::store::{Database, work};
 use std::collections::VecDeque;
 use std::fmt::Display;
+use std::str::FromStr;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Copies the history, compares both ends, and says how to go on.
 pub fn run(shell: &Shell, options: &Migrate) -> anyhow::Result<()> {
     shell.format(&[Format::Table], "migrate")?;
-    let (LogTarget::Sqlite(from), LogTarget::Kafka(to)) = (&options.from, &options.to) else {
+    let (from, to) = (read("--from", &options.from)?, read("--to", &options.to)?);
+    let (LogTarget::Sqlite(from), LogTarget::Kafka(to)) = (&from, &to) else {
         let way = "from sqlite:<path of a file> to kafka://host:port[,host:port]/<topic>";
         return Err(Usage(format!("migrate goes {way}, and no other way")).into());
     };
@@ -60,8 +62,15 @@ pub fn run(shell: &Shell, options: &Migrate) -> anyhow::Result<()> {
     Ok(output::answer(&said.join("\n"))?)
 }
 
+/// Reads a URL. One that is none may hold a password, and is not repeated.
+fn read<T: FromStr<Err: Display>>(flag: &str, url: &str) -> Result<T, Usage> {
+    url.parse().map_err(|error| Usage(format!("{flag}: {error}")))
+}
+
 fn chats(options: &Migrate) -> anyhow::Result<Option<(Database, Database)>> {
-    match (&options.from_db, &options.to_db) {
+    let from = options.from_db.as_ref().map(|url| read("--from-db", url)).transpose()?;
+    let to = options.to_db.as_ref().map(|url| read("--to-db", url)).transpose()?;
+    match (&from, &to) {
         (None, None) => Ok(None),
         (Some(from @ Database::Folder(dir)), Some(to @ Database::Postgres(_))) => {
             if dir.join("work.db").exists() {

@@ -22,6 +22,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const GONE: Duration = Duration::from_secs(10);
 /// Whoever leads looks far more often than this; if it did not, it had no time to hear anybody.
 const STOOD_STILL: Duration = Duration::from_secs(5);
+/// Earlier starts of a server that are remembered.
+const STARTS: usize = 8;
 /// Sessions that are deactivated at once.
 const AT_ONCE: usize = 64;
 
@@ -46,8 +48,8 @@ pub struct Nodes(Mutex<HashMap<String, Heard>>);
 struct Heard {
     boot: Uuid,
     at: Duration,
-    /// The start before this one.
-    before: Option<Uuid>,
+    /// The starts before this one, the newest last.
+    before: Vec<Uuid>,
     /// Whether it was said that two servers have this URL.
     is_told: bool,
 }
@@ -67,15 +69,16 @@ impl Nodes {
     fn finds_two(&self, node: &str, boot: Uuid, now: Duration) -> bool {
         let mut nodes = self.lock();
         nodes.retain(|_, heard| now.saturating_sub(heard.at) < GONE);
-        let known = nodes.entry(node.to_owned()).or_insert(Heard { boot, at: now, before: None, is_told: false });
+        let known = nodes.entry(node.to_owned()).or_insert(Heard { boot, at: now, before: Vec::new(), is_told: false });
         known.at = now;
         if known.boot == boot {
             return false;
         }
         // A start that was followed by another one is over, unless both are there.
-        let (is_back, is_told) = (known.before == Some(boot), known.is_told);
+        let (is_back, is_told) = (known.before.contains(&boot), known.is_told);
         known.is_told |= is_back;
-        known.before = Some(std::mem::replace(&mut known.boot, boot));
+        known.before.push(std::mem::replace(&mut known.boot, boot));
+        known.before.drain(..known.before.len().saturating_sub(STARTS));
         is_back && !is_told
     }
 
@@ -97,7 +100,9 @@ pub async fn look_after(app: Arc<App>) {
         tokio::time::sleep(EVERY).await;
         let Some(cluster) = &app.cluster else { return };
         let now = app.clock.uptime();
-        if namesake.look(app.writer.term().is_none() && cluster.leads_here(), now) {
+        // What the log says of one that is silent may be of this process itself.
+        let is_another = app.writer.term().is_none() && cluster.leads_here() && cluster.vigil.hears(now);
+        if namesake.look(is_another, now) {
             let url = &app.advertise_url;
             tracing::error!(
                 url,

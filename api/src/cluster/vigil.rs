@@ -38,6 +38,8 @@ struct Seen {
     holder: Option<Uuid>,
     /// When it was read that nobody does.
     vacant_since: Option<Duration>,
+    /// When the leader was last heard.
+    heard_at: Option<Duration>,
 }
 
 impl Vigil {
@@ -68,7 +70,13 @@ impl Vigil {
 
     /// The leader was heard.
     pub fn heard(&self, now: Duration) {
-        self.seen().quiet_since = Some(now);
+        let mut seen = self.seen();
+        (seen.quiet_since, seen.heard_at) = (Some(now), Some(now));
+    }
+
+    /// Whether the leader is heard, each second as it should be.
+    pub fn hears(&self, now: Duration) -> bool {
+        self.seen().heard_at.is_some_and(|at| now.saturating_sub(at) <= LEAST_PATIENCE)
     }
 
     /// A read of the heartbeat stream that began at `begun` found its end.

@@ -26,9 +26,19 @@ use mcpctl_projector::{
         work::{Boot, WorkStore},
     },
 };
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
+use std::{
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::task::JoinHandle as Task;
 use tokio_util::sync::CancellationToken;
+
+/// How long a topic is looked for that should be there, and how often.
+const FOUND_WITHIN: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Takes the log for this process alone, before anything else is opened or made.
 pub(super) async fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
@@ -49,33 +59,52 @@ pub(super) async fn open_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog
 /// Joins the processes that write a topic, which is made if there is none, and nothing was made of one.
 async fn open_topic(config: &Config, target: &KafkaTarget) -> anyhow::Result<Arc<dyn EventLog>> {
     make_dir("--data-dir", &config.data_dir)?;
-    if let Err(topic::OpenError::Missing { topic }) = KafkaLog::open_existing(target)
-        && let Some(sequence) = projected(&config.db).await?
-    {
-        return Err(Refused::new(format!(
-            "--log {target}: there is no topic {topic}, and the read tables in --db {} hold a history up to sequence \
-             {sequence}: name the topic that it is on. If that one is lost, restore it from a backup; to begin with an \
-             empty registry, point --db at a fresh place",
-            config.db
-        ))
-        .into());
-    }
-    let (log, warnings) = KafkaLog::open(target).map_err(|error| Refused::new(format!("--log {target}: {error}")))?;
+    let opened = match KafkaLog::open_existing(target) {
+        Ok((log, warnings)) => Ok((log.prepared(target), warnings)),
+        Err(topic::OpenError::Missing { topic }) => {
+            may_make(config, target, &topic).await?;
+            KafkaLog::open(target)
+        }
+        Err(error) => Err(error),
+    };
+    let (log, warnings) = opened.map_err(|error| Refused::new(format!("--log {target}: {error}")))?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     Ok(Arc::new(log))
 }
 
-/// The last sequence that is in the read tables, if there are some.
-async fn projected(db: &Database) -> anyhow::Result<Option<u64>> {
-    let sequence = match Tables::open_existing(db).await {
+/// Whether a topic that is not there may be made: not beside tables of what it held. Another server may make it just now,
+/// and brokers that have just started may find it yet.
+async fn may_make(config: &Config, target: &KafkaTarget, topic: &str) -> anyhow::Result<()> {
+    let Some(held) = projected(&config.db).await? else { return Ok(()) };
+    tracing::warn!(topic, "there is no such topic, though the read tables were made of one: looking for a while");
+    let begun = Instant::now();
+    while begun.elapsed() < FOUND_WITHIN {
+        tokio::time::sleep(LOOK).await;
+        if !matches!(KafkaLog::open_existing(target), Err(topic::OpenError::Missing { .. })) {
+            return Ok(());
+        }
+    }
+    Err(Refused::new(format!(
+        "--log {target}: there is no topic {topic}, and the read tables in --db {} hold {held}: name the log that it is \
+         on, or move it here with `mcpctl migrate`. If that log is lost, restore it from a backup; to begin with an empty \
+         registry, point --db at a fresh place",
+        config.db
+    ))
+    .into())
+}
+
+/// What history the read tables hold, if any.
+async fn projected(db: &Database) -> anyhow::Result<Option<String>> {
+    let found = match Tables::open_existing(db).await {
         Ok(tables) => tables.checkpoint().await.map(|checkpoint| checkpoint.sequence),
-        // They are made anew.
-        Err(StoreError::NoTables { .. } | StoreError::OlderVersion { .. }) => Ok(0),
+        Err(StoreError::OlderVersion { .. }) => return Ok(Some("a history, in an older version's form".to_owned())),
+        Err(StoreError::NoTables { .. }) => Ok(0),
         Err(error) => Err(error),
     };
-    Ok(Some(sequence.map_err(|error| refused(db, &error))?).filter(|sequence| *sequence > 0))
+    let sequence = found.map_err(|error| refused(db, &error))?;
+    Ok((sequence > 0).then(|| format!("a history up to sequence {sequence}")))
 }
 
 fn open_file(config: &Config, path: &Path) -> anyhow::Result<Arc<dyn EventLog>> {

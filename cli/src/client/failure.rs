@@ -131,6 +131,9 @@ pub async fn refused(response: Response, route: &Route) -> Failure {
     let text = response.text().await.unwrap_or_default();
     let body = match location.filter(|_| status.is_redirection()) {
         Some(to) => plain(format!("the server sends requests on to {to}")),
+        None if is_page => plain(format!(
+            "a web page answers {status}, and not mcpd: a proxy that does not reach it, or an address that is not its own"
+        )),
         None => body(status, &text),
     };
     // What the registry says of itself has a code; a page for people comes from something on the way.

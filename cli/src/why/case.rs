@@ -110,7 +110,7 @@ impl Case<'_> {
         };
         let said = self.facts.registry.iter().filter(within).filter_map(|event| {
             let what = match event.what.as_str() {
-                "writer_elected" => "the server was started, which counts anew from then,",
+                "writer_elected" => "a server was started or took over, which counts anew from then,",
                 "expiry_suspended" => "giving up was suspended",
                 _ => return None,
             };

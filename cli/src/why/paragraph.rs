@@ -146,8 +146,10 @@ fn since_then(case: &Case) -> Vec<String> {
     let elections: Vec<_> = elections.take_while(|event| event.sequence > last).collect();
     if let Some(newest) = elections.first() {
         let often = if elections.len() == 1 { "" } else { " several times, the last time" };
-        sentences
-            .push(format!("Since then the server was started{often} at {} (event {}).", newest.time, newest.sequence));
+        sentences.push(format!(
+            "Since then a server was started or took over{often} at {} (event {}).",
+            newest.time, newest.sequence
+        ));
     }
     if row.status != "inactive" {
         sentences.extend(streams(case, row, last));

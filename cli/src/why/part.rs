@@ -81,7 +81,9 @@ impl<'a> Part<'a> {
                 format!("{publisher} is not connected {}, though {though}", event.since())
             }
             Some((event, "connected", _)) => match self.case.election_after(event.sequence()) {
-                Some(at) => format!("{publisher} is not connected since the server was started {at}, though {though}"),
+                Some(at) => format!(
+                    "{publisher} is not connected since a server was started or took over {at}, though {though}"
+                ),
                 None => format!("{publisher} is not connected, though {though}"),
             },
             _ => format!("{publisher} has not opened its stream yet, though {though}"),

@@ -373,7 +373,7 @@ fn what_happened_around_it_is_told() {
         &case(RowNoun::Agent, &facts, &events),
         &[
             "cannot be called: its publisher has not opened its stream yet, though it counts as active still",
-            "Since then the server was started at 2026-01-31T12:00:30.000Z (event 30).",
+            "Since then a server was started or took over at 2026-01-31T12:00:30.000Z (event 30).",
             "Nobody is given up for silence until 2026-01-31T12:01:40.000Z (in 40 s): that was suspended at \
              2026-01-31T12:00:40.000Z (event 40), because most publishers fell silent at once",
             "The agent becomes inactive when nothing is heard of it until",

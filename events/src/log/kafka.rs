@@ -50,13 +50,19 @@ impl KafkaLog {
         Ok((Self::of(target, Appender::prepared(target)), warnings))
     }
 
-    /// Opens a log that is there, for those who only read.
+    /// Opens a log that is there.
     ///
     /// # Errors
     /// As [`open`](Self::open), and if there is no topic.
     pub fn open_existing(target: &KafkaTarget) -> Result<(Self, Vec<Warning>), OpenError> {
         let warnings = topic::look(target, &Settings::of_a_log())?;
         Ok((Self::of(target, Appender::new(target)), warnings))
+    }
+
+    /// Has the first append wait for nothing but the brokers' answer.
+    #[must_use]
+    pub fn prepared(self, target: &KafkaTarget) -> Self {
+        Self { appender: Mutex::new(Appender::prepared(target)), ..self }
     }
 
     fn of(target: &KafkaTarget, appender: Appender) -> Self {

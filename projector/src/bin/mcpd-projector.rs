@@ -32,10 +32,10 @@ const LOOK: Duration = Duration::from_secs(1);
 struct Args {
     /// The log: sqlite:<path> or kafka://host:port[,host:port]/<topic>
     #[arg(long, env = "MCPD_LOG", value_name = "URL", global = true)]
-    log: Option<LogTarget>,
+    log: Option<String>,
     /// The read tables: sqlite:<dir> or postgres://user@host:port/database
     #[arg(long, env = "MCPD_DB", value_name = "URL", global = true, hide_env_values = true)]
-    db: Option<Database>,
+    db: Option<String>,
     /// How log lines on stderr are written
     #[arg(long, env = "MCPD_LOG_FORMAT", value_name = "FORMAT", default_value = "text", global = true)]
     log_format: LogFormat,
@@ -94,7 +94,10 @@ fn write_logs(format: LogFormat) {
 fn places(args: &Args) -> Result<(SharedLog, Database), String> {
     let log = args.log.as_ref().ok_or("--log is missing: say where the log is, as in --log sqlite:data/log.db")?;
     let db = args.db.as_ref().ok_or("--db is missing: say where the read tables are, as in --db sqlite:data")?;
-    let log: SharedLog = match log {
+    // What is no such URL may hold a password, and is not repeated.
+    let log = log.parse().map_err(|error| format!("--log: {error}"))?;
+    let db = db.parse().map_err(|error| format!("--db: {error}"))?;
+    let log: SharedLog = match &log {
         LogTarget::Sqlite(file) => {
             Arc::new(SqliteLog::open_read_only(file).map_err(|error| format!("--log: {error}"))?)
         }
@@ -108,7 +111,7 @@ fn places(args: &Args) -> Result<(SharedLog, Database), String> {
             Arc::new(log)
         }
     };
-    Ok((log, db.clone()))
+    Ok((log, db))
 }
 
 /// Opens the log once it is there.

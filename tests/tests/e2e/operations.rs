@@ -107,6 +107,7 @@ async fn what_is_wrong_with_a_flag_is_said_with_its_name_and_exit_2() {
         let output = program::run("mcpd", &home, &args).await;
         assert_eq!(output.status.code(), Some(2), "{flags:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(name), "{flags:?}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("secret"), "{flags:?}: {}", stderr(&output));
     }
     let everybody = ["--auth", "off", "--listen", "0.0.0.0:0"];
     let output = program::run("mcpd", &home, &everybody).await;

@@ -6,7 +6,7 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, ConsumerContext},
     error::{KafkaError, KafkaResult},
-    types::RDKafkaErrorCode,
+    types::RDKafkaErrorCode as Code,
 };
 use std::{
     ops::Deref,
@@ -23,8 +23,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What went wrong so long ago explains nothing any more.
 const LATELY: Duration = Duration::from_secs(15);
-/// Consumers that may be ending at once.
+/// Consumers that may be ending at once, and how often is looked whether there are fewer.
 const ENDING: usize = 64;
+const LOOK: Duration = Duration::from_millis(10);
 
 /// What a client says by the way: nobody reads its log, but the last thing that went wrong explains a silence.
 #[derive(Debug, Clone, Default)]
@@ -35,14 +36,9 @@ pub(super) struct Context {
 impl Context {
     /// An error in words for people, with the last thing that went wrong.
     pub(super) fn explain(&self, error: &KafkaError) -> String {
-        use RDKafkaErrorCode as Code;
         let said = match error.rdkafka_error_code() {
-            Some(Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve) => {
-                "the brokers cannot be reached".to_owned()
-            }
-            Some(Code::OperationTimedOut | Code::RequestTimedOut | Code::MessageTimedOut) => {
-                "the brokers did not answer in time".to_owned()
-            }
+            Some(code) if is_away(code) => "the brokers cannot be reached".to_owned(),
+            Some(code) if is_slow(code) => "the brokers did not answer in time".to_owned(),
             Some(
                 Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::UnknownTopicId,
             ) => "the brokers have no such topic".to_owned(),
@@ -52,6 +48,19 @@ impl Context {
         let last = last.filter(|(at, _)| at.elapsed() < LATELY);
         last.map_or_else(|| said.clone(), |(_, last)| format!("{said} ({last})"))
     }
+}
+
+/// Whether the brokers are not there, or say nothing.
+pub(super) fn is_silence(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| is_away(code) || is_slow(code))
+}
+
+fn is_away(code: Code) -> bool {
+    matches!(code, Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve)
+}
+
+fn is_slow(code: Code) -> bool {
+    matches!(code, Code::OperationTimedOut | Code::RequestTimedOut | Code::MessageTimedOut)
 }
 
 impl ClientContext for Context {
@@ -122,6 +131,11 @@ pub(super) fn consumer(target: &KafkaTarget, wait: FetchWait) -> KafkaResult<Con
     ] {
         config.set(key, value);
     }
+    // Most of them end soon: whoever makes so many waits for it.
+    let begun = Instant::now();
+    while NOW_ENDING.load(Ordering::Relaxed) >= ENDING && begun.elapsed() < PATIENCE {
+        thread::sleep(LOOK);
+    }
     if NOW_ENDING.load(Ordering::Relaxed) >= ENDING {
         return Err(KafkaError::ClientCreation(format!("{ENDING} earlier clients do not end: restart this process")));
     }
@@ -135,6 +149,22 @@ pub(super) struct Consumer(Option<BaseConsumer<Context>>);
 /// How many are ending.
 static NOW_ENDING: AtomicUsize = AtomicUsize::new(0);
 
+/// Counts one of them.
+struct Ending;
+
+impl Ending {
+    fn begin() -> Self {
+        NOW_ENDING.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        NOW_ENDING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Deref for Consumer {
     type Target = BaseConsumer<Context>;
 
@@ -146,10 +176,10 @@ impl Deref for Consumer {
 impl Drop for Consumer {
     fn drop(&mut self) {
         let Some(consumer) = self.0.take() else { return };
-        NOW_ENDING.fetch_add(1, Ordering::Relaxed);
+        let ending = Ending::begin();
         let end = move || {
             drop(consumer);
-            NOW_ENDING.fetch_sub(1, Ordering::Relaxed);
+            drop(ending);
         };
         // Without a thread it ends here.
         let _ = thread::Builder::new().name("reaper".into()).spawn(end);

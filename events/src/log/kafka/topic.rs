@@ -42,6 +42,14 @@ pub enum OpenError {
         /// What the client says.
         reason: String,
     },
+    /// The brokers answer, and refuse.
+    #[error("topic {topic} can neither be made nor looked at: {reason}")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// What they say.
+        reason: String,
+    },
     /// It is not there, and was not to be made.
     #[error("there is no topic {topic}: a server makes it at its first start")]
     Missing {
@@ -142,19 +150,24 @@ pub(super) fn look(target: &KafkaTarget, settings: &Settings) -> Result<Vec<Warn
 
 fn check(target: &KafkaTarget, settings: &Settings, may_make: bool) -> Result<Vec<Warning>, OpenError> {
     let context = Context::default();
-    let unreachable =
-        |error: KafkaError| OpenError::Unreachable { brokers: target.brokers.clone(), reason: context.explain(&error) };
-    let admin: AdminClient<Context> =
-        client::config(target).create_with_context(context.clone()).map_err(unreachable)?;
-    let (found, brokers) = partitions(admin.inner(), &target.topic).map_err(unreachable)?;
+    let failed = |error: KafkaError| {
+        let reason = context.explain(&error);
+        if client::is_silence(&error) {
+            OpenError::Unreachable { brokers: target.brokers.clone(), reason }
+        } else {
+            OpenError::Refused { topic: target.topic.clone(), reason }
+        }
+    };
+    let admin: AdminClient<Context> = client::config(target).create_with_context(context.clone()).map_err(failed)?;
+    let (found, brokers) = partitions(admin.inner(), &target.topic).map_err(failed)?;
     if found.is_none() && !may_make {
         return Err(OpenError::Missing { topic: target.topic.clone() });
     }
     if found.is_none() {
         let copies = brokers.clamp(1, COPIES);
-        make(&admin, &target.topic, copies, settings).map_err(unreachable)?;
+        make(&admin, &target.topic, copies, settings).map_err(failed)?;
     }
-    let partitions = wait_for(admin.inner(), &target.topic).map_err(unreachable)?;
+    let partitions = wait_for(admin.inner(), &target.topic).map_err(failed)?;
     let mut problems = Vec::new();
     if settings.one_partition && partitions.len() != 1 {
         problems.push(format!("it has {} partitions, and must have one", partitions.len()));

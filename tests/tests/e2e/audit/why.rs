@@ -122,7 +122,7 @@ async fn a_server_that_was_killed_tells_who_has_not_come_back() {
         &said,
         &[
             "cannot be called: its publisher is not connected",
-            "Since then the server was started at",
+            "Since then a server was started or took over at",
             "The agent becomes inactive when nothing is heard of it until",
             "until then its publisher only has to come back.",
         ],
