@@ -37,7 +37,7 @@ use tokio::task::JoinHandle as Task;
 use tokio_util::sync::CancellationToken;
 
 /// How long a topic is looked for that should be there, and how often.
-const FOUND_WITHIN: Duration = Duration::from_secs(10);
+const FOUND_WITHIN: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Takes the log for this process alone, before anything else is opened or made.
