@@ -1,46 +1,38 @@
 //! `apply`: makes the registry hold what documents say.
 
+mod lines;
+mod prune;
 pub mod read;
+pub mod source;
+pub mod standing;
 
 use crate::args::Apply;
-use crate::client::{Client, failure::Failure, route::Route};
+use crate::args::selector::Selector;
+use crate::client::failure::Failure;
+use crate::client::{Client, route::Route};
 use crate::exit::Stuck;
-use crate::get::definition;
-use crate::output::document::Document;
-use crate::output::{self, Format, clean, json};
+use crate::output::{self, Format, json};
 use crate::shell::Shell;
-use read::{Wanted, is_same};
-use serde::Deserialize;
-use std::io::Read;
+use read::Wanted;
+use standing::Standing;
+use std::path::PathBuf;
 
-/// Longest text that is read, in bytes.
-const LONGEST: u64 = 64 << 20;
-
-/// What of a row tells one state of it from another.
-#[derive(Deserialize)]
-struct Version {
-    version: u64,
-}
-
-/// Applies one document after the other, and stops at the first that fails.
+/// Applies one document after the other, and stops at the first that fails; then deletes what has none any more, if asked.
 pub async fn run(shell: &Shell, options: &Apply) -> anyhow::Result<()> {
     shell.format(&[Format::Table], "apply")?;
-    let all = read::read(&text(&options.file)?)?;
-    if all.is_empty() {
-        let next = "`mcpctl get agent NAME -o yaml` prints what a document looks like";
-        return Err(Stuck::new(format!("there is no document in {}", shown(&options.file)), next).into());
-    }
+    let all = documents(&options.file, options.selector.as_ref())?;
     let client = shell.client()?;
     let count = all.len();
-    for (index, wanted) in all.into_iter().enumerate() {
-        let done = apply(&client, &wanted, options.dry_run).await.inspect_err(|_| {
-            let (kind, name, number) = (definition::kind(wanted.noun), clean::line(&wanted.name), index + 1);
-            shell
-                .screen
-                .note(&format!("document {number} of {count}, {kind}/{name}, fails; what is before it is done"));
-        })?;
-        let line = format!("{}/{} {done}\n", definition::kind(wanted.noun), clean::line(&wanted.name));
-        output::answer(&line)?;
+    for (index, wanted) in all.iter().enumerate() {
+        let done =
+            apply(&client, wanted, options.dry_run).await.map_err(|error| placed(error, wanted)).inspect_err(|_| {
+                let before = if index == 0 { "nothing was done" } else { "what comes before it is done" };
+                shell.screen.note(&format!("document {} of {count} fails; {before}", index + 1));
+            })?;
+        output::answer(&format!("{} {done}\n", wanted.title()))?;
+    }
+    if let Some(selector) = options.selector.as_ref().filter(|_| options.prune) {
+        prune::run(&client, selector, &all, options.dry_run).await?;
     }
     if options.dry_run {
         shell.screen.note("nothing was changed: this was --dry-run");
@@ -48,64 +40,54 @@ pub async fn run(shell: &Shell, options: &Apply) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The documents of all files, or those of them that have these labels; there is at least one.
+pub fn documents(files: &[PathBuf], selector: Option<&Selector>) -> anyhow::Result<Vec<Wanted>> {
+    let sources = source::read(files)?;
+    let mut all = read::read(&sources)?;
+    let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
+    let names = names.join(", ");
+    if all.is_empty() {
+        let next = "`mcpctl get agent NAME -o yaml` prints what a document looks like";
+        return Err(Stuck::new(format!("there is no document in {names}"), next).into());
+    }
+    all.retain(|wanted| selector.is_none_or(|selector| selector.picks(&wanted.definition)));
+    if let (true, Some(selector)) = (all.is_empty(), selector) {
+        let next = "only Llms and agents have labels; leave -l out, or give the documents those labels";
+        return Err(Stuck::new(format!("no document in {names} has the labels {selector}"), next).into());
+    }
+    Ok(all)
+}
+
 async fn apply(client: &Client, wanted: &Wanted, dry_run: bool) -> anyhow::Result<&'static str> {
-    let list = wanted.noun.list();
-    let route = Route::api([list, &wanted.name]);
     let body = json::compact(&wanted.definition);
-    let Some(row) = there(client, &route).await? else {
+    let Some(standing) = Standing::of(client, wanted.noun, &wanted.name).await? else {
         if !dry_run {
-            client.write(reqwest::Method::POST, &Route::api([list]), body, None).await?;
+            client.write(reqwest::Method::POST, &Route::api([wanted.noun.list()]), body, None).await?;
         }
         return Ok("created");
     };
-    let before: Version = row.read()?;
-    let found = definition::of(wanted.noun, Document::parse(&row.body)?);
-    if is_same(&without_kind(found), &wanted.definition) {
+    if read::is_same(&standing.definition, &wanted.definition) {
         return Ok("unchanged");
     }
     if dry_run {
         return Ok("configured");
     }
-    let answer = client.write(reqwest::Method::PUT, &route, body, Some(before.version)).await?;
     // What was left out may be what the row had by default.
-    let after: Version = answer.read()?;
-    Ok(if after.version == before.version { "unchanged" } else { "configured" })
+    let is_new = standing.put(client, &wanted.definition).await?;
+    Ok(if is_new { "configured" } else { "unchanged" })
 }
 
-/// What there is of this name.
-async fn there(client: &Client, route: &Route) -> anyhow::Result<Option<crate::client::Answer>> {
-    match client.get(route).await {
-        Ok(row) => Ok(Some(row)),
-        Err(error) if error.downcast_ref::<Failure>().is_some_and(Failure::is_not_found) => Ok(None),
-        Err(error) => Err(error),
+/// The same failure, with the lines of the document, and of what the server names of it.
+pub fn placed(mut error: anyhow::Error, wanted: &Wanted) -> anyhow::Error {
+    let mut at = wanted.place.of("");
+    if let Some(Failure::Refused(refusal)) = error.downcast_mut::<Failure>() {
+        for (index, problem) in refusal.body.details.iter_mut().enumerate() {
+            if index == 0 {
+                at = wanted.place.of(&problem.pointer);
+            }
+            let place = wanted.place.of(&problem.pointer);
+            problem.pointer = if problem.pointer.is_empty() { place } else { format!("{place} {}", problem.pointer) };
+        }
     }
-}
-
-fn without_kind(document: Document) -> Document {
-    match document {
-        Document::Map(members) => Document::Map(members.into_iter().filter(|(key, _)| key != "kind").collect()),
-        other => other,
-    }
-}
-
-fn text(file: &str) -> anyhow::Result<String> {
-    let unreadable = |error: std::io::Error| {
-        Stuck::new(format!("cannot read {}: {error}", shown(file)), "give a file of YAML or JSON, or - for stdin")
-    };
-    let mut text = String::new();
-    if file == "-" {
-        std::io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text).map_err(unreadable)?;
-    } else {
-        let opened = std::fs::File::open(file).map_err(unreadable)?;
-        opened.take(LONGEST + 1).read_to_string(&mut text).map_err(unreadable)?;
-    }
-    if text.len() as u64 > LONGEST {
-        let problem = format!("{} is longer than {} MiB", shown(file), LONGEST >> 20);
-        return Err(Stuck::new(problem, "split it; documents may be applied one after the other").into());
-    }
-    Ok(text)
-}
-
-fn shown(file: &str) -> String {
-    if file == "-" { "stdin".to_owned() } else { clean::line(file).into_owned() }
+    error.context(format!("{at}: {}", wanted.title()))
 }

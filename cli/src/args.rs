@@ -3,15 +3,22 @@
 pub mod audit;
 pub mod auth;
 pub mod context;
+pub mod create;
 mod noun;
+pub mod selector;
 pub mod token;
 
-pub use noun::{Deletable, Kind, Noun, RowNoun, ShellName, Status, word};
+pub use noun::{Deletable, Documented, Kind, Noun, RowNoun, ShellName, Status, word};
 
 use crate::chat::options::{AgentOptions, LlmOptions};
-use crate::output::{self, Format};
+use crate::completions;
+use crate::label::Change;
+use crate::output::{self, Format, Output};
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::ArgValueCompleter;
+use selector::Selector;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Lists, describes and talks to the models and agents of an mcpctl registry.
 #[derive(Parser)]
@@ -67,22 +74,25 @@ pub struct Global {
     #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
     /// How to write the answer
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_enum,
-        default_value_t,
-        hide_possible_values = true,
-        value_name = "table|wide|json|yaml|name"
-    )]
-    pub output: Format,
+    #[arg(short, long, global = true, default_value = "table", value_name = "table|wide|json|yaml|name|jsonpath=PATH")]
+    pub output: Output,
     /// Write no colours
     #[arg(long, global = true)]
     pub no_color: bool,
     /// Write nothing but answers and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// Show on stderr what is asked of the server and what it answers, without secrets
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+impl Global {
+    /// Flags that say which server is meant, and nothing else.
+    pub fn quiet(server: Option<String>, token: Option<String>, context: Option<String>) -> Self {
+        let output = Output { format: Format::Table, path: None };
+        Self { server, token, context, output, no_color: true, quiet: true, verbose: false }
+    }
 }
 
 /// The commands.
@@ -95,6 +105,7 @@ Examples:
   mcpctl get llms --status active -o wide
   mcpctl get agent local-coder -o yaml
   mcpctl get agents --as-of 2026-01-31T12:00:00Z
+  mcpctl get agents -l team=red,gpu=a100     those that have both labels
   mcpctl get agents --watch                  a live table; in a pipe, a line for each change
   mcpctl get sessions -o wide                publishers, and the calls that wait for them
   mcpctl get threads --agent local-coder")]
@@ -161,11 +172,12 @@ Examples:
     /// Check, export, rebuild and replay the log that the registry is made of
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// Show what changed between two points of the history, field by field
+    /// Show what changed between two points of the history, or what documents would change, field by field
     #[command(after_help = "\
 Examples:
   mcpctl diff 100 200
   mcpctl diff 2026-01-31T12:00:00Z          from then until now
+  mcpctl diff -f team.yaml                  what `apply -f team.yaml` would change
   mcpctl diff 100 200 -o json")]
     Diff(Diff),
     /// Move a log that outgrew one machine to Kafka, with its history and the same head; its server must be stopped
@@ -199,11 +211,18 @@ Examples:
   mcpctl completions zsh > ~/.zfunc/_mcpctl
   mcpctl completions fish > ~/.config/fish/completions/mcpctl.fish")]
     Completions(Completions),
+    /// Write manual pages
+    #[command(after_help = "\
+Examples:
+  mcpctl man | man -l -                      the page of mcpctl
+  mcpctl man --dir ~/.local/share/man/man1   a page for each command: `man mcpctl-get`")]
+    Man(Man),
     /// Make the registry hold what documents say: Llms, projects, agents, personalities, prompts
     #[command(after_help = "\
 Examples:
   mcpctl apply -f team.yaml                      a line for each: created, configured or unchanged
-  mcpctl apply -f team.yaml --dry-run
+  mcpctl apply -f team/ --dry-run                all files of a folder; `diff -f team/` shows each field
+  mcpctl apply -f team/ -l team=red --prune      and delete what has that label and no document any more
   mcpctl get agent reviewer -o yaml | mcpctl apply -f -
 
 A document is what `get -o yaml` prints; `---` is between two:
@@ -212,18 +231,35 @@ A document is what `get -o yaml` prints; `---` is between two:
   llm: qwen
   systemPrompt: You review code.")]
     Apply(Apply),
+    /// Make an Llm, an agent, a project, a personality or a prompt from flags
+    #[command(subcommand)]
+    Create(create::Create),
+    /// Change a definition in your editor: VISUAL, else EDITOR, else vi
+    #[command(after_help = "\
+Examples:
+  mcpctl edit agent reviewer
+  EDITOR='code --wait' mcpctl edit prompt house-style")]
+    Edit(Edit),
+    /// Give an Llm or an agent labels, and take them away
+    #[command(after_help = "\
+Examples:
+  mcpctl label agent reviewer team=red stage=beta
+  mcpctl label agent reviewer stage-                 takes it away
+  mcpctl get agents -l team=red")]
+    Label(Label),
     /// Delete agents, Llms, projects, threads and more, cancel tasks
     #[command(after_help = "\
 Examples:
   mcpctl delete agent reviewer
-  mcpctl delete llm qwen3-thinking
+  mcpctl delete agents -l team=red               all that have the label
+  mcpctl delete -f team.yaml                     what the documents name
   mcpctl delete thread 01890a5d-ac96-774b-bcce-b302099a8057")]
     Delete(Delete),
     /// Pause agents or Llms: calls get 503 until they are enabled
     #[command(after_help = "\
 Examples:
   mcpctl disable agent local-coder
-  mcpctl disable llm vllm-local")]
+  mcpctl disable llms -l gpu=a100")]
     Disable(Many),
     /// End a pause
     #[command(after_help = "\
@@ -251,6 +287,7 @@ pub struct Get {
     #[arg(value_enum)]
     pub noun: Noun,
     /// Only this one
+    #[arg(add = ArgValueCompleter::new(completions::any))]
     pub name: Option<String>,
     /// Only rows of this kind (agents, llms)
     #[arg(long, value_enum)]
@@ -258,11 +295,14 @@ pub struct Get {
     /// Only rows with this status (agents, llms)
     #[arg(long, value_enum)]
     pub status: Option<Status>,
+    /// Only rows with these labels (agents, llms)
+    #[arg(short = 'l', long, value_name = "KEY=VALUE,…")]
+    pub selector: Option<Selector>,
     /// As it was then: a sequence, or a time such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "SEQUENCE|TIME")]
     pub as_of: Option<String>,
     /// Whose (threads, personalities, prompts)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completions::agents))]
     pub agent: Option<String>,
     /// Only after this sequence (events)
     #[arg(long, value_name = "SEQUENCE")]
@@ -275,9 +315,15 @@ pub struct Get {
 /// What to apply.
 #[derive(Args)]
 pub struct Apply {
-    /// File of YAML or JSON documents, or - for stdin
-    #[arg(short, long, value_name = "FILE|-")]
-    pub file: String,
+    /// File of YAML or JSON documents, folder of such files, or - for stdin (repeatable)
+    #[arg(short, long, value_name = "FILE|DIR|-", required = true)]
+    pub file: Vec<PathBuf>,
+    /// Only documents with these labels
+    #[arg(short = 'l', long, value_name = "KEY=VALUE,…")]
+    pub selector: Option<Selector>,
+    /// Afterwards, delete public Llms and agents that have the labels of -l and no document
+    #[arg(long, requires = "selector")]
+    pub prune: bool,
     /// Say what would be done, and do nothing: rows are compared, but neither looked through nor asked leave for
     #[arg(long)]
     pub dry_run: bool,
@@ -287,11 +333,42 @@ pub struct Apply {
 #[derive(Args)]
 pub struct Diff {
     /// The one point: a sequence, or a time such as 2026-01-31T12:00:00Z
-    #[arg(value_name = "SEQUENCE|TIME")]
-    pub from: String,
+    #[arg(value_name = "SEQUENCE|TIME", required_unless_present = "file")]
+    pub from: Option<String>,
     /// The other point [default: now]
     #[arg(value_name = "SEQUENCE|TIME")]
     pub to: Option<String>,
+    /// Instead: what documents would change; a file of them, a folder of such files, or - for stdin (repeatable)
+    #[arg(short, long, value_name = "FILE|DIR|-", conflicts_with = "from")]
+    pub file: Vec<PathBuf>,
+    /// Only documents with these labels
+    #[arg(short = 'l', long, value_name = "KEY=VALUE,…", requires = "file")]
+    pub selector: Option<Selector>,
+}
+
+/// What to edit.
+#[derive(Args)]
+pub struct Edit {
+    /// What it is
+    #[arg(value_enum)]
+    pub noun: Documented,
+    /// Its name
+    #[arg(add = ArgValueCompleter::new(completions::any))]
+    pub name: String,
+}
+
+/// Which labels.
+#[derive(Args)]
+pub struct Label {
+    /// What it is
+    #[arg(value_enum)]
+    pub noun: RowNoun,
+    /// Its name
+    #[arg(add = ArgValueCompleter::new(completions::any))]
+    pub name: String,
+    /// KEY=VALUE gives a label, KEY- takes it away
+    #[arg(required = true, value_name = "KEY=VALUE|KEY-")]
+    pub changes: Vec<Change>,
 }
 
 /// One agent or Llm.
@@ -301,6 +378,7 @@ pub struct One {
     #[arg(value_enum)]
     pub noun: RowNoun,
     /// Its name
+    #[arg(add = ArgValueCompleter::new(completions::any))]
     pub name: String,
 }
 
@@ -321,19 +399,30 @@ pub struct Many {
     #[arg(value_enum)]
     pub noun: RowNoun,
     /// Their names
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required_unless_present = "selector", conflicts_with = "selector", value_name = "NAME",
+        add = ArgValueCompleter::new(completions::any))]
     pub names: Vec<String>,
+    /// All that have these labels
+    #[arg(short = 'l', long, value_name = "KEY=VALUE,…")]
+    pub selector: Option<Selector>,
 }
 
 /// What to delete.
 #[derive(Args)]
 pub struct Delete {
     /// What they are
-    #[arg(value_enum)]
-    pub noun: Deletable,
+    #[arg(value_enum, required_unless_present = "file", conflicts_with = "file")]
+    pub noun: Option<Deletable>,
     /// Their names; of threads and tasks, their ids
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required_unless_present_any = ["selector", "file"], conflicts_with = "selector", value_name = "NAME",
+        add = ArgValueCompleter::new(completions::any))]
     pub names: Vec<String>,
+    /// All agents or Llms, or of -f all documents, that have these labels
+    #[arg(short = 'l', long, value_name = "KEY=VALUE,…")]
+    pub selector: Option<Selector>,
+    /// What documents name: a file of them, a folder of such files, or - for stdin (repeatable)
+    #[arg(short, long, value_name = "FILE|DIR|-")]
+    pub file: Vec<PathBuf>,
 }
 
 /// Which events.
@@ -362,6 +451,14 @@ pub struct Completions {
     /// The shell
     #[arg(value_enum)]
     pub shell: ShellName,
+}
+
+/// Where manual pages go.
+#[derive(Args)]
+pub struct Man {
+    /// Write the pages of all commands into this folder
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// Flags of `migrate`.

@@ -28,7 +28,7 @@ async fn can_i(shell: &Shell, verb: &str, resource: &str) -> anyhow::Result<()> 
     let answer = shell.client()?.get(&route).await?;
     let verdict: Verdict = answer.read()?;
     match format {
-        Format::Json => output::answer_json(&answer.body)?,
+        Format::Json => shell.answer_json(&answer.body)?,
         Format::Yaml => output::answer(&yaml::write(&Document::parse(&answer.body)?))?,
         _ => {
             output::answer(if verdict.allowed { "yes\n" } else { "no\n" })?;
@@ -42,7 +42,7 @@ async fn who_am_i(shell: &Shell) -> anyhow::Result<()> {
     let format = shell.format(&FORMATS, "auth whoami")?;
     let answer = shell.client()?.get(&Route::api(["auth", "whoami"])).await?;
     match format {
-        Format::Json => output::answer_json(&answer.body),
+        Format::Json => shell.answer_json(&answer.body),
         Format::Yaml => Ok(output::answer(&yaml::write(&Document::parse(&answer.body)?))?),
         _ => {
             let me: WhoAmI = answer.read()?;
@@ -59,7 +59,7 @@ async fn list(shell: &Shell) -> anyhow::Result<()> {
     let format = shell.format(&FORMATS, "auth grants")?;
     let answer = shell.client()?.get(&Route::api(["grants"])).await?;
     match format {
-        Format::Json => output::answer_json(&answer.body),
+        Format::Json => shell.answer_json(&answer.body),
         Format::Yaml => Ok(output::answer(&yaml::write(&Document::parse(&answer.body)?))?),
         _ => {
             let columns = ["USER", "VERB", "RESOURCE", "CREATED"].map(|title| (title, Width::Natural));
@@ -67,7 +67,7 @@ async fn list(shell: &Shell) -> anyhow::Result<()> {
             for row in answer.read::<Vec<GrantRow>>()? {
                 table.row([&row.user, &row.verb, &row.resource, &row.created_at].map(String::as_str));
             }
-            Ok(output::answer(&table.render(false, shell.screen.colour_out))?)
+            Ok(output::answer(&shell.screen.table(&table, false))?)
         }
     }
 }

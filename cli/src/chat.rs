@@ -13,7 +13,7 @@ mod save;
 mod tests;
 
 use crate::exit::{Stuck, Usage};
-use crate::output::{Format, Screen};
+use crate::output::Format;
 use crate::shell::Shell;
 use agent::AgentChat;
 use llm::LlmChat;
@@ -33,7 +33,7 @@ pub async fn agent(shell: &Shell, options: AgentOptions) -> anyhow::Result<()> {
     let message = message(options.common.message.as_deref(), json)?;
     let stream = !options.common.no_stream;
     let chat = AgentChat::new(shell.client()?, options)?;
-    converse(shell.screen, Partner::Agent(chat), message, stream, json).await
+    converse(shell, Partner::Agent(chat), message, stream, json).await
 }
 
 /// Talks to an Llm or a pool.
@@ -43,13 +43,13 @@ pub async fn llm(shell: &Shell, options: LlmOptions) -> anyhow::Result<()> {
     let (stream, later) = (!options.common.no_stream, options.later);
     let chat = LlmChat::new(shell.client()?, options)?;
     if let Some(message) = message.as_deref().filter(|_| later) {
-        return later::leave(&chat, message, json).await;
+        return later::leave(shell, &chat, message, json).await;
     }
-    converse(shell.screen, Partner::Llm(chat), message, stream, json).await
+    converse(shell, Partner::Llm(chat), message, stream, json).await
 }
 
 async fn converse(
-    screen: Screen,
+    shell: &Shell,
     mut partner: Partner,
     message: Option<String>,
     stream: bool,
@@ -58,10 +58,10 @@ async fn converse(
     match message {
         Some(message) if json => {
             let answer = partner.ask(&message).await?;
-            crate::output::answer_json(&answer)
+            shell.answer_json(&answer)
         }
-        Some(message) => partner.say(&message, stream, Renderer::stdio(screen)).await,
-        None => repl::run(screen, partner, stream).await,
+        Some(message) => partner.say(&message, stream, Renderer::stdio(shell.screen)).await,
+        None => repl::run(shell.screen, partner, stream).await,
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod failure;
 pub mod route;
 pub mod stream;
+pub mod trace;
 
 use crate::credentials::Target;
 use failure::Failure;
@@ -10,8 +11,9 @@ use mcpctl_events::wire;
 use reqwest::{Method, RequestBuilder, Response, Url};
 use route::Route;
 use serde::de::DeserializeOwned;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stream::Stream;
+use trace::Trace;
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// Longest wait for an answer that is neither a model's nor a stream.
@@ -23,6 +25,7 @@ const IDLE: Duration = Duration::from_secs(5);
 pub struct Client {
     http: reqwest::Client,
     target: Target,
+    trace: Trace,
 }
 
 /// An answer that is complete.
@@ -43,9 +46,9 @@ impl Answer {
 
 impl Client {
     /// A client that has not connected yet.
-    pub fn new(target: Target) -> Result<Self, Failure> {
+    pub fn new(target: Target, trace: Trace) -> Result<Self, Failure> {
         let http = builder(&target.server).build().map_err(|e| Failure::transport(&target.server, &e))?;
-        Ok(Client { http, target })
+        Ok(Client { http, target, trace })
     }
 
     /// The server's address as the user would type it.
@@ -112,6 +115,7 @@ impl Client {
         let header = response.headers().get(wire::SEQUENCE_HEADER);
         let sequence = header.and_then(|v| v.to_str().ok()?.parse().ok());
         let body = response.text().await.map_err(|e| Failure::transport(&self.target.server, &e))?;
+        self.trace.body(&body);
         Ok(Answer { body, sequence })
     }
 
@@ -130,8 +134,17 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder, route: &Route) -> anyhow::Result<Response> {
-        let response = request.send().await.map_err(|e| self.broken(&e))?;
-        if response.status().is_success() { Ok(response) } else { Err(failure::refused(response, route).await.into()) }
+        let (http, request) = request.build_split();
+        let request = request.map_err(|e| self.broken(&e))?;
+        self.trace.request(&request);
+        let begun = Instant::now();
+        let response = http.execute(request).await.map_err(|e| self.broken(&e))?;
+        self.trace.response(&response, begun.elapsed());
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(failure::refused(response, route, self.trace).await.into())
+        }
     }
 
     fn request(&self, method: Method, route: &Route) -> anyhow::Result<RequestBuilder> {

@@ -40,7 +40,7 @@ fn list(shell: &Shell) -> anyhow::Result<()> {
         .map(|(context, server)| Row { name: context.name(), server, current: *context == current })
         .collect();
     match format {
-        Format::Json => output::answer_json(&serde_json::to_string(&rows)?),
+        Format::Json => shell.answer_json(&serde_json::to_string(&rows)?),
         Format::Name => {
             let names: Vec<&str> = rows.iter().flat_map(|row| [row.name, "\n"]).collect();
             Ok(output::answer(&names.concat())?)
@@ -50,7 +50,7 @@ fn list(shell: &Shell) -> anyhow::Result<()> {
             for row in &rows {
                 table.row([if row.current { "*" } else { "" }, row.name, row.server]);
             }
-            Ok(output::answer(&table.render(false, shell.screen.colour_out))?)
+            Ok(output::answer(&shell.screen.table(&table, false))?)
         }
     }
 }

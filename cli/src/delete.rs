@@ -1,9 +1,13 @@
 //! `delete`: takes agents, Llms, projects, personalities, prompts and threads away, and cancels tasks.
 
-use crate::args::{Deletable, Delete};
+use crate::apply;
+use crate::args::{Deletable, Delete, RowNoun};
 use crate::client::Client;
+use crate::client::failure::Failure;
 use crate::client::route::Route;
+use crate::exit::Usage;
 use crate::output::{Format, clean};
+use crate::selected;
 use crate::shell::Shell;
 use serde::Deserialize;
 
@@ -11,26 +15,54 @@ use serde::Deserialize;
 pub async fn run(shell: &Shell, options: &Delete) -> anyhow::Result<()> {
     let format = shell.format(&[Format::Table, Format::Name], "delete")?;
     let client = shell.client()?;
-    for name in &options.names {
-        // As `get -o name` prints it.
-        let named = format!("{}/", options.noun.word());
-        let name = name.strip_prefix(&named).unwrap_or(name);
-        let route = Route::api([options.noun.list(), name]);
-        let declared = is_declared(&client, options.noun, &route).await;
-        client.delete(&route).await?;
-        let done = match (format, options.noun) {
-            (Format::Name, _) => "",
-            (_, Deletable::Task) => " cancelled",
-            _ => " deleted",
-        };
-        crate::output::answer(&format!("{}/{}{done}\n", options.noun.word(), clean::line(name)))?;
-        if declared {
-            let (word, name) = (options.noun.word(), clean::line(name));
-            shell.screen.note(&format!(
-                "a publisher declares {word} '{name}': it comes back when that registers again; \
-                 `mcpctl disable {word} {name}` would have kept it out of use"
-            ));
+    let Some(noun) = options.noun else { return documented(shell, &client, options, format).await };
+    let names = match (&options.selector, RowNoun::try_from(noun)) {
+        (Some(_), Err(())) => {
+            return Err(Usage(format!("-l is for agents and Llms; a {} has no labels", noun.word())).into());
         }
+        (selector, Ok(row)) => selected::names(shell, &client, row, &options.names, selector.as_ref()).await?,
+        (None, Err(())) => {
+            // As `get -o name` prints them.
+            let named = format!("{}/", noun.word());
+            options.names.iter().map(|name| name.strip_prefix(&named).unwrap_or(name).to_owned()).collect()
+        }
+    };
+    for name in &names {
+        one(shell, &client, noun, name, format).await?;
+    }
+    Ok(())
+}
+
+/// Deletes what documents name: what others hang on comes last. What is not there is no failure.
+async fn documented(shell: &Shell, client: &Client, options: &Delete, format: Format) -> anyhow::Result<()> {
+    for wanted in apply::documents(&options.file, options.selector.as_ref())?.into_iter().rev() {
+        let Some(noun) = Deletable::of(wanted.noun) else { continue };
+        match one(shell, client, noun, &wanted.name, format).await {
+            Err(error) if error.downcast_ref::<Failure>().is_some_and(Failure::is_not_found) => {
+                shell.screen.note(&format!("{} is not there", wanted.title()));
+            }
+            done => done.map_err(|error| apply::placed(error, &wanted))?,
+        }
+    }
+    Ok(())
+}
+
+async fn one(shell: &Shell, client: &Client, noun: Deletable, name: &str, format: Format) -> anyhow::Result<()> {
+    let route = Route::api([noun.list(), name]);
+    let declared = is_declared(client, noun, &route).await;
+    client.delete(&route).await?;
+    let done = match (format, noun) {
+        (Format::Name, _) => "",
+        (_, Deletable::Task) => " cancelled",
+        _ => " deleted",
+    };
+    crate::output::answer(&format!("{}/{}{done}\n", noun.word(), clean::line(name)))?;
+    if declared {
+        let (word, name) = (noun.word(), clean::line(name));
+        shell.screen.note(&format!(
+            "a publisher declares {word} '{name}': it comes back when that registers again; \
+             `mcpctl disable {word} {name}` would have kept it out of use"
+        ));
     }
     Ok(())
 }

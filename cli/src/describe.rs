@@ -31,7 +31,7 @@ pub async fn run(shell: &Shell, options: &One) -> anyhow::Result<()> {
     let client = shell.client()?;
     let answer = client.get(&Route::api([options.noun.list(), &options.name])).await?;
     match format {
-        Format::Json => crate::output::answer_json(&answer.body),
+        Format::Json => shell.answer_json(&answer.body),
         Format::Yaml => {
             let document = definition::of(options.noun.into(), Document::parse(&answer.body)?);
             Ok(crate::output::answer(&yaml::write(&document))?)

@@ -1,6 +1,8 @@
-//! `diff`: what changed between two points of the history, row by row and field by field.
+//! `diff`: what changed between two points of the history, or would by documents, row by row and field by field.
 
+use crate::apply::{self, read::is_same, standing::Standing};
 use crate::args::{Diff, Noun};
+use crate::client::Client;
 use crate::get::definition::kind;
 use crate::output::document::Document;
 use crate::output::{self, Format, clean, json, lines_of};
@@ -28,17 +30,42 @@ enum What {
 pub async fn run(shell: &Shell, options: &Diff) -> anyhow::Result<()> {
     let format = shell.format(&[Format::Table, Format::Json], "diff")?;
     let client = shell.client()?;
-    let from = past::read(&client, Some(&options.from)).await?;
-    let to = past::read(&client, options.to.as_deref()).await?;
-    let changes = changes(&from, &to)?;
+    let (changes, none) = match &options.from {
+        Some(from) => {
+            let from = past::read(&client, Some(from)).await?;
+            let to = past::read(&client, options.to.as_deref()).await?;
+            let none = format!("nothing differs between sequence {} and sequence {}", from.sequence, to.sequence);
+            (changes(&from, &to)?, none)
+        }
+        None => (of_documents(&client, options).await?, "the registry holds what the documents say".to_owned()),
+    };
     if format == Format::Json {
         let all = Document::List(changes.iter().map(document).collect());
-        return Ok(output::answer(&(json::pretty(&all) + "\n"))?);
+        return shell.answer_json(&json::compact(&all));
     }
     if changes.is_empty() {
-        shell.screen.note(&format!("nothing differs between sequence {} and sequence {}", from.sequence, to.sequence));
+        shell.screen.note(&none);
     }
     Ok(output::answer(&changes.iter().map(|change| text(change, shell.screen.colour_out)).collect::<String>())?)
+}
+
+/// What `apply` of these documents would change.
+async fn of_documents(client: &Client, options: &Diff) -> anyhow::Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    for wanted in apply::documents(&options.file, options.selector.as_ref())? {
+        let what = match Standing::of(client, wanted.noun, &wanted.name).await? {
+            None => What::Added,
+            Some(standing) if is_same(&standing.definition, &wanted.definition) => continue,
+            Some(standing) => {
+                let mut fields = fields(&standing.definition, &wanted.definition);
+                // What is left out is as good as empty.
+                fields.retain(|(_, was, is)| !(was.is_empty() && is.is_empty()));
+                What::Changed(fields)
+            }
+        };
+        changes.push(Change { kind: kind(wanted.noun), name: wanted.name, what });
+    }
+    Ok(changes)
 }
 
 fn changes(from: &Past, to: &Past) -> anyhow::Result<Vec<Change>> {

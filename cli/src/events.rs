@@ -20,7 +20,7 @@ const RECENT: u64 = 10;
 
 /// Lists events, oldest first; with a limit and no place to begin, the newest.
 pub async fn run(shell: &Shell, options: &Events) -> anyhow::Result<()> {
-    let format = shell.format(&FORMATS, "events")?;
+    let format = shell.format_in_pieces(&FORMATS, "events")?;
     let client = shell.client()?;
     let mut query = Query { type_: options.type_.clone(), subject: options.subject.clone(), ..Query::default() };
     query.after = match (options.after, options.limit) {

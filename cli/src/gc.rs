@@ -30,7 +30,7 @@ pub async fn run(shell: &Shell) -> anyhow::Result<()> {
     let format = shell.format(&[Format::Table, Format::Json, Format::Yaml], "gc")?;
     let answer = shell.client()?.post(&Route::api(["gc"])).await?;
     match format {
-        Format::Json => crate::output::answer_json(&answer.body),
+        Format::Json => shell.answer_json(&answer.body),
         Format::Yaml => Ok(crate::output::answer(&yaml::write(&Document::parse(&answer.body)?))?),
         _ => Ok(crate::output::answer(&sheet(&answer.read()?))?),
     }

@@ -11,6 +11,7 @@ use crate::client::route::Route;
 use crate::exit::Usage;
 use crate::output::document::Document;
 use crate::output::table::Table;
+use crate::output::times::Times;
 use crate::output::{Format, clean, lines_of, yaml};
 use crate::shell::Shell;
 
@@ -25,10 +26,11 @@ pub async fn run(shell: &Shell, options: Get) -> anyhow::Result<()> {
     if options.noun == Noun::Events {
         return crate::events::run(shell, &Events { after: options.after, ..Events::default() }).await;
     }
-    let format = shell.format(if options.watch { &WATCHED } else { &FORMATS }, "get")?;
     if options.watch {
+        let format = shell.format_in_pieces(&WATCHED, "get --watch")?;
         return watch::run(shell, &options, format).await;
     }
+    let format = shell.format(&FORMATS, "get")?;
     let answer = shell.client()?.get(&route(&options)).await?;
     if let (Some(as_of), Some(at)) = (&options.as_of, answer.sequence)
         && *as_of != at.to_string()
@@ -39,7 +41,7 @@ pub async fn run(shell: &Shell, options: Get) -> anyhow::Result<()> {
         });
     }
     if format == Format::Json {
-        return crate::output::answer_json(&answer.body);
+        return shell.answer_json(&answer.body);
     }
     let text = match format {
         Format::Yaml => {
@@ -50,11 +52,11 @@ pub async fn run(shell: &Shell, options: Get) -> anyhow::Result<()> {
         Format::Name => names(options.noun, &documents(&answer)?),
         _ => {
             let wide = format == Format::Wide;
-            let table = table(options.noun, &answer, wide)?;
+            let table = table(options.noun, &answer, wide, shell.screen.times(wide))?;
             if table.is_empty() {
                 shell.screen.note(&nothing(&options));
             }
-            table.render(wide, shell.screen.colour_out)
+            shell.screen.table(&table, wide)
         }
     };
     Ok(crate::output::answer(&text)?)
@@ -65,11 +67,11 @@ fn check(options: &Get) -> Result<(), Usage> {
     let rows = matches!(options.noun, Noun::Agents | Noun::Llms);
     let of_agents = matches!(options.noun, Noun::Threads | Noun::Personalities | Noun::Prompts);
     let of_the_log = crate::past::NOUNS.contains(&options.noun);
-    let filtered = options.kind.is_some() || options.status.is_some();
+    let filtered = options.kind.is_some() || options.status.is_some() || options.selector.is_some();
     let problem = if filtered && !rows {
-        "--kind and --status are for `get agents` and `get llms`"
+        "--kind, --status and -l are for `get agents` and `get llms`"
     } else if filtered && options.name.is_some() {
-        "--kind and --status filter lists; leave them out with a name"
+        "--kind, --status and -l filter lists; leave them out with a name"
     } else if options.as_of.is_some() && !of_the_log {
         "--as-of is for what is on the log: agents, llms, projects, personalities, prompts and sessions"
     } else if options.watch && options.noun == Noun::Events {
@@ -103,7 +105,7 @@ fn route(options: &Get) -> Route {
         (None, Some(agent)) if options.noun == Noun::Threads => Route::api(["agents", agent, "threads"]),
         (None, agent) => Route::api([list]).with("agent", agent.as_ref()),
     };
-    let route = route.with("asOf", options.as_of.as_ref());
+    let route = route.with("asOf", options.as_of.as_ref()).with("label", options.selector.as_ref());
     route.with("kind", options.kind.as_ref().and_then(word)).with("status", options.status.as_ref().and_then(word))
 }
 
@@ -123,7 +125,7 @@ fn names(noun: Noun, documents: &[Document]) -> String {
 }
 
 /// The rows of an answer as a table.
-pub fn table(noun: Noun, answer: &Answer, wide: bool) -> anyhow::Result<Table> {
+pub fn table(noun: Noun, answer: &Answer, wide: bool, times: Times) -> anyhow::Result<Table> {
     let rows =
         if answer.body.trim_start().starts_with('[') { answer.body.clone() } else { format!("[{}]", answer.body) };
     let answer = Answer { body: rows, sequence: answer.sequence };
@@ -133,9 +135,9 @@ pub fn table(noun: Noun, answer: &Answer, wide: bool) -> anyhow::Result<Table> {
         Noun::Projects => documents::projects(&answer.read::<Vec<_>>()?, wide),
         Noun::Personalities => documents::personalities(&answer.read::<Vec<_>>()?, wide),
         Noun::Prompts => documents::prompts(&answer.read::<Vec<_>>()?, wide),
-        Noun::Tasks => rows::tasks(&answer.read::<Vec<_>>()?, wide),
-        Noun::Sessions => rows::sessions(&answer.read::<Vec<_>>()?, wide),
-        Noun::Threads | Noun::Events => rows::threads(&answer.read::<Vec<_>>()?),
+        Noun::Tasks => rows::tasks(&answer.read::<Vec<_>>()?, wide, times),
+        Noun::Sessions => rows::sessions(&answer.read::<Vec<_>>()?, wide, times),
+        Noun::Threads | Noun::Events => rows::threads(&answer.read::<Vec<_>>()?, times),
     })
 }
 
@@ -144,10 +146,11 @@ fn nothing(options: &Get) -> String {
     if options.as_of.is_some() {
         return "there was none then".to_owned();
     }
-    match (options.noun, options.kind.is_some() || options.status.is_some() || of_an_agent) {
-        (Noun::Projects, false) => "no projects yet; `POST /api/v1/projects` makes one".to_owned(),
-        (Noun::Personalities, false) => "no personalities yet; `POST /api/v1/personalities` makes one".to_owned(),
-        (Noun::Prompts, false) => "no prompts yet; `POST /api/v1/prompts` makes one".to_owned(),
+    let filtered = options.kind.is_some() || options.status.is_some() || options.selector.is_some();
+    match (options.noun, filtered || of_an_agent) {
+        (Noun::Projects, false) => "no projects yet; `mcpctl create project NAME` makes one".to_owned(),
+        (Noun::Personalities, false) => "no personalities yet; `mcpctl create personality NAME` makes one".to_owned(),
+        (Noun::Prompts, false) => "no prompts yet; `mcpctl create prompt NAME` makes one".to_owned(),
         (Noun::Threads, _) => "no threads yet".to_owned(),
         (Noun::Tasks, _) => "no tasks yet; `mcpctl chat-llm LLM --async -m TEXT` makes one".to_owned(),
         (Noun::Sessions, _) => "no publisher of yours is registered; an admin sees those of others".to_owned(),

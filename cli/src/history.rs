@@ -1,7 +1,5 @@
 //! `history`: what happened to one agent or Llm, the newest first; also to one that is gone.
 
-mod meant;
-
 use crate::args::One;
 use crate::client::Client;
 use crate::client::route::Route;
@@ -23,12 +21,12 @@ pub async fn run(shell: &Shell, options: &One) -> anyhow::Result<()> {
     match format {
         Format::Json => {
             let all = Document::List(events);
-            Ok(output::answer(&(json::pretty(&all) + "\n"))?)
+            shell.answer_json(&json::compact(&all))
         }
         Format::Yaml => Ok(output::answer(&events.iter().map(yaml::write).collect::<Vec<_>>().join("---\n"))?),
         _ => {
             let wide = format == Format::Wide;
-            Ok(output::answer(&table(&events, wide).render(wide, shell.screen.colour_out))?)
+            Ok(output::answer(&shell.screen.table(&table(&events, wide), wide))?)
         }
     }
 }
@@ -36,16 +34,13 @@ pub async fn run(shell: &Shell, options: &One) -> anyhow::Result<()> {
 /// The events of a row up to a sequence, the newest first; at most so many.
 ///
 /// # Errors
-/// Among others: there never was such a row. What may be meant is told.
+/// Among others: there never was such a row.
 pub async fn read(client: &Client, of: &One, most: usize, until: Option<u64>) -> anyhow::Result<Vec<Document>> {
     let (mut events, mut before) = (Vec::new(), until.map(|until| (until + 1).to_string()));
     loop {
         let asked = PAGE.min(most - events.len());
         let route = Route::api([of.noun.list(), &of.name, "history"]).with("limit", Some(asked)).with("before", before);
-        let answer = match client.get(&route).await {
-            Err(error) => return Err(meant::instead(client, of, error).await),
-            answer => answer?,
-        };
+        let answer = client.get(&route).await?;
         let Document::List(page) = Document::parse(&answer.body)? else { return Ok(events) };
         let got = page.len();
         before = page.last().map(|oldest| word(oldest, "sequence"));

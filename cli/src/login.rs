@@ -37,7 +37,7 @@ pub async fn keep(shell: &Shell, context: &Context, command: &str) -> anyhow::Re
     if token.contains(|c: char| !c.is_ascii_graphic()) {
         return Err(Usage("a token is one word of visible ASCII characters".to_owned()).into());
     }
-    let client = Client::new(Target { server, token: token.clone() })?;
+    let client = Client::new(Target { server, token: token.clone() }, shell.trace())?;
     let answer = client.get(&Route::api(["agents"]).with("limit", Some(1))).await?;
     // Anything answers 200 these days: what is kept replaces what worked so far.
     answer.read::<Vec<IgnoredAny>>()?;

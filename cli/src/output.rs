@@ -3,20 +3,25 @@
 pub mod clean;
 pub mod document;
 pub mod json;
+pub mod path;
 pub mod progress;
 pub mod sheet;
 pub mod table;
+pub mod times;
 pub mod yaml;
 
+use crate::clock;
 use crate::exit::Usage;
-use document::Document;
+use path::Path;
 use std::io::{IsTerminal, Write};
+use std::str::FromStr;
+use table::Table;
+use times::Times;
 
 /// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Columns for people, cut to fit.
-    #[default]
     Table,
     /// More columns, nothing cut.
     Wide,
@@ -28,7 +33,36 @@ pub enum Format {
     Name,
 }
 
+/// `-o`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// How the answer is written.
+    pub format: Format,
+    /// Which parts of the JSON are; all if there is none.
+    pub path: Option<Path>,
+}
+
+impl FromStr for Output {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("jsonpath=") {
+            return Ok(Self { format: Format::Json, path: Some(path.parse()?) });
+        }
+        let format = Format::ALL.into_iter().find(|format| format.word() == text);
+        let format = format.ok_or_else(|| {
+            let words = Format::ALL.map(Format::word);
+            let meant = crate::meant::closest(text, words.into_iter());
+            let meant = meant.map(|word| format!("did you mean {word}? ")).unwrap_or_default();
+            format!("{meant}it is one of {} and jsonpath=PATH", words.join(", "))
+        })?;
+        Ok(Self { format, path: None })
+    }
+}
+
 impl Format {
+    const ALL: [Format; 5] = [Format::Table, Format::Wide, Format::Json, Format::Yaml, Format::Name];
+
     /// Refuses the formats that a command has no meaning for.
     pub fn only(self, known: &[Format], command: &str) -> Result<Self, Usage> {
         if known.contains(&self) {
@@ -81,6 +115,17 @@ impl Screen {
         }
     }
 
+    /// A table as it fits: on a terminal, columns are cut to its width, unless it is `wide`.
+    pub fn table(self, table: &Table, wide: bool) -> String {
+        let width = if self.terminal_out && !wide { terminal_width() } else { None };
+        table.render_within(wide, self.colour_out, width)
+    }
+
+    /// How a table shows times: a person wants to know how long ago it was.
+    pub fn times(self, wide: bool) -> Times {
+        if self.terminal_out && !wide { Times::Before(clock::now()) } else { Times::Exact }
+    }
+
     /// Writes a line beside the answer, unless `-q` was given.
     pub fn note(self, text: &str) {
         if !self.quiet {
@@ -103,9 +148,9 @@ pub fn answer(text: &str) -> std::io::Result<()> {
     out.flush()
 }
 
-/// Writes JSON text as the answer, indented and escaped.
-pub fn answer_json(text: &str) -> anyhow::Result<()> {
-    Ok(answer(&(json::pretty(&Document::parse(text)?) + "\n"))?)
+/// Columns of the terminal that stdout is.
+fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
 /// Writes a line beside the answer, even with `-q`.

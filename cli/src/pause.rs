@@ -3,6 +3,7 @@
 use crate::args::Many;
 use crate::client::route::Route;
 use crate::output::{Format, clean};
+use crate::selected;
 use crate::shell::Shell;
 
 /// Which way to go.
@@ -27,7 +28,7 @@ impl Change {
 pub async fn run(shell: &Shell, options: &Many, change: Change) -> anyhow::Result<()> {
     let format = shell.format(&[Format::Table, Format::Name], change.verb())?;
     let client = shell.client()?;
-    for name in &options.names {
+    for name in &selected::names(shell, &client, options.noun, &options.names, options.selector.as_ref()).await? {
         client.post(&Route::api([options.noun.list(), name, change.verb()])).await?;
         let done = if format == Format::Name { String::new() } else { format!(" {}d", change.verb()) };
         crate::output::answer(&format!("{}/{}{done}\n", options.noun.word(), clean::line(name)))?;

@@ -1,16 +1,18 @@
 //! What every command starts with: the global flags, settled.
 
 use crate::args::Global;
-use crate::client::Client;
+use crate::client::{Client, trace::Trace};
 use crate::credentials::{self, context::Context};
 use crate::exit::Usage;
-use crate::output::{Format, Screen};
+use crate::output::document::Document;
+use crate::output::{self, Format, Output, Screen, clean, json};
 
 /// The global flags and the process's streams.
 pub struct Shell {
     /// Where text goes.
     pub screen: Screen,
-    format: Format,
+    output: Output,
+    trace: Trace,
     context: Option<String>,
     server: Option<String>,
     token: Option<String>,
@@ -36,7 +38,8 @@ impl Shell {
             #[cfg(feature = "dev")]
             token_is_of_flag,
             screen: Screen::detect(global.no_color, global.quiet),
-            format: global.output,
+            output: global.output,
+            trace: Trace { is_on: global.verbose },
             context: settled(global.context, "MCPCTL_CONTEXT"),
             server: settled_here(global.server, "MCPCTL_SERVER"),
             token: settled_here(global.token, "MCPCTL_TOKEN"),
@@ -45,7 +48,12 @@ impl Shell {
 
     /// A client for the server that flags, environment and credentials name.
     pub fn client(&self) -> anyhow::Result<Client> {
-        Ok(Client::new(credentials::resolve(&self.context()?, self.server(), self.token())?)?)
+        Ok(Client::new(credentials::resolve(&self.context()?, self.server(), self.token())?, self.trace())?)
+    }
+
+    /// Whether what goes over the wire is shown.
+    pub fn trace(&self) -> Trace {
+        self.trace
     }
 
     /// The context of `--context` or its variable, else the one in use.
@@ -55,7 +63,35 @@ impl Shell {
 
     /// The asked format, which has to be one that the command knows.
     pub fn format(&self, known: &[Format], command: &str) -> Result<Format, Usage> {
-        self.format.only(known, command)
+        self.output.format.only(known, command)
+    }
+
+    /// As [`format`](Self::format), for commands that write JSON bit by bit: no path leads through it.
+    pub fn format_in_pieces(&self, known: &[Format], command: &str) -> Result<Format, Usage> {
+        match self.output.path {
+            None => self.format(known, command),
+            Some(_) => {
+                Err(Usage(format!("`{command}` has no `-o jsonpath`; with `-o json`, a program such as jq reads it")))
+            }
+        }
+    }
+
+    /// Writes JSON text as the answer, indented and escaped; or the parts of it that were asked for, one a line.
+    pub fn answer_json(&self, text: &str) -> anyhow::Result<()> {
+        let document = Document::parse(text)?;
+        let Some(path) = &self.output.path else {
+            return Ok(output::answer(&(json::pretty(&document) + "\n"))?);
+        };
+        let parts = path.parts(&document, text)?;
+        if parts.is_empty() {
+            self.screen.note("nothing is at that path");
+        }
+        let shown = |part: &Document| match part {
+            Document::Text(text) if self.screen.terminal_out => clean::lines(text).into_owned(),
+            Document::Text(text) => text.clone(),
+            other => json::compact(other),
+        };
+        Ok(output::answer(&output::lines_of(parts.into_iter().map(shown)))?)
     }
 
     /// `--server` or its variable.

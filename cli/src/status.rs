@@ -32,12 +32,15 @@ struct Row {
 pub async fn run(shell: &Shell) -> anyhow::Result<()> {
     let format = shell.format(&[Format::Table, Format::Json, Format::Yaml], "status")?;
     let (target, has_token) = credentials::resolve_open(&shell.context()?, shell.server(), shell.token())?;
-    let report = look(&Client::new(target)?, has_token).await?;
+    let report = look(&Client::new(target, shell.trace())?, has_token).await?;
     if !has_token {
         shell.screen.note("no token: what is registered there is not counted; give --token, or run `mcpctl login`");
     }
     let text = match format {
-        Format::Json => json::pretty(&report.document()) + "\n",
+        Format::Json => {
+            shell.answer_json(&json::compact(&report.document()))?;
+            String::new()
+        }
         Format::Yaml => yaml::write(&report.document()),
         _ => report.sheet(),
     };

@@ -43,7 +43,7 @@ async fn create(shell: &Shell, options: &Create) -> anyhow::Result<()> {
     };
     let answer = client.rest(client.call(&Route::api(["tokens"]), &wanted).await?).await?;
     match format {
-        Format::Json => output::answer_json(&answer.body),
+        Format::Json => shell.answer_json(&answer.body),
         Format::Yaml => Ok(output::answer(&yaml::write(&Document::parse(&answer.body)?))?),
         _ => {
             let made: NewToken = answer.read()?;
@@ -63,17 +63,18 @@ async fn list(shell: &Shell) -> anyhow::Result<()> {
     let format = shell.format(&FORMATS, "token list")?;
     let answer = shell.client()?.get(&Route::api(["tokens"])).await?;
     match format {
-        Format::Json => output::answer_json(&answer.body),
+        Format::Json => shell.answer_json(&answer.body),
         Format::Yaml => Ok(output::answer(&yaml::write(&Document::parse(&answer.body)?))?),
         _ => {
             let columns =
                 ["NAME", "USER", "ROLE", "EXPIRES", "LAST USED", "CREATED"].map(|title| (title, Width::Natural));
-            let mut table = Table::new(&columns);
+            let (mut table, times) = (Table::new(&columns), shell.screen.times(false));
             for row in answer.read::<Vec<Row>>()? {
-                let [expires, used] = [row.expires_at, row.last_used_at].map(Option::unwrap_or_default);
-                table.row([&row.name, &row.user, &row.role, &expires, &used, &row.created_at].map(String::as_str));
+                let shown = |time: Option<String>| times.shown(&time.unwrap_or_default());
+                let [expires, used, created] = [row.expires_at, row.last_used_at, Some(row.created_at)].map(shown);
+                table.row([&row.name, &row.user, &row.role, &expires, &used, &created].map(String::as_str));
             }
-            Ok(output::answer(&table.render(false, shell.screen.colour_out))?)
+            Ok(output::answer(&shell.screen.table(&table, false))?)
         }
     }
 }

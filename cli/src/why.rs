@@ -49,7 +49,7 @@ pub async fn run(shell: &Shell, options: &Why) -> anyhow::Result<()> {
             ("facts".to_owned(), Document::parse(&answer.body)?),
             ("events".to_owned(), Document::List(case.events.iter().take(AROUND).cloned().collect())),
         ]);
-        return Ok(output::answer(&(json::pretty(&whole) + "\n"))?);
+        return shell.answer_json(&json::compact(&whole));
     }
     let width = shell.screen.terminal_out.then(terminal_size::terminal_size).flatten();
     let text = match width {

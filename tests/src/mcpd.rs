@@ -82,7 +82,12 @@ impl Mcpd {
 
     /// `mcpctl`, run to its end with the admin's credentials.
     pub async fn mcpctl(&self, args: &[&str]) -> Output {
-        program::run("mcpctl", &self.home, args).await
+        self.mcpctl_with(args, &[]).await
+    }
+
+    /// The same, with more in its environment.
+    pub async fn mcpctl_with(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
+        program::run_with("mcpctl", &self.home, args, env).await
     }
 
     /// Compares the tables with a fresh fold of the log; the server has to be stopped.

@@ -52,8 +52,13 @@ fn command(name: &str, home: &Home) -> Command {
 
 /// Runs a program to its end.
 pub async fn run(name: &str, home: &Home, args: &[impl AsRef<OsStr>]) -> Output {
+    run_with(name, home, args, &[]).await
+}
+
+/// The same, with more in its environment.
+pub async fn run_with(name: &str, home: &Home, args: &[impl AsRef<OsStr>], env: &[(&str, &str)]) -> Output {
     let mut command = tokio::process::Command::from(command(name, home));
-    command.args(args).kill_on_drop(true);
+    command.args(args).envs(env.iter().copied()).kill_on_drop(true);
     let output = tokio::time::timeout(RUN, command.output()).await;
     output.unwrap_or_else(|_| panic!("{name} did not end within {RUN:?}")).expect("the program can be started")
 }

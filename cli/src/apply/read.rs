@@ -1,8 +1,12 @@
 //! Documents, as people write them: YAML or JSON, many in one text.
 
+use super::lines::{self, Lines};
+use super::source::Source;
 use crate::args::Noun;
 use crate::exit::Stuck;
 use crate::get::definition::kind;
+use crate::meant::closest;
+use crate::output::clean;
 use crate::output::document::Document;
 use serde::Deserialize;
 use serde_norway::Value;
@@ -12,9 +16,26 @@ const NOUNS: [Noun; 5] = [Noun::Llms, Noun::Projects, Noun::Agents, Noun::Person
 /// Deeper documents are refused, as the server does.
 const DEPTH: usize = 100;
 
+/// Where a document is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    source: String,
+    lines: Lines,
+}
+
+impl Place {
+    /// `file:line` of what a JSON pointer into the definition names.
+    pub fn of(&self, pointer: &str) -> String {
+        let line = self.lines.of(pointer).or_else(|| self.lines.of(""));
+        line.map_or_else(|| self.source.clone(), |line| format!("{}:{line}", self.source))
+    }
+}
+
 /// One document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {
+    /// Where it is.
+    pub place: Place,
     /// What it is.
     pub noun: Noun,
     /// Its name.
@@ -24,20 +45,25 @@ pub struct Wanted {
 }
 
 /// Reads all documents; those that others may name come first, and else the order is theirs.
-pub fn read(text: &str) -> Result<Vec<Wanted>, Stuck> {
+pub fn read(sources: &[Source]) -> Result<Vec<Wanted>, Stuck> {
     let mut all: Vec<Wanted> = Vec::new();
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    for (index, document) in serde_norway::Deserializer::from_str(text).enumerate() {
-        let stuck = |problem: String| {
-            let next = "a document is as `mcpctl get agent NAME -o yaml` prints it; `---` is between two";
-            Stuck::new(format!("document {}: {problem}", index + 1), next)
-        };
-        let value = Value::deserialize(document).map_err(|error| stuck(error.to_string()))?;
-        // Between two lines of `---` there may be nothing.
-        if !value.is_null() {
-            let wanted = wanted(value).map_err(stuck)?;
-            if all.iter().any(|other| (other.noun, &other.name) == (wanted.noun, &wanted.name)) {
-                return Err(stuck(format!("{} '{}' is there twice", kind(wanted.noun), wanted.name)));
+    for source in sources {
+        let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
+        let mut lines = lines::of(text).into_iter();
+        for document in serde_norway::Deserializer::from_str(text) {
+            let place = Place { source: source.name.clone(), lines: lines.next().unwrap_or_default() };
+            let value = Value::deserialize(document).map_err(|error| {
+                let line = error.location().map(|at| format!(":{}", at.line())).unwrap_or_default();
+                stuck(&format!("{}{line}", source.name), &error.to_string())
+            })?;
+            // Between two lines of `---` there may be nothing.
+            if value.is_null() {
+                continue;
+            }
+            let wanted = wanted(value, place.clone()).map_err(|problem| stuck(&place.of(""), &problem))?;
+            if let Some(other) = all.iter().find(|other| (other.noun, &other.name) == (wanted.noun, &wanted.name)) {
+                let problem = format!("{} is at {} already", wanted.title(), other.place.of(""));
+                return Err(stuck(&place.of(""), &problem));
             }
             all.push(wanted);
         }
@@ -46,16 +72,38 @@ pub fn read(text: &str) -> Result<Vec<Wanted>, Stuck> {
     Ok(all)
 }
 
-fn wanted(value: Value) -> Result<Wanted, String> {
-    let Document::Map(mut members) = convert(value, 0)? else { return Err("is no mapping".to_owned()) };
+fn stuck(place: &str, problem: &str) -> Stuck {
+    let next = "a document is as `mcpctl get agent NAME -o yaml` prints it; `---` is between two";
+    Stuck::new(format!("{place}: {problem}"), next)
+}
+
+impl Wanted {
+    /// `kind/name`, as it is printed.
+    pub fn title(&self) -> String {
+        format!("{}/{}", kind(self.noun), clean::line(&self.name))
+    }
+}
+
+fn wanted(value: Value, place: Place) -> Result<Wanted, String> {
+    let Document::Map(mut members) = convert(value, 0)? else { return Err("the document is no mapping".to_owned()) };
     let kinds = NOUNS.map(kind);
-    let is = |it: &Document| NOUNS.into_iter().find(|noun| matches!(it, Document::Text(word) if word == kind(*noun)));
     let at = members.iter().position(|(key, _)| key == "kind");
-    let noun = at.and_then(|at| is(&members.remove(at).1));
-    let noun = noun.ok_or_else(|| format!("`kind` is one of {}", kinds.join(", ")))?;
+    let given = at.map(|at| members.remove(at).1);
+    let noun = match &given {
+        Some(Document::Text(word)) => NOUNS.into_iter().find(|noun| kind(*noun) == word),
+        _ => None,
+    };
+    let noun = noun.ok_or_else(|| {
+        let meant = match &given {
+            Some(Document::Text(word)) => closest(word, kinds.into_iter()),
+            _ => None,
+        };
+        let meant = meant.map(|kind| format!("; did you mean {kind}?")).unwrap_or_default();
+        format!("`kind` is one of {}{meant}", kinds.join(", "))
+    })?;
     let definition = Document::Map(members);
     match definition.get("name") {
-        Some(Document::Text(name)) if !name.is_empty() => Ok(Wanted { noun, name: name.clone(), definition }),
+        Some(Document::Text(name)) if !name.is_empty() => Ok(Wanted { place, noun, name: name.clone(), definition }),
         _ => Err("`name` is a text, and is required".to_owned()),
     }
 }
@@ -140,6 +188,7 @@ mod tests {
     fn many_documents_come_in_the_order_in_which_they_can_be_made() {
         let text = "kind: prompt\nname: p\n---\nkind: agent\nname: a\nllm: l\nextras: {b: [1, 2.50, null], a: yes}\n---\n---\n\
                     {\"kind\": \"llm\", \"name\": \"l\"}\n";
+        let read = |text: &str| super::read(&[Source { name: "f.yaml".to_owned(), text: text.to_owned() }]);
         let all = read(text).unwrap();
         let names: Vec<_> = all.iter().map(|wanted| wanted.name.as_str()).collect();
         assert_eq!(names, ["l", "a", "p"]);
@@ -152,26 +201,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_refused_with_its_number() {
+    fn what_is_no_document_is_refused_with_its_line() {
+        let read = |text: &str| super::read(&[Source { name: "f.yaml".to_owned(), text: text.to_owned() }]);
         for (text, says) in [
-            (
-                "kind: agent\nname: a\n---\nkind: planet\nname: mars\n",
-                "document 2: `kind` is one of llm, project, agent",
-            ),
-            ("name: a\n", "document 1: `kind` is one of"),
-            ("kind: agent\nname: 5\n", "document 1: `name` is a text"),
-            ("- kind: agent\n", "document 1: is no mapping"),
+            ("kind: agent\nname: a\n---\nkind: planet\nname: mars\n", "f.yaml:4: `kind` is one of llm, project, agent"),
+            ("name: a\n", "f.yaml:1: `kind` is one of"),
+            ("kind: agents\nname: a\n", "did you mean agent?"),
+            ("\nkind: agent\nname: 5\n", "f.yaml:2: `name` is a text"),
+            ("- kind: agent\n", "f.yaml:1: the document is no mapping"),
             ("kind: agent\nname: a\nextras: {1: 2}\n", "a key is a text"),
             ("kind: agent\nname: a\nextras: .inf\n", "which JSON has not"),
             ("kind: agent\nname: !custom a\n", "tag"),
-            ("kind: [agent\n", "document 1: "),
-            ("kind: agent\nname: a\n---\nkind: agent\nname: a\n", "document 2: agent 'a' is there twice"),
+            ("kind: agent\nname: a\n---\nkind: [agent\nname: b\n", "f.yaml:5: "),
+            ("kind: agent\nname: a\n---\nkind: agent\nname: a\n", "f.yaml:4: agent/a is at f.yaml:1 already"),
         ] {
             let told = read(text).unwrap_err().to_string();
             assert!(told.contains(says), "{text}: {told}");
         }
         let deep = format!("kind: agent\nname: a\nextras: {}{}\n", "[".repeat(110), "]".repeat(110));
-        assert!(read(&deep).unwrap_err().to_string().contains("document 1: "));
+        assert!(read(&deep).unwrap_err().to_string().contains("nested deeper"));
     }
 
     #[test]

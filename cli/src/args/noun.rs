@@ -116,6 +116,20 @@ impl From<RowNoun> for Noun {
 }
 
 impl Deletable {
+    /// What of these a list holds; none of what is no document.
+    pub fn of(noun: Noun) -> Option<Self> {
+        Some(match noun {
+            Noun::Agents => Deletable::Agent,
+            Noun::Llms => Deletable::Llm,
+            Noun::Projects => Deletable::Project,
+            Noun::Personalities => Deletable::Personality,
+            Noun::Prompts => Deletable::Prompt,
+            Noun::Threads => Deletable::Thread,
+            Noun::Tasks => Deletable::Task,
+            Noun::Sessions | Noun::Events => return None,
+        })
+    }
+
     /// The word for one.
     pub fn word(self) -> &'static str {
         match self {
@@ -139,6 +153,50 @@ impl Deletable {
             Deletable::Prompt => "prompts",
             Deletable::Thread => "threads",
             Deletable::Task => "inference-tasks",
+        }
+    }
+}
+
+/// What is described by a document: made, edited and applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Documented {
+    /// A persona on a model
+    #[value(alias = "agents")]
+    Agent,
+    /// A model that can be called
+    #[value(alias = "llms")]
+    Llm,
+    /// What agents work on together: prompts and tools
+    #[value(alias = "projects")]
+    Project,
+    /// A manner that an agent can speak in
+    #[value(alias = "personalities")]
+    Personality,
+    /// A text that joins the system prompt
+    #[value(alias = "prompts")]
+    Prompt,
+}
+
+impl From<Documented> for Noun {
+    fn from(noun: Documented) -> Self {
+        match noun {
+            Documented::Agent => Noun::Agents,
+            Documented::Llm => Noun::Llms,
+            Documented::Project => Noun::Projects,
+            Documented::Personality => Noun::Personalities,
+            Documented::Prompt => Noun::Prompts,
+        }
+    }
+}
+
+impl TryFrom<Deletable> for RowNoun {
+    type Error = ();
+
+    fn try_from(noun: Deletable) -> Result<Self, ()> {
+        match noun {
+            Deletable::Agent => Ok(RowNoun::Agent),
+            Deletable::Llm => Ok(RowNoun::Llm),
+            _ => Err(()),
         }
     }
 }

@@ -15,7 +15,7 @@ const BUFFER: usize = 256 << 10;
 
 /// Writes them.
 pub async fn run(shell: &Shell, options: &Export) -> anyhow::Result<()> {
-    shell.format(&[Format::Table, Format::Json], "audit export")?;
+    shell.format_in_pieces(&[Format::Table, Format::Json], "audit export")?;
     let client = shell.client()?;
     let of = head::of(&client).await?;
     let mut lines = Lines::of_log(&client, options.until).await?;

@@ -44,7 +44,7 @@ pub async fn run(shell: &Shell) -> anyhow::Result<()> {
     let format = shell.format(&[Format::Table, Format::Json, Format::Yaml], "audit head")?;
     let answer = shell.client()?.get(&route()).await?;
     match format {
-        Format::Json => output::answer_json(&answer.body)?,
+        Format::Json => shell.answer_json(&answer.body)?,
         Format::Yaml => output::answer(&yaml::write(&Document::parse(&answer.body)?))?,
         _ => {
             let head: Head = answer.read()?;

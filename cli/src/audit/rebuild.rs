@@ -13,7 +13,7 @@ pub async fn run(shell: &Shell) -> anyhow::Result<()> {
         return Err(odd("it says nothing of new tables").into());
     };
     if format == Format::Json {
-        return output::answer_json(&serde_json::to_string(&rebuilt)?);
+        return shell.answer_json(&serde_json::to_string(&rebuilt)?);
     }
     let (sequence, generation) = (rebuilt.sequence, rebuilt.generation);
     Ok(output::answer(&format!("read tables made anew at sequence {sequence}, generation {generation}\n"))?)

@@ -11,16 +11,16 @@ pub async fn run(shell: &Shell, options: &Replay) -> anyhow::Result<()> {
     let format = shell.format(&[Format::Table, Format::Wide, Format::Json, Format::Yaml], "audit replay")?;
     let past = past::read(&shell.client()?, options.until.as_deref()).await?;
     match format {
-        Format::Json => return Ok(output::answer(&(json::pretty(&document(&past)?) + "\n"))?),
+        Format::Json => return shell.answer_json(&json::compact(&document(&past)?)),
         Format::Yaml => return Ok(output::answer(&yaml::write(&document(&past)?))?),
         _ => {}
     }
     let wide = format == Format::Wide;
     let mut text = format!("the registry at sequence {}\n", past.sequence);
     for (noun, answer) in &past.lists {
-        let table = crate::get::table(*noun, answer, wide)?;
+        let table = crate::get::table(*noun, answer, wide, shell.screen.times(wide))?;
         if !table.is_empty() {
-            text += &["\n", noun.list(), "\n", &table.render(wide, shell.screen.colour_out)].concat();
+            text += &["\n", noun.list(), "\n", &shell.screen.table(&table, wide)].concat();
         }
     }
     Ok(output::answer(&text)?)

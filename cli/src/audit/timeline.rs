@@ -103,7 +103,7 @@ pub async fn run(shell: &Shell, options: &Timeline) -> anyhow::Result<()> {
         return Err(Usage("--since lies in the future".to_owned()).into());
     }
     if format == Format::Json {
-        return output::answer_json(&serde_json::to_string(&life.pieces_in_words(from, until))?);
+        return shell.answer_json(&serde_json::to_string(&life.pieces_in_words(from, until))?);
     }
     Ok(output::answer(&picture(&name, &life, from, until, width(), shell.screen))?)
 }

@@ -34,7 +34,7 @@ pub async fn run(shell: &Shell, options: &Verify) -> anyhow::Result<()> {
     if format == Format::Json {
         let heads = in_history(shell, wanted.clone()).await;
         let in_history = heads.is_ok().then_some(wanted.iter().map(ToString::to_string).collect());
-        output::answer_json(&serde_json::to_string(&Found { found: &found, in_history })?)?;
+        shell.answer_json(&serde_json::to_string(&Found { found: &found, in_history })?)?;
         heads?;
         return differ(&found).map_or(Ok(()), |differ| Err(differ.into()));
     }

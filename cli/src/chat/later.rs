@@ -4,12 +4,13 @@ use super::llm::LlmChat;
 use crate::client::failure::Failure;
 use crate::client::route::Route;
 use crate::output::clean;
+use crate::shell::Shell;
 use mcpctl_events::wire::tasks::InferenceTask;
 use reqwest::StatusCode;
 use serde_json::json;
 
 /// Leaves a task and prints its id, or all that is known of it.
-pub async fn leave(chat: &LlmChat, message: &str, json: bool) -> anyhow::Result<()> {
+pub async fn leave(shell: &Shell, chat: &LlmChat, message: &str, json: bool) -> anyhow::Result<()> {
     let request = chat.request(message, false);
     // What is no Llm may be a pool.
     let asked = match ask(chat, &json!({"llm": chat.name, "request": request})).await {
@@ -20,7 +21,7 @@ pub async fn leave(chat: &LlmChat, message: &str, json: bool) -> anyhow::Result<
     };
     let body = asked?;
     if json {
-        return crate::output::answer_json(&body);
+        return shell.answer_json(&body);
     }
     let task: InferenceTask = serde_json::from_str(&body).map_err(|e| Failure::Malformed { reason: e.to_string() })?;
     Ok(crate::output::answer(&format!("{}\n", clean::line(&task.id)))?)

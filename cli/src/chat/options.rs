@@ -1,7 +1,9 @@
 //! The flags of `chat` and `chat-llm`, and what they amount to.
 
+use crate::completions;
 use crate::exit::{Stuck, Usage};
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
@@ -9,6 +11,7 @@ use std::path::PathBuf;
 #[derive(Args)]
 pub struct AgentOptions {
     /// Name of the agent
+    #[arg(add = ArgValueCompleter::new(completions::agents))]
     pub agent: String,
     /// Go on with this thread
     #[arg(long, value_name = "ID")]
@@ -31,6 +34,7 @@ pub struct AgentOptions {
 #[derive(Args)]
 pub struct LlmOptions {
     /// Name of the Llm, or of a pool
+    #[arg(add = ArgValueCompleter::new(completions::llms))]
     pub llm: String,
     /// Leave the message as a task, print its id, and don't wait for the reply
     #[arg(long = "async", requires = "message")]

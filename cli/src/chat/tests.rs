@@ -5,7 +5,7 @@ use super::agent::AgentChat;
 use super::llm::LlmChat;
 use super::render::Renderer;
 use crate::args::{Cli, Command};
-use crate::client::Client;
+use crate::client::{Client, trace::Trace};
 use crate::credentials::{Target, parse_server};
 use crate::output::{Screen, lines_of};
 use clap::Parser;
@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 const PLAIN: Screen = Screen { colour_out: false, colour_err: false, terminal_out: false, quiet: false };
 
 fn client(url: &str) -> Client {
-    Client::new(Target { server: parse_server(url).unwrap(), token: "secret".into() }).unwrap()
+    Client::new(Target { server: parse_server(url).unwrap(), token: "secret".into() }, Trace::default()).unwrap()
 }
 
 fn parsed(words: &[&str], flags: &[&str]) -> Command {

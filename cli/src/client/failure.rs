@@ -3,6 +3,7 @@
 mod next_step;
 
 use super::route::{Route, Subject};
+use super::trace::Trace;
 use mcpctl_events::wire::{
     error::{ErrorBody, Problem},
     server::misspoken,
@@ -122,13 +123,14 @@ impl Failure {
 }
 
 /// Reads a refusal off its response.
-pub async fn refused(response: Response, route: &Route) -> Failure {
+pub async fn refused(response: Response, route: &Route, trace: Trace) -> Failure {
     let status = response.status();
     let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let retry_after = header(header::RETRY_AFTER);
     let location = header(header::LOCATION);
     let is_page = header(header::CONTENT_TYPE).is_some_and(|content| content.starts_with("text/html"));
     let text = response.text().await.unwrap_or_default();
+    trace.body(&text);
     let body = match location.filter(|_| status.is_redirection()) {
         Some(to) => plain(format!("the server sends requests on to {to}")),
         None if is_page => plain(format!(

@@ -3,7 +3,7 @@
 use super::greeting::greet;
 use super::kept::Kept;
 use super::plan;
-use crate::client::Client;
+use crate::client::{Client, trace::Trace};
 use crate::credentials::{self, Target};
 use crate::exit::Stuck;
 use crate::home;
@@ -32,7 +32,8 @@ pub async fn run(shell: &Shell, config: Config, probe: bool) -> anyhow::Result<(
     let url = server.url().to_owned();
     let token =
         if open { "none".to_owned() } else { kept.settle(shell.token_flag(), server.admin_token(), shell.token())? };
-    let client = Client::new(Target { server: credentials::parse_server(&url)?, token: token.clone() })?;
+    let client =
+        Client::new(Target { server: credentials::parse_server(&url)?, token: token.clone() }, Trace::default())?;
 
     let (stop_server, stop_publisher) = (CancellationToken::new(), CancellationToken::new());
     let (mut serving, mut publishing) = (Part::new(), Part::new());

@@ -1,6 +1,7 @@
 //! The tables of agents, Llms, sessions, tasks and threads.
 
 use crate::output::table::{Table, Width};
+use crate::output::times::Times;
 use mcpctl_events::wire::chat::Thread;
 use mcpctl_events::wire::rows::{Agent, Llm};
 use mcpctl_events::wire::sessions::{QueuedCall, Session};
@@ -70,7 +71,7 @@ pub fn llms(rows: &[Llm], wide: bool) -> Table {
 }
 
 /// Publishers; `wide` says what they are busy with.
-pub fn sessions(rows: &[Session], wide: bool) -> Table {
+pub fn sessions(rows: &[Session], wide: bool, times: Times) -> Table {
     let narrow = [
         ("ID", Width::Natural),
         ("USER", Width::AtMost(24)),
@@ -93,7 +94,8 @@ pub fn sessions(rows: &[Session], wide: bool) -> Table {
         let [llms, agents] = [&s.llms, &s.agents].map(|names| names.len().to_string());
         let [user, heard, transport, node] =
             [&s.user, &s.last_heartbeat_at, &s.transport, &s.node].map(|o| o.as_deref().unwrap_or_default());
-        let cells = [s.id.as_str(), user, yes_no(s.connected), &llms, &agents, heard];
+        let heard = times.shown(heard);
+        let cells = [s.id.as_str(), user, yes_no(s.connected), &llms, &agents, &heard];
         let [open, queued, epoch] = [s.open_calls, s.queued_calls, s.epoch].map(|count| count.to_string());
         let line = |call: &QueuedCall| format!("{}: {}", call.position, seconds(call.waited_ms));
         let wait = s.queue.iter().map(line).collect::<Vec<_>>().join(", ");
@@ -108,7 +110,7 @@ fn seconds(milliseconds: u64) -> String {
 }
 
 /// Calls that are answered later; `wide` says how they went.
-pub fn tasks(rows: &[InferenceTask], wide: bool) -> Table {
+pub fn tasks(rows: &[InferenceTask], wide: bool, times: Times) -> Table {
     let narrow = [
         ("ID", Width::Natural),
         ("STATUS", Width::AtLeast(9)),
@@ -128,7 +130,8 @@ pub fn tasks(rows: &[InferenceTask], wide: bool) -> Table {
     for t in rows {
         let [llm, pool, by, error, finished] =
             [&t.llm, &t.pool, &t.answered_by, &t.error, &t.finished_at].map(|o| o.as_deref().unwrap_or_default());
-        let cells = [t.id.as_str(), &t.status, if llm.is_empty() { pool } else { llm }, &t.created_at, finished];
+        let [created, finished] = [&t.created_at, finished].map(|time| times.shown(time));
+        let cells = [t.id.as_str(), &t.status, if llm.is_empty() { pool } else { llm }, &created, &finished];
         let attempts = t.attempts.to_string();
         let more = [pool, by, &attempts, &t.path, error];
         table.row(cells.into_iter().chain(more.into_iter().filter(|_| wide)));
@@ -137,7 +140,7 @@ pub fn tasks(rows: &[InferenceTask], wide: bool) -> Table {
 }
 
 /// Threads of one agent.
-pub fn threads(rows: &[Thread]) -> Table {
+pub fn threads(rows: &[Thread], times: Times) -> Table {
     let columns = [
         ("ID", Width::Natural),
         ("TITLE", Width::AtMost(50)),
@@ -146,7 +149,8 @@ pub fn threads(rows: &[Thread]) -> Table {
     ];
     let mut table = Table::new(&columns);
     for t in rows {
-        table.row([t.id.as_str(), &t.title, &t.created_at, &t.last_turn_at]);
+        let [created, last] = [&t.created_at, &t.last_turn_at].map(|time| times.shown(time));
+        table.row([t.id.as_str(), &t.title, &created, &last]);
     }
     table
 }

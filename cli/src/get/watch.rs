@@ -8,6 +8,7 @@ use crate::client::{Answer, Client};
 use crate::events::query::{Query, sequence};
 use crate::output::document::Document;
 use crate::output::table::{Table, fit};
+use crate::output::times::Times;
 use crate::output::{self, Format, clean, json, lines_of};
 use crate::shell::Shell;
 use std::collections::BTreeMap;
@@ -174,10 +175,10 @@ impl<'a> Shown<'a> {
     /// Draws the table over the one before. What the terminal is too small for is cut off or left out.
     fn draw(&mut self, rows: &Rows) -> anyhow::Result<()> {
         let wide = self.format == Format::Wide;
-        let table = table(self.options.noun, &as_answer(rows.values()), wide)?;
+        let table = table(self.options.noun, &as_answer(rows.values()), wide, self.shell.screen.times(wide))?;
         let size = terminal_size::terminal_size();
         let (width, height) = size.map_or(SIZE, |(width, height)| (usize::from(width.0), usize::from(height.0)));
-        let text = table.render(wide, self.shell.screen.colour_out);
+        let text = table.render_within(wide, self.shell.screen.colour_out, Some(width).filter(|_| !wide));
         let room = height.saturating_sub(2).max(1);
         let mut lines: Vec<_> = text.lines().map(|line| fit(line, width)).collect();
         if lines.len() > room {
@@ -206,7 +207,7 @@ impl<'a> Shown<'a> {
             _ => {
                 let wide = self.format == Format::Wide;
                 let rows = as_answer(changes.iter().map(|change| change.row));
-                let mut new = table(self.options.noun, &rows, wide)?;
+                let mut new = table(self.options.noun, &rows, wide, Times::Exact)?;
                 new.lead("CHANGE", changes.iter().map(|change| change.what));
                 new.trail("FIELDS", changes.iter().map(|change| change.fields.join(",")));
                 let log = match self.log.take() {

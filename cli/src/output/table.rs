@@ -16,6 +16,9 @@ pub enum Width {
     AtMost(usize),
 }
 
+/// Cells that a text keeps where a terminal is narrow.
+const LEAST: usize = 8;
+
 /// A table under construction.
 #[derive(Debug)]
 pub struct Table {
@@ -67,8 +70,28 @@ impl Table {
     ///
     /// `wide` cuts nothing; `colour` paints the STATUS column.
     pub fn render(&self, wide: bool, colour: bool) -> String {
-        let widths = self.widths(wide);
-        self.titles(&widths) + &self.lines(&widths, colour)
+        self.render_within(wide, colour, None)
+    }
+
+    /// The same in lines of at most `most` cells: texts are cut first, and then the line.
+    pub fn render_within(&self, wide: bool, colour: bool, most: Option<usize>) -> String {
+        let mut widths = self.widths(wide);
+        let Some(most) = most else { return self.titles(&widths) + &self.lines(&widths, colour) };
+        self.narrow(&mut widths, most);
+        let text = self.titles(&widths) + &self.lines(&widths, colour);
+        text.lines().map(|line| fit(line, most) + "\n").collect()
+    }
+
+    /// Takes from the widest columns of texts, each of which keeps room for its title.
+    fn narrow(&self, widths: &mut [usize], most: usize) {
+        let gaps = 2 * widths.len().saturating_sub(1);
+        let is_text = |column: usize| matches!(self.columns[column].1, Width::Exact(_) | Width::AtMost(_));
+        while widths.iter().sum::<usize>() + gaps > most {
+            let can_give =
+                |column: &usize| is_text(*column) && widths[*column] > self.columns[*column].0.width().max(LEAST);
+            let Some(widest) = (0..widths.len()).filter(can_give).max_by_key(|column| widths[*column]) else { return };
+            widths[widest] -= 1;
+        }
     }
 
     /// The rows since the last time as text, and then forgets them; the titles stand above the first.
@@ -166,9 +189,11 @@ pub fn fit(line: &str, width: usize) -> String {
 
 fn status_code(status: &str) -> Option<&'static str> {
     match status.split(' ').next().unwrap_or(status) {
-        "active" => Some("32"),
+        "active" | "completed" => Some("32"),
         "inactive" => Some("90"),
-        "hibernating" => Some("34"),
+        "hibernating" | "running" | "claimed" => Some("34"),
+        "error" => Some("31"),
+        "disabled" => Some("33"),
         _ => None,
     }
 }
@@ -209,6 +234,20 @@ mod tests {
         }
         assert_eq!(fit(line, 6), "a  \u{1b}[32mac…\u{1b}[0m");
         assert_eq!(fit(line, 2), "a…\u{1b}[32m\u{1b}[0m");
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_texts_before_lines() {
+        let mut table =
+            Table::new(&[("NAME", Width::Natural), ("LLM", Width::Exact(24)), ("DESCRIPTION", Width::Exact(50))]);
+        table.row(["local-coder", "vllm-local", &"words ".repeat(20)]);
+        for most in [10, 24, 40, 60, 80, 200] {
+            let shown = table.render_within(false, true, Some(most));
+            assert!(shown.lines().all(|line| line.width() <= most), "{most}: {shown}");
+        }
+        let narrow = table.render_within(false, false, Some(40));
+        assert_eq!(narrow.lines().next(), Some("NAME         LLM            DESCRIPTION"));
+        assert_eq!(narrow.lines().nth(1), Some("local-coder  vllm-local     words words…"));
     }
 
     #[test]

@@ -68,8 +68,12 @@ async fn what_cannot_be_applied_ends_it_and_says_why() {
     assert!(err.contains("Llm not found: other"), "{err}");
     for (text, says) in [
         ("", "there is no document in"),
-        ("kind: planet\nname: mars\n", "document 1: `kind` is one of llm, project, agent, personality, prompt"),
-        ("kind: llm\nname: a\ntype: openai\nmodel: m\nurl: http://h\nmore: 1\n", "/more"),
+        ("kind: planet\nname: mars\n", "documents.yaml:1: `kind` is one of llm, project, agent, personality, prompt"),
+        ("kind: llm\nname: a\ntype: openai\nmodel: m\nurl: http://h\nmore: 1\n", "documents.yaml:6: llm/a: "),
+        (
+            "# two faults\nkind: agent\nname: a\nllm: 5\ndefaultParams: 1\n---\nkind: llm\nname: a\ntype: 1\nmodel: 2\n",
+            "documents.yaml:10 /model: ",
+        ),
     ] {
         let (out, err, code) = apply(&mcpd, text, &[]).await;
         assert!(out.is_empty() && code == Some(1) && err.contains(says), "{err}");
@@ -83,4 +87,134 @@ async fn what_cannot_be_applied_ends_it_and_says_why() {
     assert_eq!(apply(&mcpd, &row, &[]).await.0, ["llm/qwen unchanged"]);
     let (_, err, code) = apply(&mcpd, &format!("{row}description: mine\nurl: http://127.0.0.1:9\n"), &[]).await;
     assert!(code == Some(1) && err.contains("is active and defined by its publisher"), "{err}");
+}
+
+/// What a command printed, as lines, and what it told.
+async fn run(mcpd: &Mcpd, words: &[&str]) -> (Vec<String>, String, Option<i32>) {
+    let output = mcpd.mcpctl(words).await;
+    let lines = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    (lines, String::from_utf8_lossy(&output.stderr).into_owned(), output.status.code())
+}
+
+#[tokio::test]
+async fn labels_pick_what_is_listed_applied_pruned_paused_and_deleted() {
+    let mcpd = Mcpd::start(&[]).await;
+    let folder = mcpd.home.path().join("team");
+    std::fs::create_dir(&folder).expect("a folder");
+    let llm = |name: &str, team: &str| {
+        let text = format!(
+            "kind: llm\nname: {name}\ntype: openai\nmodel: m\nurl: http://127.0.0.1:9\nlabels: {{team: {team}}}\n"
+        );
+        std::fs::write(folder.join(format!("{name}.yaml")), text).expect("a file");
+    };
+    let agent = "kind: agent\nname: reviewer\nllm: one\nlabels: {team: red}\n";
+    std::fs::write(folder.join("agents.yml"), agent).expect("a file");
+    for (name, team) in [("one", "red"), ("two", "red"), ("three", "blue")] {
+        llm(name, team);
+    }
+    std::fs::write(folder.join("notes.txt"), "no document").expect("a file");
+    let folder_name = folder.display().to_string();
+    let apply = ["apply", "-f", &folder_name];
+
+    let (out, err, _) = run(&mcpd, &[&apply[..], &["-l", "team=red"]].concat()).await;
+    assert_eq!(out, ["llm/one created", "llm/two created", "agent/reviewer created"], "{err}");
+    assert_eq!(run(&mcpd, &["diff", "-f", &folder_name]).await.0, ["+ llm/three"]);
+    assert_eq!(run(&mcpd, &apply).await.0[1], "llm/three created");
+    let names = ["get", "llms", "-o", "name", "-l"];
+    assert_eq!(run(&mcpd, &[&names[..], &["team=red"]].concat()).await.0, ["llm/one", "llm/two"]);
+
+    std::fs::remove_file(folder.join("two.yaml")).expect("it was there");
+    llm("one", "red,gpu: a100");
+    let changed = run(&mcpd, &["diff", "-f", &folder_name]).await.0;
+    assert_eq!(changed[0], "~ llm/one");
+    assert!(changed[1].contains("labels: ") && changed[1].contains("a100") && changed.len() == 2, "{changed:?}");
+    let prune = [&apply[..], &["-l", "team=red", "--prune"]].concat();
+    let expected = ["llm/one configured", "agent/reviewer unchanged", "llm/two pruned"];
+    assert_eq!(run(&mcpd, &[&prune[..], &["--dry-run"]].concat()).await.0, expected);
+    assert_eq!(run(&mcpd, &prune).await.0, expected);
+    assert_eq!(run(&mcpd, &["get", "llms", "-o", "name"]).await.0, ["llm/one", "llm/three"]);
+
+    let (_, err, code) = run(&mcpd, &["label", "llm", "three", "team=red", "x-"]).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(run(&mcpd, &["disable", "llms", "-l", "team=red"]).await.0, ["llm/one disabled", "llm/three disabled"]);
+    let (_, err, _) = run(&mcpd, &["enable", "llms", "-l", "team=green"]).await;
+    assert!(err.contains("no llm has the labels team=green"), "{err}");
+    let deleted = ["agent/reviewer deleted", "llm/three deleted", "llm/one deleted"];
+    assert_eq!(run(&mcpd, &["delete", "-f", &folder_name]).await.0, deleted);
+    let (out, err, code) = run(&mcpd, &["delete", "-f", &folder_name]).await;
+    assert!(out.is_empty() && code == Some(0) && err.contains("agent/reviewer is not there"), "{err}");
+}
+
+#[tokio::test]
+async fn what_create_makes_round_trips_and_edit_changes_it() {
+    let mcpd = Mcpd::start(&[]).await;
+    for words in [
+        "create llm gpt --type openai --model m --url http://127.0.0.1:9/v1 --key-env KEY --pool p -l team=red",
+        "create project apollo --description lander",
+        "create agent reviewer --llm gpt --system terse --project apollo -p temperature=0.2 -l team=red",
+        "create personality pirate --agent reviewer",
+        "create prompt rules --personality pirate --content Arr. --priority 3",
+    ] {
+        let words: Vec<_> = words.split(' ').collect();
+        let (out, err, _) = run(&mcpd, &words).await;
+        assert_eq!(out, [format!("{}/{} created", words[1], words[2])], "{err}");
+        let yaml = run(&mcpd, &["get", words[1], words[2], "-o", "yaml"]).await.0.join("\n");
+        let (out, err, _) = apply(&mcpd, &yaml, &[]).await;
+        assert_eq!(out, [format!("{}/{} unchanged", words[1], words[2])], "{err}");
+    }
+    // The editor is whatever the user says.
+    let drafts = mcpd.home.path().display().to_string();
+    let edit = async |editor: &str, noun: &str, name: &str| {
+        let env = [("EDITOR", editor), ("VISUAL", ""), ("TMPDIR", drafts.as_str())];
+        let output = mcpd.mcpctl_with(&["edit", noun, name], &env).await;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (text(&output.stdout), text(&output.stderr))
+    };
+    assert_eq!(edit("true", "agent", "reviewer").await.0, "agent/reviewer unchanged\n");
+    assert_eq!(edit("sed -i s/terse/kind/", "agent", "reviewer").await.0, "agent/reviewer configured\n");
+    assert_eq!(mcpd.client().get("/agents/reviewer").await.json()["systemPrompt"], "kind");
+    let (_, err) = edit("sed -i s/gpt/gone/", "agent", "reviewer").await;
+    assert!(err.contains("Llm not found: gone") && err.contains("your text is in "), "{err}");
+    let (_, err) = edit("false", "agent", "reviewer").await;
+    assert!(err.contains("the editor `false` ended with"), "{err}");
+    let (_, err) = edit("true", "agent", "reviewr").await;
+    assert!(err.contains("there is no agent 'reviewr'") && err.contains("did you mean 'reviewer'?"), "{err}");
+    assert_eq!(mcpd.client().get("/agents/reviewer").await.json()["llm"]["name"], "gpt");
+}
+
+#[tokio::test]
+async fn parts_of_an_answer_and_what_was_meant() {
+    let mcpd = Mcpd::start(&[]).await;
+    assert_eq!(run(&mcpd, &["create", "project", "apollo"]).await.2, Some(0));
+    for path in ["$[*].name", "{[*].name}"] {
+        assert_eq!(run(&mcpd, &["get", "projects", "-o", &format!("jsonpath={path}")]).await.0, ["apollo"]);
+    }
+    let (_, err, code) = run(&mcpd, &["get", "project", "apolo"]).await;
+    assert!(code == Some(1) && err.contains("did you mean 'apollo'?"), "{err}");
+    let (_, err, _) = run(&mcpd, &["-v", "get", "projects"]).await;
+    assert!(err.contains("> GET http://") && err.contains("authorization: ***") && err.contains("< 200 OK"), "{err}");
+    assert!(!err.contains(&mcpd.home.token()), "{err}");
+    let (out, err, _) = run(&mcpd, &["-v", "token", "create", "--name", "ci", "--role", "viewer"]).await;
+    assert!(out.len() == 1 && !err.contains(&out[0]), "{err}");
+}
+
+#[tokio::test]
+async fn a_shell_completes_what_the_server_has() {
+    let mcpd = Mcpd::start(&[]).await;
+    let _ = mcpd.client().post("/llms", &samples::public("gpt-big", "http://h")).await.expect(201);
+    let _ = mcpd.client().post("/agents", &json!({"name": "gpt-writer", "llm": "gpt-big"})).await.expect(201);
+    for (words, found) in [
+        (&["get", "agent", "gp"][..], &["gpt-writer"][..]),
+        (&["describe", "llm", ""], &["gpt-big"]),
+        (&["chat", "gpt"], &["gpt-writer"]),
+        (&["create", "agent", "x", "--llm", "g"], &["gpt-big"]),
+        (&["delete", "project", ""], &[]),
+    ] {
+        let index = words.len().to_string();
+        let env = [("COMPLETE", "bash"), ("_CLAP_IFS", "\n"), ("_CLAP_COMPLETE_INDEX", index.as_str())];
+        let output = mcpd.mcpctl_with(&[&["--", "mcpctl"], words].concat(), &env).await;
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        let names: Vec<_> = shown.lines().filter(|line| line.starts_with("gpt")).collect();
+        assert_eq!(names, found, "{words:?}: {shown}");
+    }
 }

@@ -1,0 +1,73 @@
+//! Where documents are: files, folders of files, stdin.
+
+use crate::exit::Stuck;
+use crate::output::clean;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Longest text that is read, in bytes.
+const LONGEST: u64 = 64 << 20;
+/// How the files of a folder end that are read.
+const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// A text with documents.
+#[derive(Debug)]
+pub struct Source {
+    /// How it is called in messages.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// Reads all of them. Of a folder, the files that are YAML or JSON by their name, in the order of their names.
+pub fn read(given: &[PathBuf]) -> Result<Vec<Source>, Stuck> {
+    let mut files = Vec::new();
+    for path in given {
+        if path.is_dir() { files.extend(within(path)?) } else { files.push(path.clone()) }
+    }
+    files.iter().map(|path| source(path)).collect()
+}
+
+fn within(dir: &Path) -> Result<Vec<PathBuf>, Stuck> {
+    let entries = dir.read_dir().and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = entries.map_err(|error| unreadable(dir, &error))?;
+    let is_one = |path: &PathBuf| {
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        path.is_file() && !is_hidden && ending.is_some_and(|ending| ENDINGS.contains(&ending))
+    };
+    let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path()).filter(is_one).collect();
+    files.sort();
+    if files.is_empty() {
+        let problem = format!("no file in {} ends in .yaml, .yml or .json", shown(dir));
+        return Err(Stuck::new(problem, "name a file, or the folder that they are in; folders below it are not read"));
+    }
+    Ok(files)
+}
+
+fn source(path: &Path) -> Result<Source, Stuck> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text)
+    } else {
+        File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text))
+    };
+    read.map_err(|error| unreadable(path, &error))?;
+    if text.len() as u64 > LONGEST {
+        let problem = format!("{} is longer than {} MiB", shown(path), LONGEST >> 20);
+        return Err(Stuck::new(problem, "split it; documents may be applied one after the other"));
+    }
+    Ok(Source { name: shown(path), text })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Stuck {
+    Stuck::new(
+        format!("cannot read {}: {error}", shown(path)),
+        "give a file of YAML or JSON, a folder of them, or - for stdin",
+    )
+}
+
+fn shown(path: &Path) -> String {
+    if path == Path::new("-") { "stdin".to_owned() } else { clean::line(&path.to_string_lossy()).into_owned() }
+}

@@ -1,0 +1,58 @@
+//! What the registry holds of a name, as the documents of `-o yaml` have it.
+
+use crate::args::Noun;
+use crate::client::failure::Failure;
+use crate::client::{Client, route::Route};
+use crate::get::definition;
+use crate::output::document::Document;
+use crate::output::json;
+use serde::Deserialize;
+
+/// A row that can be written over, as long as nobody else does.
+pub struct Standing {
+    /// What its author wrote, without `kind`.
+    pub definition: Document,
+    route: Route,
+    version: u64,
+}
+
+/// What of a row tells one state of it from another.
+#[derive(Deserialize)]
+struct Version {
+    version: u64,
+}
+
+impl Standing {
+    /// Reads it; `None` if there is none of this name.
+    pub async fn of(client: &Client, noun: Noun, name: &str) -> anyhow::Result<Option<Self>> {
+        let route = Route::api([noun.list(), name]);
+        match client.get(&route).await {
+            Ok(row) => {
+                let Version { version } = row.read()?;
+                let definition = without_kind(definition::of(noun, Document::parse(&row.body)?));
+                Ok(Some(Self { definition, route, version }))
+            }
+            Err(error) if error.downcast_ref::<Failure>().is_some_and(Failure::is_not_found) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes another definition over it; whether that changed anything.
+    ///
+    /// # Errors
+    /// Among others: somebody else has written it since it was read.
+    pub async fn put(&self, client: &Client, definition: &Document) -> anyhow::Result<bool> {
+        let body = json::compact(definition);
+        let answer = client.write(reqwest::Method::PUT, &self.route, body, Some(self.version)).await?;
+        let after: Version = answer.read()?;
+        Ok(after.version != self.version)
+    }
+}
+
+/// A document's definition.
+pub fn without_kind(document: Document) -> Document {
+    match document {
+        Document::Map(members) => Document::Map(members.into_iter().filter(|(key, _)| key != "kind").collect()),
+        other => other,
+    }
+}

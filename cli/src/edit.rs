@@ -1,0 +1,110 @@
+//! `edit`: a definition in the user's editor.
+
+use crate::apply::read::{self, Wanted, is_same};
+use crate::apply::source::Source;
+use crate::apply::standing::Standing;
+use crate::args::{Edit, Noun};
+use crate::clock;
+use crate::exit::Stuck;
+use crate::get::definition::kind;
+use crate::meant;
+use crate::output::document::Document;
+use crate::output::{self, Format, clean, yaml};
+use crate::shell::Shell;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Lets the user change a definition, and writes what comes of it over the one that was shown.
+pub async fn run(shell: &Shell, options: &Edit) -> anyhow::Result<()> {
+    shell.format(&[Format::Table], "edit")?;
+    let (client, noun) = (shell.client()?, Noun::from(options.noun));
+    let Some(standing) = Standing::of(&client, noun, &options.name).await? else {
+        return Err(meant::missing(&client, noun, &options.name).await);
+    };
+    let draft = Draft::write(noun, &options.name, &standing.definition)?;
+    let wanted = draft.edited(noun, &options.name)?;
+    let title = format!("{}/{}", kind(noun), clean::line(&options.name));
+    let is_new = !is_same(&standing.definition, &wanted.definition)
+        && standing
+            .put(&client, &wanted.definition)
+            .await
+            .map_err(|error| crate::apply::placed(error, &wanted))
+            .inspect_err(|_| draft.kept(shell))?;
+    draft.remove();
+    Ok(output::answer(&format!("{title} {}\n", if is_new { "configured" } else { "unchanged" }))?)
+}
+
+/// A file for the editor. It stays where what is in it was not written.
+struct Draft {
+    path: PathBuf,
+}
+
+impl Draft {
+    fn write(noun: Noun, name: &str, definition: &Document) -> anyhow::Result<Self> {
+        let Document::Map(members) = definition else { return Err(odd("it is no document").into()) };
+        let head = ("kind".to_owned(), Document::text(kind(noun)));
+        let document = Document::Map(std::iter::once(head).chain(members.iter().cloned()).collect());
+        let path = std::env::temp_dir().join(format!("mcpctl-{}-{name}-{}.yaml", kind(noun), clock::id().simple()));
+        let mut open = OpenOptions::new();
+        open.write(true).create_new(true);
+        // What an agent is told is nobody else's business.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
+        let written = open.open(&path).and_then(|mut file| file.write_all(yaml::write(&document).as_bytes()));
+        written.map_err(|error| {
+            let problem = format!("cannot write {}: {error}", path.display());
+            Stuck::new(problem, "set TMPDIR to a folder that is yours")
+        })?;
+        Ok(Self { path })
+    }
+
+    /// What the user made of it.
+    fn edited(&self, noun: Noun, name: &str) -> Result<Wanted, Stuck> {
+        edit(&self.path)?;
+        let shown = self.path.display().to_string();
+        let text = fs::read_to_string(&self.path)
+            .map_err(|error| Stuck::new(format!("cannot read {shown}: {error}"), "edit it again"))?;
+        let next = format!("your text is in {shown}: correct it, and `mcpctl apply -f {shown}`");
+        let read = read::read(&[Source { name: shown, text }]);
+        let mut all = read.map_err(|stuck| Stuck { next: next.clone(), ..stuck })?;
+        match (all.pop(), all.is_empty()) {
+            (Some(wanted), true) if (wanted.noun, &*wanted.name) == (noun, name) => Ok(wanted),
+            _ => Err(Stuck::new(
+                format!("what was edited is no longer the one document of {} '{name}'", kind(noun)),
+                next,
+            )),
+        }
+    }
+
+    fn kept(&self, shell: &Shell) {
+        let shown = self.path.display();
+        shell.screen.note(&format!("your text is in {shown}: correct it, and `mcpctl apply -f {shown}`"));
+    }
+
+    fn remove(&self) {
+        // Somebody else may have done so.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Opens the editor, and waits until it ends. `VISUAL` and `EDITOR` may hold a program with its flags.
+fn edit(path: &Path) -> Result<(), Stuck> {
+    let named = |variable| std::env::var(variable).ok().filter(|value| !value.trim().is_empty());
+    let editor = named("VISUAL").or_else(|| named("EDITOR")).unwrap_or_else(|| "vi".to_owned());
+    let next = "set EDITOR to an editor that waits, such as `nano` or `code --wait`";
+    let ended = Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("mcpctl").arg(path).status();
+    match ended {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Stuck::new(format!("the editor `{editor}` ended with {status}; nothing was changed"), next)),
+        Err(error) => Err(Stuck::new(format!("cannot start the editor `{editor}`: {error}"), next)),
+    }
+}
+
+fn odd(problem: &str) -> Stuck {
+    Stuck::new(
+        format!("the server's answer cannot be edited: {problem}"),
+        "check that --server names an mcpd of this version",
+    )
+}

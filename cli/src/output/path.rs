@@ -1,0 +1,70 @@
+//! `-o jsonpath=…`: parts of a JSON answer, one a line.
+
+use super::document::Document;
+use crate::exit::Stuck;
+use serde_json_path::JsonPath;
+use std::str::FromStr;
+
+/// A JSONPath (RFC 9535). Braces around it and a `$` before it may be left out or not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Path(JsonPath);
+
+impl FromStr for Path {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bare = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text).trim();
+        let path = match bare.chars().next() {
+            None => return Err("a path is missing, as in jsonpath='$[*].name'".to_owned()),
+            Some('$') => bare.to_owned(),
+            Some('.' | '[') => format!("${bare}"),
+            Some(_) => format!("$.{bare}"),
+        };
+        JsonPath::parse(&path).map(Self).map_err(|error| format!("{path} is no JSONPath (RFC 9535): {error}"))
+    }
+}
+
+impl Path {
+    /// The parts that it names, spelled as the answer has them.
+    pub fn parts<'a>(&self, document: &'a Document, json: &str) -> Result<Vec<&'a Document>, Stuck> {
+        let value: serde_json::Value = serde_json::from_str(json)
+            .map_err(|error| Stuck::new(format!("the answer is not JSON: {error}"), "use -o json to see it"))?;
+        let found = self.0.query_located(&value);
+        Ok(found.locations().filter_map(|place| at(document, &place.to_json_pointer())).collect())
+    }
+}
+
+/// What a JSON pointer (RFC 6901) names.
+fn at<'a>(document: &'a Document, pointer: &str) -> Option<&'a Document> {
+    pointer.split('/').skip(1).try_fold(document, |document, part| match document {
+        Document::List(items) => items.get(part.parse::<usize>().ok()?),
+        _ => document.get(&part.replace("~1", "/").replace("~0", "~")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::json;
+    use super::*;
+
+    #[test]
+    fn a_path_names_parts_as_they_are_spelled() {
+        let text =
+            r#"[{"name":"a","labels":{"x/y":"1"},"n":1.50},{"name":"b","labels":{},"n":12345678901234567890123}]"#;
+        let document = Document::parse(text).unwrap();
+        let parts = |path: &str| -> Vec<String> {
+            let path: Path = path.parse().unwrap();
+            path.parts(&document, text).unwrap().into_iter().map(json::compact).collect()
+        };
+        for path in ["$[*].name", "[*].name", "{$[*].name}", "{[*]['name']}"] {
+            assert_eq!(parts(path), [r#""a""#, r#""b""#], "{path}");
+        }
+        assert_eq!(parts("$[?@.name == 'b'].n"), ["12345678901234567890123"]);
+        assert_eq!(parts("$[0].n"), ["1.50"]);
+        assert_eq!(parts("$[0].labels['x/y']"), [r#""1""#]);
+        assert_eq!(parts("$[5]"), [""; 0]);
+        for odd in ["", "{}", "$[", "a b"] {
+            assert!(odd.parse::<Path>().is_err(), "{odd}");
+        }
+    }
+}
