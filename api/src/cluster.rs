@@ -47,6 +47,8 @@ pub const WRITE: &str = "/internal/v1/write";
 pub const SWEEP: &str = "/internal/v1/sweep";
 /// Where replicas say that they are there.
 pub const PING: &str = "/internal/v1/ping";
+/// Where the replica that leads says which others are there.
+pub const NODES: &str = "/internal/v1/nodes";
 
 /// A command on its way to the replica that leads.
 #[derive(Debug, Serialize, Deserialize)]
@@ -160,6 +162,11 @@ impl Cluster {
         self.ask(leader, PING, ping).await.map_err(|error| match error {
             NoAnswer::NotAsked(reason) | NoAnswer::Unknown(reason) => reason,
         })
+    }
+
+    /// The URLs of the replicas that the one at `leader` hears of, if it says so.
+    pub async fn nodes_of(&self, leader: &str) -> Option<Vec<String>> {
+        self.ask(leader, NODES, &()).await.ok()
     }
 
     /// Waits until the log was read up to `sequence`, for a while.

@@ -18,6 +18,7 @@ pub mod members;
 pub mod metrics;
 pub mod openai;
 pub mod openapi;
+mod passage;
 mod past;
 pub mod poll;
 pub mod register;
@@ -26,6 +27,7 @@ pub mod result;
 mod rows;
 mod secrets;
 pub mod sessions;
+pub mod status;
 pub mod stream;
 pub mod tasks;
 pub mod threads;
@@ -177,6 +179,7 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/llms/_provider-stream", get(stream::stream).head(no_method))
         .route("/api/v1/llms/_provider-tasks", get(poll::poll).head(no_method))
         .route("/api/v1/llms/_provider-heartbeat", post(heartbeat::heartbeat))
+        .route("/api/v1/llms/_provider-passage", get(passage::down).head(no_method).post(passage::up))
         .route("/api/v1/llms/_provider-task/{id}/result", post(result::result))
         .route("/api/v1/llms", get(llms::index).post(llms::create))
         .route("/api/v1/llms/{name}", get(llms::show).put(llms::replace).delete(llms::delete))
@@ -195,6 +198,7 @@ fn router() -> Router<Arc<App>> {
         .route("/api/v1/tokens/{name}", axum::routing::delete(tokens::revoke))
         .route("/api/v1/grants", get(grants::index).post(grants::create))
         .route("/api/v1/grants/{user}/{verb}/{kind}/{names}", axum::routing::delete(grants::delete))
+        .route("/api/v1/status", get(status::status))
         .route("/api/v1/auth/whoami", get(whoami::who_am_i))
         .route("/api/v1/auth/can-i", get(whoami::can_i))
         .route("/api/v1/agents", get(agents::index).post(agents::create))

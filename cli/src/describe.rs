@@ -8,7 +8,8 @@ use crate::get::definition;
 use crate::output::Format;
 use crate::output::document::Document;
 use crate::output::sheet::Sheet;
-use crate::output::{clean, json, lines_of, yaml};
+use crate::output::times::Times;
+use crate::output::{Screen, clean, json, lines_of, yaml};
 use crate::shell::Shell;
 use mcpctl_events::wire::rows::{Agent, Llm, Pool};
 use std::collections::BTreeMap;
@@ -45,12 +46,12 @@ async fn sheet(shell: &Shell, client: &Client, noun: RowNoun, answer: &Answer) -
         RowNoun::Agent => {
             let agent: Agent = answer.read()?;
             let model = pinned_to(client, &agent).await;
-            (agent.name.clone(), agent_sheet(&agent, &model))
+            (agent.name.clone(), agent_sheet(&agent, &model, shell.screen))
         }
         RowNoun::Llm => {
             let llm: Llm = answer.read()?;
             let agents: Vec<Agent> = client.get(&Route::api(["agents"]).with("llm", Some(&llm.name))).await?.read()?;
-            let mut text = llm_sheet(&llm, &agents);
+            let mut text = llm_sheet(&llm, &agents, shell.screen);
             if llm.pool_name.is_some() {
                 let pool: Pool = client.get(&Route::api(["llms", &llm.name, "members"])).await?.read()?;
                 text += &members(&pool, &llm);
@@ -62,8 +63,11 @@ async fn sheet(shell: &Shell, client: &Client, noun: RowNoun, answer: &Answer) -
         Ok(events) if !events.is_empty() => {
             text += "Recent events:\n";
             let mut table = table::empty(false);
-            table::fill(&mut table, &events, false);
-            text += &lines_of(table.render(true, false).lines().map(|l| format!("  {l}")));
+            let width = shell.screen.width(false).map(|width| width.saturating_sub(2));
+            let style = table::Style { times: shell.screen.times(false), is_short: width.is_some() };
+            table::fill(&mut table, &events, false, style);
+            let shown = table.render_within(width.is_none(), shell.screen.colour_out, width);
+            text += &lines_of(shown.lines().map(|l| format!("  {l}")));
         }
         Ok(_) => {}
         Err(error) => shell.screen.note(&format!("recent events are not shown: {error:#}")),
@@ -71,7 +75,7 @@ async fn sheet(shell: &Shell, client: &Client, noun: RowNoun, answer: &Answer) -
     Ok(crate::output::answer(&text)?)
 }
 
-fn agent_sheet(agent: &Agent, model: &str) -> String {
+fn agent_sheet(agent: &Agent, model: &str, screen: Screen) -> String {
     let mut sheet = Sheet::default();
     sheet.line("Name", &agent.name);
     sheet.optional("Description", agent.description.as_ref());
@@ -82,7 +86,7 @@ fn agent_sheet(agent: &Agent, model: &str) -> String {
         kind: &agent.kind,
         inactive_since: agent.inactive_since.as_deref(),
     };
-    row.lines(&mut sheet, agent.last_heartbeat_at.as_deref());
+    row.lines(&mut sheet, agent.last_heartbeat_at.as_deref(), screen.times(false));
     sheet.line("Llm", model);
     sheet.line("Project", agent.project.as_ref().map_or("", |p| &p.name));
     sheet.optional("Personality", agent.default_personality.as_ref());
@@ -92,10 +96,10 @@ fn agent_sheet(agent: &Agent, model: &str) -> String {
     sheet.optional("Extras", agent.extras.as_ref().and_then(|r| object(r.get())));
     sheet.optional("Labels", labels(&agent.labels));
     origin(&mut sheet, [&agent.owner_id, &agent.id, &agent.created_at, &agent.updated_at], agent.version);
-    sheet.render()
+    sheet.render_within(screen.width(false))
 }
 
-fn llm_sheet(llm: &Llm, agents: &[Agent]) -> String {
+fn llm_sheet(llm: &Llm, agents: &[Agent], screen: Screen) -> String {
     let mut sheet = Sheet::default();
     sheet.line("Name", &llm.name);
     sheet.optional("Description", llm.description.as_ref());
@@ -106,7 +110,7 @@ fn llm_sheet(llm: &Llm, agents: &[Agent]) -> String {
         kind: &llm.kind,
         inactive_since: llm.inactive_since.as_deref(),
     };
-    row.lines(&mut sheet, llm.last_heartbeat_at.as_deref());
+    row.lines(&mut sheet, llm.last_heartbeat_at.as_deref(), screen.times(false));
     sheet.line("Type", &llm.type_);
     sheet.line("Model", &llm.model);
     sheet.optional("URL", llm.url.as_ref());
@@ -124,11 +128,11 @@ fn llm_sheet(llm: &Llm, agents: &[Agent]) -> String {
     let pinned: Vec<_> = agents.iter().map(|a| format!("{} ({})", a.name, a.status)).collect();
     sheet.line("Agents", pinned.join(", "));
     origin(&mut sheet, [&llm.owner_id, &llm.id, &llm.created_at, &llm.updated_at], llm.version);
-    sheet.render()
+    sheet.render_within(screen.width(false))
 }
 
 impl Row<'_> {
-    fn lines(&self, sheet: &mut Sheet, last_heartbeat: Option<&str>) {
+    fn lines(&self, sheet: &mut Sheet, last_heartbeat: Option<&str>, times: Times) {
         let published = self.kind == "virtual";
         let how = match (published, self.connected) {
             (true, true) => "virtual (published, and its publisher is connected)",
@@ -139,7 +143,7 @@ impl Row<'_> {
         let since = self.inactive_since.map(|s| format!(" since {s}")).unwrap_or_default();
         let paused = if self.disabled { ", disabled by hand" } else { "" };
         sheet.line("Status", format!("{}{since}{paused}", self.status));
-        sheet.optional("Last heartbeat", last_heartbeat);
+        sheet.optional("Last heartbeat", last_heartbeat.map(|time| times.told(time)));
     }
 }
 
@@ -230,7 +234,8 @@ mod tests {
             "inactiveSince":"T2","ownerId":"u","version":2,"createdAt":"T0","updatedAt":"T1"}"#,
         )
         .unwrap();
-        let shown = llm_sheet(&llm, &[]);
+        let plain = Screen { colour_out: false, colour_err: false, terminal_out: false, quiet: false };
+        let shown = llm_sheet(&llm, &[], plain);
         assert!(shown.contains("Status:         inactive since T2, disabled by hand\n"), "{shown}");
         assert!(
             shown.contains("Kind:           virtual (its publisher is not connected, or does not offer it now)\n"),

@@ -30,9 +30,9 @@ pub async fn run(shell: &Shell, options: &Events) -> anyhow::Result<()> {
         (None, None) => 0,
     };
     if options.follow {
-        return follow::run(&client, query, Printer::following(format), shell.screen).await;
+        return follow::run(&client, query, Printer::following(format, shell.screen), shell.screen).await;
     }
-    let mut printer = Printer::new(format);
+    let mut printer = Printer::new(format, shell.screen);
     query.pages(&client, options.limit.unwrap_or(u64::MAX), |page| Ok(printer.page(&page)?)).await?;
     if printer.is_empty() {
         shell.screen.note("no event matches");

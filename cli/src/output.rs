@@ -117,8 +117,12 @@ impl Screen {
 
     /// A table as it fits: on a terminal, columns are cut to its width, unless it is `wide`.
     pub fn table(self, table: &Table, wide: bool) -> String {
-        let width = if self.terminal_out && !wide { terminal_width() } else { None };
-        table.render_within(wide, self.colour_out, width)
+        table.render_within(wide, self.colour_out, self.width(wide))
+    }
+
+    /// Columns of the terminal that stdout is, if it is one, and if what is written is to fit.
+    pub fn width(self, wide: bool) -> Option<usize> {
+        if self.terminal_out && !wide { terminal_width() } else { None }
     }
 
     /// How a table shows times: a person wants to know how long ago it was.

@@ -6,8 +6,9 @@ use crate::credentials;
 use crate::exit::Stuck;
 use crate::output::document::Document;
 use crate::output::sheet::Sheet;
-use crate::output::{Format, json, yaml};
+use crate::output::{Format, Screen, json, yaml};
 use crate::shell::Shell;
+use mcpctl_events::wire::status::Status;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -16,10 +17,32 @@ struct Report {
     server: String,
     /// Why it is not ready, if it is not.
     unready: Option<String>,
+    /// What it says of itself; none where that was not asked for: it takes a token.
+    status: Option<Status>,
     sequence: Option<u64>,
-    /// By status; none where that was not asked for: it takes a token.
+    /// By status; none where that was not asked for.
     agents: Option<BTreeMap<String, u64>>,
     llms: Option<BTreeMap<String, u64>>,
+}
+
+/// What a server says of itself and of the others.
+fn of_itself(status: &Status, sheet: &mut Sheet) {
+    sheet.line("Version", &status.version);
+    let log = &status.log;
+    let head = log.head.as_ref().map(|head| format!(", head {}…", head.chars().take(12).collect::<String>()));
+    sheet.line("Log", format!("{}, sequence {}{}", log.backend, log.sequence, head.unwrap_or_default()));
+    let leader = status.leader.as_ref().map(|leader| format!("{leader} (term {})", log.term));
+    sheet.line("Leader", leader.unwrap_or_else(|| "nobody: writes are refused until there is one".to_owned()));
+    if status.replicas.len() > 1 {
+        sheet.line("Servers", format!("{}: {}", status.replicas.len(), status.replicas.join(", ")));
+    }
+    let tables = match log.sequence.saturating_sub(status.tables_sequence) {
+        0 => "up to date".to_owned(),
+        behind => format!("at sequence {}, {behind} events behind", status.tables_sequence),
+    };
+    sheet.line("Tables", tables);
+    sheet.line("Publishers", format!("{} ({} connected)", status.sessions, status.connected_sessions));
+    sheet.line("Calls", format!("{} under way, {} waiting", status.open_calls, status.queued_calls));
 }
 
 /// The one member of a row that is counted.
@@ -42,7 +65,7 @@ pub async fn run(shell: &Shell) -> anyhow::Result<()> {
             String::new()
         }
         Format::Yaml => yaml::write(&report.document()),
-        _ => report.sheet(),
+        _ => report.sheet(shell.screen),
     };
     crate::output::answer(&text)?;
     match report.unready {
@@ -64,7 +87,10 @@ async fn look(client: &Client, counts: bool) -> anyhow::Result<Report> {
         },
     };
     let server = client.address().to_owned();
-    let mut report = Report { server, unready, sequence: None, agents: None, llms: None };
+    let mut report = Report { server, unready, status: None, sequence: None, agents: None, llms: None };
+    if counts {
+        report.status = status(client).await?;
+    }
     if report.unready.is_none() && counts {
         let answer = client.get(&Route::api(["agents"])).await?;
         report.sequence = answer.sequence;
@@ -72,6 +98,14 @@ async fn look(client: &Client, counts: bool) -> anyhow::Result<Report> {
         report.llms = Some(count(client.get(&Route::api(["llms"])).await?.read()?));
     }
     Ok(report)
+}
+
+/// What the server says of itself, where it knows how to.
+async fn status(client: &Client) -> anyhow::Result<Option<Status>> {
+    match client.get(&Route::api(["status"])).await {
+        Err(error) if error.downcast_ref::<Failure>().is_some_and(Failure::is_not_found) => Ok(None),
+        answer => Ok(Some(answer?.read()?)),
+    }
 }
 
 fn count(rows: Vec<Row>) -> BTreeMap<String, u64> {
@@ -83,15 +117,17 @@ fn count(rows: Vec<Row>) -> BTreeMap<String, u64> {
 }
 
 impl Report {
-    fn sheet(&self) -> String {
+    fn sheet(&self, screen: Screen) -> String {
         let mut sheet = Sheet::default();
         sheet.line("Server", &self.server);
         sheet.line("Reachable", "yes");
         sheet.line("Ready", self.unready.as_ref().map_or_else(|| "yes".to_owned(), |r| format!("no: {r}")));
-        sheet.optional("Sequence", self.sequence.map(|s| s.to_string()));
+        if let Some(status) = &self.status {
+            of_itself(status, &mut sheet);
+        }
         sheet.optional("Agents", self.agents.as_ref().map(in_words));
         sheet.optional("Llms", self.llms.as_ref().map(in_words));
-        sheet.render()
+        sheet.render_within(screen.width(false))
     }
 
     fn document(&self) -> Document {
@@ -102,12 +138,15 @@ impl Report {
                 Document::Map(counts.iter().map(|(k, n)| (k.clone(), Document::Token(n.to_string()))).collect())
             }
         };
+        let status = self.status.as_ref().and_then(|status| serde_json::to_string(status).ok());
+        let status = status.and_then(|json| Document::parse(&json).ok());
         let reason = self.unready.as_ref().map_or_else(|| token(None), Document::text);
         let members = [
             ("server", Document::text(&self.server)),
             ("ready", token(Some(self.unready.is_none().to_string()))),
             ("reason", reason),
             ("sequence", token(self.sequence.map(|s| s.to_string()))),
+            ("status", status.unwrap_or_else(|| token(None))),
             ("agents", counts(&self.agents)),
             ("llms", counts(&self.llms)),
         ];

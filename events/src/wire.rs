@@ -15,6 +15,7 @@ pub mod secrets;
 pub mod server;
 pub mod sessions;
 pub mod sse;
+pub mod status;
 pub mod tasks;
 pub mod tokens;
 pub mod why;

@@ -2,9 +2,10 @@
 
 mod probe;
 
+pub use probe::{Finding, probe};
+
 use crate::{config::Provider, model::Models, model::label};
 use futures_util::future::join_all;
-use probe::Finding;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},

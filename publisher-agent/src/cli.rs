@@ -1,21 +1,25 @@
 //! The program: flags, log, signals, exit codes.
 
 use crate::{
+    check,
     config::Config,
     run,
     secret::Secret,
+    service::Service,
     settings::{ServerSource, Settings, Transport, server_url},
+    standing,
 };
 use clap::{
-    Parser,
+    Parser, Subcommand,
     builder::{OsStringValueParser, TypedValueParser},
 };
 use std::{
     env,
     ffi::OsStr,
+    fmt::Display,
     fs,
-    io::{self, IsTerminal},
-    path::{Path, PathBuf},
+    io::{self, IsTerminal, Write},
+    path::{self, Path, PathBuf},
     process::ExitCode,
 };
 use tokio::signal;
@@ -31,30 +35,52 @@ const USAGE: u8 = 2;
 #[command(name = "mcplocal", version)]
 pub struct Args {
     /// URL of the server; else `mcpdUrl` of the credentials file.
-    #[arg(long, env = "MCPLOCAL_SERVER")]
+    #[arg(long, env = "MCPLOCAL_SERVER", global = true)]
     pub server: Option<String>,
     /// Token for the server; else `token` of the credentials file.
-    #[arg(long, env = "MCPLOCAL_TOKEN", hide_env_values = true)]
+    #[arg(long, env = "MCPLOCAL_TOKEN", hide_env_values = true, global = true)]
     pub token: Option<Secret>,
     /// File with the token, for services.
-    #[arg(long, env = "MCPLOCAL_TOKEN_FILE", value_parser = path(), conflicts_with = "token")]
+    #[arg(long, env = "MCPLOCAL_TOKEN_FILE", value_parser = file(), conflicts_with = "token", global = true)]
     pub token_file: Option<PathBuf>,
     /// What to publish [default: config.json in the home folder].
-    #[arg(long, env = "MCPLOCAL_CONFIG", value_parser = path())]
+    #[arg(long, env = "MCPLOCAL_CONFIG", value_parser = file(), global = true)]
     pub config: Option<PathBuf>,
     /// Folder of the credentials file and the session id [default: $MCPCTL_HOME, else ~/.mcpctl].
-    #[arg(long, env = "MCPLOCAL_HOME", value_parser = path())]
+    #[arg(long, env = "MCPLOCAL_HOME", value_parser = file(), global = true)]
     pub home: Option<PathBuf>,
     /// How tasks come in.
-    #[arg(long, env = "MCPLOCAL_TRANSPORT", value_enum, default_value_t)]
+    #[arg(long, env = "MCPLOCAL_TRANSPORT", value_enum, default_value_t, global = true)]
     pub transport: Transport,
+    /// What is put behind the names of all that is published, so that several machines can publish the same models.
+    #[arg(long, env = "MCPLOCAL_NAME_SUFFIX", global = true, allow_hyphen_values = true)]
+    pub name_suffix: Option<String>,
     /// How the log on stderr looks.
-    #[arg(long, env = "MCPLOCAL_LOG_FORMAT", value_enum, default_value_t)]
+    #[arg(long, env = "MCPLOCAL_LOG_FORMAT", value_enum, default_value_t, global = true)]
     pub log_format: LogFormat,
+    /// What to do; without one, publish.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What else there is to do.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum Command {
+    /// Check the configuration, the server, the token, each model server, and whether streams pass on the way
+    Check,
+    /// Show what the registry says of this machine's publisher; exits with 1 if it is not connected
+    Status,
+    /// Install a service of the user's that publishes: systemd's, or launchd's on macOS
+    #[command(name = "install-service")]
+    InstallService {
+        /// Print it, and install nothing
+        #[arg(long)]
+        print: bool,
+    },
 }
 
 /// Also an empty one, which counts as none: so scripts unset a variable.
-fn path() -> impl TypedValueParser<Value = PathBuf> {
+fn file() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
@@ -83,7 +109,10 @@ impl Args {
         let home = self.home()?;
         let config = self.config.clone().filter(|file| !file.as_os_str().is_empty());
         let file = config.unwrap_or_else(|| home.join("config.json"));
-        let config = Config::load(&file).map_err(|invalid| invalid.to_string())?;
+        let mut config = Config::load(&file).map_err(|invalid| invalid.to_string())?;
+        if let Some(suffix) = self.name_suffix.as_deref().filter(|suffix| !suffix.is_empty()) {
+            config = config.suffixed(suffix).map_err(|why| format!("--name-suffix {why}"))?;
+        }
         // A URL that can never work is said at once, and not only in the log.
         let url = self.server.as_deref().filter(|url| !url.is_empty());
         let url = url.map(server_url).transpose().map_err(|why| format!("--server: {why}"))?;
@@ -95,6 +124,31 @@ impl Args {
         let server = ServerSource::Credentials { file: home.join("credentials"), url, token };
         let settings = Settings::new(server, home.join("provider-session"), config);
         Ok((file, Settings { transport: self.transport, ..settings }))
+    }
+}
+
+impl Args {
+    /// The flags that a service is to run with: paths hold from any folder.
+    fn flags(&self) -> Result<Vec<String>, String> {
+        if self.token.as_ref().is_some_and(|token| !token.expose().is_empty()) {
+            let way_out = "keep it with `mcpctl login`, or in a file for --token-file";
+            return Err(format!("--token: a token in a service's file is read by others; {way_out}"));
+        }
+        let whole = |file: &PathBuf| path::absolute(file).map(|file| file.display().to_string());
+        let paths = [("--token-file", &self.token_file), ("--config", &self.config), ("--home", &self.home)];
+        let mut flags = Vec::new();
+        for (flag, file) in paths {
+            if let Some(file) = file.as_ref().filter(|file| !file.as_os_str().is_empty()) {
+                flags.extend([flag.to_owned(), whole(file).map_err(|error| format!("{flag}: {error}"))?]);
+            }
+        }
+        for (flag, value) in [("--server", &self.server), ("--name-suffix", &self.name_suffix)] {
+            flags.extend(value.iter().filter(|value| !value.is_empty()).map(|value| format!("{flag}={value}")));
+        }
+        if self.transport == Transport::LongPoll {
+            flags.push("--transport=long-poll".to_owned());
+        }
+        Ok(flags)
     }
 }
 
@@ -115,6 +169,9 @@ fn folder(variable: &str) -> Option<PathBuf> {
 /// Runs the program.
 pub fn main(args: &Args) -> ExitCode {
     init_log(args.log_format);
+    if let Some(Command::InstallService { print }) = args.command {
+        return installed(args, print);
+    }
     let (file, settings) = match args.settings() {
         Ok(read) => read,
         Err(why) => {
@@ -122,6 +179,11 @@ pub fn main(args: &Args) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    match args.command {
+        Some(Command::Check) => return checked(&file, &settings),
+        Some(Command::Status) => return shown(&settings),
+        Some(Command::InstallService { .. }) | None => {}
+    }
     for warning in &settings.config.warnings {
         warn!("{}: {warning}", file.display());
     }
@@ -135,6 +197,57 @@ pub fn main(args: &Args) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn blocking<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(future);
+    runtime.shutdown_background();
+    Ok(done)
+}
+
+fn checked(file: &Path, settings: &Settings) -> ExitCode {
+    match blocking(check::run(file, settings)).flatten() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => failed(&error),
+    }
+}
+
+fn shown(settings: &Settings) -> ExitCode {
+    match blocking(standing::look(settings)) {
+        Ok(Ok((sheet, connected))) => {
+            let written = io::stdout().lock().write_all(sheet.as_bytes());
+            if written.is_ok() && connected { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Ok(Err(why)) => failed(&why),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Prints the service, or puts it where the system looks.
+fn installed(args: &Args, print: bool) -> ExitCode {
+    let flags = match args.flags() {
+        Ok(flags) => flags,
+        Err(why) => {
+            eprintln!("mcplocal: {why}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let service = Service::of_this_system(&flags);
+    let text =
+        service.and_then(
+            |service| if print { Ok(service.text().to_owned()) } else { service.install().map(|said| said + "\n") },
+        );
+    match text.and_then(|text| io::stdout().lock().write_all(text.as_bytes())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(why: &dyn Display) -> ExitCode {
+    eprintln!("mcplocal: {why}");
+    ExitCode::FAILURE
 }
 
 /// One thread: what passes through here is bytes, and handing them between threads costs more than moving them.

@@ -254,6 +254,34 @@ impl Config {
         said.collect()
     }
 
+    /// The same with something behind the names of all that is published, so that several machines can publish the same.
+    ///
+    /// # Errors
+    /// The suffix makes a name that the registry does not take.
+    pub fn suffixed(mut self, suffix: &str) -> Result<Self, String> {
+        let own: Vec<_> = self.providers.iter().map(|provider| provider.name.clone()).collect();
+        let behind = |name: &mut String| {
+            name.push_str(suffix);
+            if read::is_name(name) {
+                Ok(())
+            } else {
+                Err(format!(
+                    "{suffix} makes the name {name}, which is none: use a-z, 0-9 and `. _ -` inside, at most 100 characters"
+                ))
+            }
+        };
+        for provider in &mut self.providers {
+            behind(&mut provider.name)?;
+        }
+        for agent in &mut self.agents {
+            behind(&mut agent.name)?;
+            if own.contains(&agent.llm_name) {
+                behind(&mut agent.llm_name)?;
+            }
+        }
+        Ok(self)
+    }
+
     /// The providers that are published.
     pub fn published(&self) -> impl Iterator<Item = &Provider> {
         self.providers.iter().filter(|provider| provider.publish)
@@ -264,4 +292,23 @@ fn unread(error: &std::io::Error) -> String {
         return format!("cannot be read: {error}");
     }
     r#"is not there; it says what to publish, for example {"llm": {"providers": [{"name": "qwen", "type": "ollama", "model": "qwen2.5:7b", "publish": true}]}}"#.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suffix_is_behind_all_names_of_ones_own() {
+        let text = r#"{"llm":{"providers":[{"name":"qwen","type":"echo","model":"m","publish":true}]},
+            "agents":[{"name":"coder","llm":"qwen"},{"name":"other","llm":"elsewhere"}]}"#;
+        let read = || Config::parse(text).expect("valid");
+        let config = read().suffixed("-laptop").expect("names");
+        assert_eq!(config.providers[0].name, "qwen-laptop");
+        let agents: Vec<_> = config.agents.iter().map(|agent| (&*agent.name, &*agent.llm_name)).collect();
+        assert_eq!(agents, [("coder-laptop", "qwen-laptop"), ("other-laptop", "elsewhere")]);
+        for odd in ["-Laptop", "-", " x", &"x".repeat(100)] {
+            assert!(read().suffixed(odd).is_err_and(|why| why.contains("is none")), "{odd}");
+        }
+    }
 }

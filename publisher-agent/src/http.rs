@@ -16,9 +16,10 @@ use std::{
     error::Error as StdError,
     pin::Pin,
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
+use tokio::time::{Sleep, sleep};
 use tokio_util::task::TaskTracker;
 
 /// How long a dial may take.
@@ -34,6 +35,33 @@ pub enum Payload {
     Whole(Bytes),
     /// Made while it is sent.
     Upload(Upload),
+    /// Small pieces with pauses between them.
+    Paced(Paced),
+}
+
+/// A body that shows whether it passes as it is sent.
+#[derive(Debug)]
+pub struct Paced {
+    pieces: u32,
+    every: Duration,
+    pause: Pin<Box<Sleep>>,
+}
+
+impl Paced {
+    /// So many pieces, each after a pause.
+    pub fn new(pieces: u32, every: Duration) -> Self {
+        Self { pieces, every, pause: Box::pin(sleep(every)) }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.pieces == 0 {
+            return Poll::Ready(None);
+        }
+        ready!(self.pause.as_mut().poll(cx));
+        self.pieces -= 1;
+        self.pause = Box::pin(sleep(self.every));
+        Poll::Ready(Some(Bytes::from_static(b"{}\n")))
+    }
 }
 
 impl Payload {
@@ -52,6 +80,7 @@ impl Body for Payload {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Upload(upload) => upload.poll(cx).map(|next| next.map(|line| line.map(Frame::data))),
+            Self::Paced(paced) => paced.poll(cx).map(|next| next.map(|piece| Ok(Frame::data(piece)))),
         }
     }
 
@@ -62,7 +91,7 @@ impl Body for Payload {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Upload(_) => SizeHint::default(),
+            Self::Upload(_) | Self::Paced(_) => SizeHint::default(),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod availability;
 mod backoff;
 mod base_url;
+mod check;
 pub mod cli;
 mod clock;
 pub mod config;
@@ -25,8 +26,10 @@ mod publisher;
 mod register;
 mod secret;
 mod server;
+mod service;
 mod session;
 pub mod settings;
+mod standing;
 mod stream;
 mod task;
 mod undelivered;

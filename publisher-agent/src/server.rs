@@ -55,6 +55,25 @@ pub struct Batching {
     url: Arc<Mutex<Option<String>>>,
 }
 
+/// A request that is about no session.
+///
+/// # Errors
+/// The token cannot stand in a header, or the URL is none.
+pub fn ask(endpoint: &Endpoint, method: Method, path: &str, payload: Payload) -> Result<Request<Payload>, String> {
+    let mut request = Request::new(payload);
+    *request.method_mut() = method;
+    *request.uri_mut() = format!("{}{path}", endpoint.url).parse().map_err(|_| "the URL of the server is none")?;
+    request.headers_mut().insert(AUTHORIZATION, bearer(endpoint)?);
+    Ok(request)
+}
+
+fn bearer(endpoint: &Endpoint) -> Result<HeaderValue, String> {
+    let mut bearer = HeaderValue::from_str(&format!("Bearer {}", endpoint.token))
+        .map_err(|_| "no server: the token has characters that a header cannot hold".to_owned())?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
+}
+
 /// A call that did not do what it was meant to.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -119,9 +138,7 @@ impl Server {
     /// # Errors
     /// When the token or the session id cannot stand in a header.
     pub fn new(endpoint: Endpoint, session: String, client: Client, batching: Batching) -> Result<Self, String> {
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", endpoint.token))
-            .map_err(|_| "no server: the token has characters that a header cannot hold".to_owned())?;
-        bearer.set_sensitive(true);
+        let bearer = bearer(&endpoint)?;
         let session_header = HeaderValue::from_str(&session).map_err(|_| "the session id is no header".to_owned())?;
         Ok(Self { endpoint, session, client, bearer, session_header, batching, passed: Mutex::default() })
     }

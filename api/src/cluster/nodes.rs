@@ -82,6 +82,13 @@ impl Nodes {
         is_back && !is_told
     }
 
+    /// The URLs of those that were heard lately.
+    pub fn urls(&self, now: Duration) -> Vec<String> {
+        let nodes = self.lock();
+        let living = nodes.iter().filter(|(_, heard)| now.saturating_sub(heard.at) < GONE);
+        living.map(|(node, _)| node.clone()).collect()
+    }
+
     /// The start of a node that was heard lately.
     fn living(&self, node: &str, now: Duration) -> Option<Uuid> {
         self.lock().get(node).filter(|heard| now.saturating_sub(heard.at) < GONE).map(|heard| heard.boot)

@@ -37,6 +37,7 @@ pub fn router() -> Router<Arc<App>> {
         .route(cluster::WRITE, post(write))
         .route(cluster::SWEEP, post(sweep))
         .route(cluster::PING, post(ping))
+        .route(cluster::NODES, post(nodes))
         .route(relayed::CALL, post(call))
 }
 
@@ -85,6 +86,11 @@ async fn ping(State(app): State<Arc<App>>, body: Body) -> Result<Json<()>, ApiEr
         cluster.nodes.heard(&node, boot_id, uptime);
     }
     Ok(Json(()))
+}
+
+/// Which replicas say that they are there.
+async fn nodes(State(app): State<Arc<App>>) -> Json<Vec<String>> {
+    Json(app.cluster.as_ref().map(|cluster| cluster.nodes.urls(app.clock.uptime())).unwrap_or_default())
 }
 
 /// Calls an Llm by a stream of this process.

@@ -6,7 +6,8 @@ pub mod values;
 
 use super::{
     agents, audit, chat, documents, events, gc, grants, health, heartbeat, heartbeats, history, infer, llms, members,
-    metrics, openai, poll, register, result, sessions, stream, tasks, threads, tokens, tools, whoami, why,
+    metrics, openai, passage, poll, register, result, sessions, status, stream, tasks, threads, tokens, tools, whoami,
+    why,
 };
 use axum::{Json, response::IntoResponse};
 use utoipa::{
@@ -115,6 +116,9 @@ use utoipa::{
         health::healthz,
         health::readyz,
         metrics::metrics,
+        passage::up,
+        passage::down,
+        status::status,
     ),
     security(("token" = [])),
     modifiers(&Token)

@@ -3,11 +3,13 @@
 use super::table;
 use crate::output::document::Document;
 use crate::output::table::Table;
-use crate::output::{self, Format, clean, json, lines_of, yaml};
+use crate::output::times::Times;
+use crate::output::{self, Format, Screen, clean, json, lines_of, yaml};
 
 /// Writes one list of events. Holds no event longer than its page.
 pub struct Printer {
     format: Format,
+    screen: Screen,
     table: Table,
     is_empty: bool,
     /// The list has no end: each event stands for itself.
@@ -16,13 +18,13 @@ pub struct Printer {
 
 impl Printer {
     /// A list of which nothing is written yet.
-    pub fn new(format: Format) -> Self {
-        Printer { format, table: table::empty(format == Format::Wide), is_empty: true, follows: false }
+    pub fn new(format: Format, screen: Screen) -> Self {
+        Printer { format, screen, table: table::empty(format == Format::Wide), is_empty: true, follows: false }
     }
 
     /// A list that never ends: as JSON, an event a line.
-    pub fn following(format: Format) -> Self {
-        Printer { follows: true, ..Self::new(format) }
+    pub fn following(format: Format, screen: Screen) -> Self {
+        Printer { follows: true, ..Self::new(format, screen) }
     }
 
     /// Writes a page.
@@ -55,8 +57,13 @@ impl Printer {
                 lines_of(events.iter().map(|e| format!("event/{}", clean::line(&super::word(e, "sequence")))))
             }
             Format::Table | Format::Wide => {
-                table::fill(&mut self.table, events, self.format == Format::Wide);
-                self.table.flush(true, false)
+                let (wide, screen) = (self.format == Format::Wide, self.screen);
+                // What goes on stands there for longer: its time is no age.
+                let times = if self.follows { Times::Exact } else { screen.times(wide) };
+                let width = screen.width(wide);
+                let style = table::Style { times, is_short: width.is_some() };
+                table::fill(&mut self.table, events, wide, style);
+                self.table.flush(width.is_none(), screen.colour_out, width)
             }
         }
     }
@@ -75,12 +82,14 @@ impl Printer {
 mod tests {
     use super::*;
 
+    const PLAIN: Screen = Screen { colour_out: false, colour_err: false, terminal_out: false, quiet: false };
+
     fn event(sequence: u64, subject: &str) -> Document {
         Document::parse(&format!(r#"{{"sequence":"{sequence}","time":"t","type":"x","subject":"{subject}"}}"#)).unwrap()
     }
 
     fn pages(format: Format) -> String {
-        pages_of(Printer::new(format))
+        pages_of(Printer::new(format, PLAIN))
     }
 
     fn pages_of(mut printer: Printer) -> String {
@@ -103,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_list_without_end_has_an_event_a_line() {
-        let shown = pages_of(Printer::following(Format::Json));
+        let shown = pages_of(Printer::following(Format::Json, PLAIN));
         let read = |line: &str| Document::parse(line).unwrap();
         assert_eq!(
             shown.lines().map(read).collect::<Vec<_>>(),

@@ -217,7 +217,7 @@ impl<'a> Shown<'a> {
                     }
                     None => new,
                 };
-                self.log.insert(log).flush(wide, false)
+                self.log.insert(log).flush(wide, false, None)
             }
         })
     }

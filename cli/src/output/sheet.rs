@@ -4,6 +4,9 @@ use super::clean;
 use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
 
+/// Cells that a value keeps where a terminal is narrow.
+const LEAST: usize = 16;
+
 /// A sheet under construction.
 #[derive(Debug, Default)]
 pub struct Sheet {
@@ -27,7 +30,13 @@ impl Sheet {
 
     /// The sheet as text.
     pub fn render(&self) -> String {
+        self.render_within(None)
+    }
+
+    /// The same in lines of about `most` cells: what is longer goes on below.
+    pub fn render_within(&self, most: Option<usize>) -> String {
         let width = self.lines.iter().map(|(k, _)| k.width() + 1).max().unwrap_or(0);
+        let room = most.map(|most| most.saturating_sub(width + 1).max(LEAST));
         let mut out = String::new();
         for (key, value) in &self.lines {
             if value.contains('\n') {
@@ -37,7 +46,13 @@ impl Sheet {
                 }
             } else {
                 let padding = width - key.width() - 1;
-                let _ = writeln!(out, "{key}: {:padding$}{value}", "");
+                let pieces = room.map_or_else(|| vec![value.into()], |room| textwrap::wrap(value, room));
+                for (index, piece) in pieces.iter().enumerate() {
+                    let _ = match index {
+                        0 => writeln!(out, "{key}: {:padding$}{piece}", ""),
+                        _ => writeln!(out, "{:indent$}{piece}", "", indent = width + 1),
+                    };
+                }
             }
         }
         out
@@ -47,6 +62,17 @@ impl Sheet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_longer_than_the_terminal_goes_on_below() {
+        let mut sheet = Sheet::default();
+        sheet.line("Name", "a");
+        sheet.line("Description", "many words that are too long");
+        assert_eq!(
+            sheet.render_within(Some(30)),
+            "Name:        a\nDescription: many words that\n             are too long\n"
+        );
+    }
 
     #[test]
     fn values_line_up_and_long_ones_go_below() {

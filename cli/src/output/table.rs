@@ -78,8 +78,7 @@ impl Table {
         let mut widths = self.widths(wide);
         let Some(most) = most else { return self.titles(&widths) + &self.lines(&widths, colour) };
         self.narrow(&mut widths, most);
-        let text = self.titles(&widths) + &self.lines(&widths, colour);
-        text.lines().map(|line| fit(line, most) + "\n").collect()
+        fitted(&(self.titles(&widths) + &self.lines(&widths, colour)), most)
     }
 
     /// Takes from the widest columns of texts, each of which keeps room for its title.
@@ -97,13 +96,16 @@ impl Table {
     /// The rows since the last time as text, and then forgets them; the titles stand above the first.
     ///
     /// Columns never become narrower, so that what follows lines up with what was there, unless it is longer.
-    pub fn flush(&mut self, wide: bool, colour: bool) -> String {
-        let widths = self.widths(wide);
+    pub fn flush(&mut self, wide: bool, colour: bool, most: Option<usize>) -> String {
+        let mut widths = self.widths(wide);
+        if let Some(most) = most {
+            self.narrow(&mut widths, most);
+        }
         let titles = if self.flushed.is_empty() { self.titles(&widths) } else { String::new() };
         let text = titles + &self.lines(&widths, colour);
         self.rows.clear();
         self.flushed = widths;
-        text
+        most.map_or(text.clone(), |most| fitted(&text, most))
     }
 
     fn titles(&self, widths: &[usize]) -> String {
@@ -137,6 +139,11 @@ impl Table {
             Width::AtMost(most) => natural.min(most),
         }
     }
+}
+
+/// Lines of at most `most` cells.
+fn fitted(text: &str, most: usize) -> String {
+    text.lines().map(|line| fit(line, most) + "\n").collect()
 }
 
 /// One line of cells, each with the width of its column and the colour that it is painted in, if any.
@@ -266,12 +273,12 @@ mod tests {
     fn pages_line_up_below_one_line_of_titles() {
         let mut table = Table::new(&[("A", Width::Natural), ("B", Width::Natural)]);
         table.row(["long", "x"]);
-        assert_eq!(table.flush(true, false), "A     B\nlong  x\n");
+        assert_eq!(table.flush(true, false, None), "A     B\nlong  x\n");
         table.row(["s", "y"]);
-        assert_eq!(table.flush(true, false), "s     y\n");
+        assert_eq!(table.flush(true, false, None), "s     y\n");
         table.row(["longer", "z"]);
-        assert_eq!(table.flush(true, false), "longer  z\n");
-        assert_eq!(table.flush(true, false), "");
+        assert_eq!(table.flush(true, false, None), "longer  z\n");
+        assert_eq!(table.flush(true, false, None), "");
     }
 
     #[test]

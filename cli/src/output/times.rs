@@ -25,6 +25,16 @@ impl Times {
     }
 }
 
+impl Times {
+    /// The time, and how long ago that was.
+    pub fn told(self, time: &str) -> String {
+        match (self, time.parse::<LogTime>()) {
+            (Times::Before(_), Ok(_)) => format!("{} ago, at {time}", self.shown(time)),
+            _ => time.to_owned(),
+        }
+    }
+}
+
 /// A duration in its largest unit: `3m`.
 fn age(milliseconds: i64) -> String {
     let seconds = milliseconds / 1000;

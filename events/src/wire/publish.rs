@@ -140,3 +140,12 @@ pub struct HeartbeatSeen {
     /// How many agents the heartbeat covers.
     pub agents: u64,
 }
+
+/// When the pieces of a body arrived that was sent to see whether they pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Arrivals {
+    /// Milliseconds after the head of the request.
+    pub at_ms: Vec<u64>,
+}

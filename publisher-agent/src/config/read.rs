@@ -80,7 +80,7 @@ fn reference(fields: &mut Fields<'_>, key: &str, found: &mut Findings) -> Option
     Some(name)
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = name.as_bytes();
     let ends = bytes.first().copied().is_some_and(edge) && bytes.last().copied().is_some_and(edge);

@@ -5,6 +5,7 @@ use mcpctl_tests::{Mcpd, client::Client, cluster::Cluster, eventually, program, 
 use nix::sys::signal::Signal;
 use serde_json::json;
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -52,6 +53,19 @@ async fn writes_land_anywhere_and_are_read_anywhere() {
     assert_eq!(rows, "one virtual active, two virtual active", "people with SQL find the live tables");
     let since = cluster.sql("SELECT pg_typeof(created_at) FROM llms LIMIT 1");
     assert_eq!(since, "timestamp with time zone");
+    let urls: BTreeSet<_> = cluster.nodes.iter().map(|node| node.url.clone()).collect();
+    for node in &cluster.nodes {
+        let status = eventually("all servers are known", BUSY, async || {
+            let status = node.client().get("/status").await.expect(200).json();
+            let known = status["replicas"].as_array()?.iter().filter_map(|url| url.as_str().map(str::to_owned));
+            (known.collect::<BTreeSet<_>>() == urls).then_some(status)
+        })
+        .await;
+        assert_eq!((&status["leader"], &status["log"]["backend"]), (&json!(cluster.nodes[0].url), &json!("kafka")));
+        let shown = node.mcpctl(&["--server", &node.url, "--token", &node.home.token(), "status"]).await;
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(shown.contains("Servers:    2: ") && shown.contains("Tables:     up to date"), "{shown}");
+    }
     assert_one_history(&cluster, 1).await;
 }
 

@@ -1,6 +1,6 @@
 //! Behind a proxy that holds uploads back.
 
-use mcpctl_tests::{Mcpd, Mcplocal, Model, Reply, mcplocal::config, nginx::Nginx, samples, sse::Sse};
+use mcpctl_tests::{Mcpd, Mcplocal, Model, Reply, mcplocal::config, nginx::Nginx, program, samples, sse::Sse};
 use reqwest::Method;
 use std::time::{Duration, Instant};
 
@@ -35,4 +35,64 @@ async fn streams_flow_behind_nginx_with_its_default_configuration() {
     assert_eq!(arrived, [chunks, vec!["[DONE]".to_owned()]].concat());
     let apart = arrivals.windows(2).filter(|pair| pair[1] - pair[0] > PAUSE / 2).count();
     assert!(apart >= CHUNKS * 2 / 3, "only {apart} of {CHUNKS} chunks came on their own: {arrivals:?}");
+}
+
+/// What `mcplocal check` printed, and how it ended.
+async fn check(mcpd: &Mcpd, flags: &[&str]) -> (String, Option<i32>) {
+    let output = program::run("mcplocal", &mcpd.home, &[flags, &["check"]].concat()).await;
+    (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+}
+
+#[tokio::test]
+async fn check_tells_what_is_there_and_whether_streams_pass() {
+    let mcpd = Mcpd::start(&[]).await;
+    let model = Model::start(Reply::Chunks(vec![samples::words("hi")], PAUSE)).await;
+    mcpd.home.configure(&config("llm", &model.url));
+    let (said, code) = check(&mcpd, &["--server", &mcpd.url]).await;
+    assert_eq!(code, Some(0), "{said}");
+    for line in [
+        "server        ok",
+        "token         ok       user admin, role admin",
+        "uploads       ok",
+        "streams       ok",
+        "llm           ok",
+    ] {
+        assert!(said.lines().any(|it| it.starts_with(line)), "{line}: {said}");
+    }
+    let nginx = Nginx::start(&mcpd.home, &mcpd.url).await;
+    let token = mcpd.home.token();
+    let (said, code) = check(&mcpd, &["--server", &nginx.url, "--token", &token]).await;
+    assert!(code == Some(0) && said.contains("uploads       warning  are held back on the way"), "{said}");
+    assert!(said.contains("streams       ok"), "{said}");
+    drop(model);
+    let (said, code) = check(&mcpd, &["--server", &mcpd.url, "--token", "wrong"]).await;
+    assert!(
+        code == Some(1) && said.contains("token         FAILED") && said.contains("llm           FAILED"),
+        "{said}"
+    );
+    let (said, code) = check(&mcpd, &["--server", "http://127.0.0.1:9", "--token", "t"]).await;
+    assert!(
+        code == Some(1) && said.contains("server        FAILED   http://127.0.0.1:9: Connection refused"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_publisher_says_how_it_stands_and_a_suffix_tells_machines_apart() {
+    let mcpd = Mcpd::start(&[]).await;
+    let model = Model::start(Reply::Chunks(vec![samples::words("hi")], PAUSE)).await;
+    let status = || program::run("mcplocal", &mcpd.home, &["status"]);
+    mcpd.home.configure(&config("llm", &model.url));
+    let before = status().await;
+    assert_eq!(before.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&before.stderr).contains("mcplocal has not run here yet"));
+    let mcplocal = Mcplocal::start(&mcpd.home, &config("llm", &model.url), &["--name-suffix", "-laptop"]);
+    mcplocal.connected(&mcpd.client(), "llm-laptop").await;
+    let now = status().await;
+    let said = String::from_utf8_lossy(&now.stdout).into_owned();
+    assert_eq!(now.status.code(), Some(0), "{said}");
+    assert!(said.contains("Connected:   yes, by sse") && said.contains("Agents:      llm-agent-laptop"), "{said}");
+    let unit = program::run("mcplocal", &mcpd.home, &["--name-suffix", "-laptop", "install-service", "--print"]).await;
+    let unit = String::from_utf8_lossy(&unit.stdout).into_owned();
+    assert!(unit.contains("mcplocal --name-suffix=-laptop\n"), "{unit}");
 }
