@@ -2,6 +2,7 @@
 
 use crate::args::auth::{Auth, Grant};
 use crate::client::route::Route;
+use crate::credentials;
 use crate::exit::Denied;
 use crate::output::document::Document;
 use crate::output::table::{Table, Width};
@@ -16,6 +17,7 @@ pub async fn run(shell: &Shell, command: &Auth) -> anyhow::Result<()> {
     match command {
         Auth::CanI { verb, resource } => can_i(shell, verb, resource).await,
         Auth::Whoami => who_am_i(shell).await,
+        Auth::Token => token(shell),
         Auth::Grants => list(shell).await,
         Auth::Grant(grant) => give(shell, grant).await,
         Auth::Withdraw(grant) => take(shell, grant).await,
@@ -53,6 +55,13 @@ async fn who_am_i(shell: &Shell) -> anyhow::Result<()> {
             Ok(output::answer(&(std::iter::once(first).chain(grants).collect::<Vec<_>>().join("\n") + "\n"))?)
         }
     }
+}
+
+/// Prints the token that goes with the server that commands here talk to.
+fn token(shell: &Shell) -> anyhow::Result<()> {
+    shell.format(&[Format::Table], "auth token")?;
+    let target = credentials::resolve(&shell.context()?, shell.server(), shell.token())?;
+    Ok(output::answer(&format!("{}\n", target.token))?)
 }
 
 async fn list(shell: &Shell) -> anyhow::Result<()> {

@@ -4,9 +4,7 @@
 
 mod greeting;
 mod kept;
-mod names;
 mod plan;
-mod probe;
 mod program;
 mod stack;
 
@@ -24,6 +22,9 @@ pub struct Dev {
     /// Don't look for local model servers
     #[arg(long)]
     no_probe: bool,
+    /// Begin anew: move the data of the registry here aside first
+    #[arg(long)]
+    reset: bool,
 }
 
 /// Runs the stack until Ctrl-C or SIGTERM.
@@ -31,6 +32,9 @@ pub fn run(shell: &Shell, options: Dev) -> anyhow::Result<()> {
     shell.format(&[Format::Table], "dev")?;
     mcpd::logging::init(options.server.log_format, "warn");
     let config = Config::from_args(options.server).map_err(|e| Usage(e.to_string()))?;
+    if options.reset {
+        kept::set_aside(shell, &config.data_dir)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(stack::run(shell, config, !options.no_probe))
 }

@@ -3,7 +3,7 @@
 use crate::{
     check,
     config::Config,
-    run,
+    init, run,
     secret::Secret,
     service::Service,
     settings::{ServerSource, Settings, Transport, server_url},
@@ -66,6 +66,12 @@ pub struct Args {
 /// What else there is to do.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum Command {
+    /// Write a first config.json from the model servers that run here, after asking
+    Init {
+        /// Publish all that is found, and ask nothing
+        #[arg(long)]
+        yes: bool,
+    },
     /// Check the configuration, the server, the token, each model server, and whether streams pass on the way
     Check,
     /// Show what the registry says of this machine's publisher; exits with 1 if it is not connected
@@ -104,11 +110,15 @@ impl Args {
         home.map(|home| home.join(".mcpctl")).ok_or_else(|| "--home: no home folder is known; give one".to_owned())
     }
 
+    /// The file that says what is published.
+    fn file(&self) -> Result<PathBuf, String> {
+        let config = self.config.clone().filter(|file| !file.as_os_str().is_empty());
+        config.map_or_else(|| Ok(self.home()?.join("config.json")), Ok)
+    }
+
     /// The settings, and the file that says what is published.
     fn settings(&self) -> Result<(PathBuf, Settings), String> {
-        let home = self.home()?;
-        let config = self.config.clone().filter(|file| !file.as_os_str().is_empty());
-        let file = config.unwrap_or_else(|| home.join("config.json"));
+        let (home, file) = (self.home()?, self.file()?);
         let mut config = Config::load(&file).map_err(|invalid| invalid.to_string())?;
         if let Some(suffix) = self.name_suffix.as_deref().filter(|suffix| !suffix.is_empty()) {
             config = config.suffixed(suffix).map_err(|why| format!("--name-suffix {why}"))?;
@@ -172,6 +182,9 @@ pub fn main(args: &Args) -> ExitCode {
     if let Some(Command::InstallService { print }) = args.command {
         return installed(args, print);
     }
+    if let Some(Command::Init { yes }) = args.command {
+        return begun(args, yes);
+    }
     let (file, settings) = match args.settings() {
         Ok(read) => read,
         Err(why) => {
@@ -182,7 +195,7 @@ pub fn main(args: &Args) -> ExitCode {
     match args.command {
         Some(Command::Check) => return checked(&file, &settings),
         Some(Command::Status) => return shown(&settings),
-        Some(Command::InstallService { .. }) | None => {}
+        Some(Command::Init { .. } | Command::InstallService { .. }) | None => {}
     }
     for warning in &settings.config.warnings {
         warn!("{}: {warning}", file.display());
@@ -220,6 +233,19 @@ fn shown(settings: &Settings) -> ExitCode {
             let written = io::stdout().lock().write_all(sheet.as_bytes());
             if written.is_ok() && connected { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
+        Ok(Err(why)) => failed(&why),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Writes a first configuration.
+fn begun(args: &Args, takes_all: bool) -> ExitCode {
+    let file = match args.file() {
+        Ok(file) => file,
+        Err(why) => return failed(&why),
+    };
+    match blocking(init::run(&file, takes_all)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(why)) => failed(&why),
         Err(error) => failed(&error),
     }

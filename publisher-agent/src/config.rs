@@ -291,7 +291,7 @@ fn unread(error: &std::io::Error) -> String {
     if error.kind() != std::io::ErrorKind::NotFound {
         return format!("cannot be read: {error}");
     }
-    r#"is not there; it says what to publish, for example {"llm": {"providers": [{"name": "qwen", "type": "ollama", "model": "qwen2.5:7b", "publish": true}]}}"#.to_owned()
+    r#"is not there: `mcplocal init` writes one from the model servers that run here; it says what to publish, for example {"llm": {"providers": [{"name": "qwen", "type": "ollama", "model": "qwen2.5:7b", "publish": true}]}}"#.to_owned()
 }
 
 #[cfg(test)]

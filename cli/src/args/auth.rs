@@ -22,6 +22,11 @@ Examples:
     },
     /// Say whose token you use, its role, and what its user was granted
     Whoami,
+    /// Print the token that commands here use, for other programs
+    #[command(after_help = "\
+Examples:
+  export OPENAI_API_KEY=$(mcpctl auth token)")]
+    Token,
     /// List what users were granted besides the roles of their tokens
     Grants,
     /// Let a user do something more, with any of their tokens

@@ -105,6 +105,9 @@ impl Callable {
         if let Some(agent) = self.agents.first() {
             next(&format!("chat {}", agent.name));
         }
+        if let Some(agent) = self.agents.first() {
+            out += &other_programs(address, program, flags, &agent.name);
+        }
         out + "Ctrl-C stops it.\n"
     }
 
@@ -124,6 +127,17 @@ impl Callable {
         }
         table
     }
+}
+
+/// How any program that speaks OpenAI's API chats with an agent.
+fn other_programs(address: &str, program: &str, flags: &str, agent: &str) -> String {
+    format!(
+        "\nAny program that speaks OpenAI's API:\n  \
+         export OPENAI_BASE_URL={address}/v1 OPENAI_API_KEY=$({program} auth token{flags})\n  \
+         curl -s $OPENAI_BASE_URL/chat/completions -H \"Authorization: Bearer $OPENAI_API_KEY\" \\\n    \
+         --json '{{\"model\": \"agent/{agent}\", \"messages\": [{{\"role\": \"user\", \"content\": \"hello\"}}]}}'\n  \
+         Python: OpenAI().chat.completions.create(model=\"agent/{agent}\", messages=[…])\n\n"
+    )
 }
 
 #[cfg(test)]

@@ -3,7 +3,28 @@
 
 use crate::credentials::{Credentials, context::Context, replace};
 use crate::exit::Stuck;
+use crate::shell::Shell;
+use mcpctl_events::log::sqlite::SqliteLog;
 use std::path::{Path, PathBuf};
+
+/// Moves the registry's folder aside, so that the next start makes a new one. Nothing is deleted.
+pub fn set_aside(shell: &Shell, data: &Path) -> Result<(), Stuck> {
+    if !data.exists() {
+        return Ok(());
+    }
+    let stuck = |problem: String| Stuck::new(problem, "stop what runs there, or take another --data-dir");
+    // Who moves a registry that runs would have it write into what was moved.
+    let log = data.join("log.db");
+    if log.exists() {
+        drop(SqliteLog::open(&log).map_err(|error| stuck(format!("{} is not moved: {error}", data.display())))?);
+    }
+    let name = data.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let aside = data.with_file_name(format!("{name}-{}", crate::clock::id().simple()));
+    std::fs::rename(data, &aside)
+        .map_err(|error| stuck(format!("cannot move {} to {}: {error}", data.display(), aside.display())))?;
+    shell.screen.note(&format!("what was in {} is in {} now", data.display(), aside.display()));
+    Ok(())
+}
 
 /// The file with the token.
 pub struct Kept(PathBuf);

@@ -1,11 +1,10 @@
 //! What `dev` publishes: what config.json says, else what runs on this machine, else a demo.
 
-use super::names;
-use super::probe::{self, Found};
 use crate::exit::Usage;
 use crate::home;
 use crate::output::Screen;
 use mcplocal::config::Config;
+use mcplocal::local::{self, CANDIDATES, Found};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -34,9 +33,9 @@ pub async fn make(screen: Screen, probe: bool, own_port: Option<u16>) -> anyhow:
         screen.note(&format!("{} publishes nothing: {reason}", path.display()));
     }
     if probe {
-        let candidates: Vec<_> = probe::CANDIDATES.into_iter().filter(|c| Some(c.port) != own_port).collect();
-        let found = probe::look(&candidates).await?;
-        screen.note(&report(&found));
+        let candidates: Vec<_> = CANDIDATES.into_iter().filter(|c| Some(c.port) != own_port).collect();
+        let found = local::look(&candidates).await;
+        screen.note(&local::report(&found, MODELS));
         if let Some(plan) = from_servers(&found)? {
             return Ok(plan);
         }
@@ -65,16 +64,7 @@ fn idle(plan: &Plan) -> Option<&'static str> {
 
 /// One Llm a model, and an agent for the first that can chat.
 fn from_servers(found: &[Found]) -> anyhow::Result<Option<Plan>> {
-    let mut taken = BTreeSet::new();
-    let mut providers = Vec::new();
-    for Found { candidate, models } in found {
-        for model in models.iter().flatten().filter(|m| !is_embedding(m)).take(MODELS) {
-            let name = names::claim(model, &mut taken);
-            let description = format!("{model} on this machine's {}", candidate.label);
-            providers.push(json!({"name": name, "type": candidate.kind, "model": model, "url": candidate.url(),
-                "description": description, "publish": true}));
-        }
-    }
+    let providers = local::providers(found, MODELS);
     let Some(first) = providers.first().map(|p| p["name"].clone()) else { return Ok(None) };
     let agent = json!({"name": "demo", "llm": first, "description": "A helpful assistant on a local model",
         "systemPrompt": "You are a helpful assistant. Answer briefly and plainly."});
@@ -104,41 +94,9 @@ fn expecting(config: Config) -> Plan {
     Plan { config, expected }
 }
 
-/// Embedding models cannot chat; servers list them among the others.
-fn is_embedding(model: &str) -> bool {
-    model.to_ascii_lowercase().contains("embed")
-}
-
-fn report(found: &[Found]) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for Found { candidate, models } in found {
-        let Some(models) = models else { continue };
-        let place = format!("found {} at 127.0.0.1:{}", candidate.label, candidate.port);
-        lines.push(match models.len() {
-            0 => format!("{place}, but it has no models yet"),
-            n if n > MODELS => format!("{place} with {n} models; {MODELS} of them are published"),
-            _ => format!("{place}: {}", models.join(", ")),
-        });
-    }
-    let missing = found.iter().filter(|f| f.models.is_none());
-    let missing: Vec<_> = missing.map(|f| format!("{} (port {})", f.candidate.label, f.candidate.port)).collect();
-    if !missing.is_empty() {
-        lines.push(format!("not running here: {}", missing.join(", ")));
-    }
-    lines.join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn found(models: &[Option<&[&str]>]) -> Vec<Found> {
-        let one = |(i, m): (usize, Option<&[&str]>)| Found {
-            candidate: probe::CANDIDATES[i],
-            models: m.map(|ids| ids.iter().map(|&id| id.to_owned()).collect()),
-        };
-        models.iter().copied().enumerate().map(one).collect()
-    }
 
     fn names(plan: &Plan) -> Vec<&str> {
         plan.expected.iter().map(String::as_str).collect()
@@ -146,24 +104,11 @@ mod tests {
 
     #[test]
     fn every_found_model_is_published_and_the_first_gets_an_agent() {
-        let found = found(&[Some(&["nomic-embed-text", "llama3.2:latest"]), None, Some(&["meta/llama3.2"])]);
-        let plan = from_servers(&found).unwrap().unwrap();
-        assert_eq!(names(&plan), ["agent/demo", "llm/llama3.2", "llm/llama3.2-2"]);
+        let models = Some(vec!["llama3.2:latest".to_owned(), "qwen3".to_owned()]);
+        let plan = from_servers(&[Found { candidate: CANDIDATES[0], models }]).unwrap().unwrap();
+        assert_eq!(names(&plan), ["agent/demo", "llm/llama3.2", "llm/qwen3"]);
         assert_eq!(plan.config.agents[0].llm_name, "llama3.2");
-        assert_eq!(plan.config.providers[1].model, "meta/llama3.2");
-        assert!(plan.config.providers[1].base.starts_with("http://127.0.0.1:8000"));
-        assert_eq!(
-            report(&found),
-            "found Ollama at 127.0.0.1:11434: nomic-embed-text, llama3.2:latest\n\
-             found vLLM at 127.0.0.1:8000: meta/llama3.2\nnot running here: LM Studio (port 1234)"
-        );
-    }
-
-    #[test]
-    fn a_server_with_many_models_does_not_flood_the_registry() {
-        let plan = from_servers(&found(&[Some(&["a", "b", "c", "d", "e", "f", "g"])])).unwrap().unwrap();
-        assert_eq!(plan.expected.len(), MODELS + 1);
-        assert!(from_servers(&found(&[Some(&[]), None])).unwrap().is_none());
+        assert!(from_servers(&[Found { candidate: CANDIDATES[0], models: None }]).unwrap().is_none());
     }
 
     #[test]

@@ -59,6 +59,9 @@ async fn check_tells_what_is_there_and_whether_streams_pass() {
     ] {
         assert!(said.lines().any(|it| it.starts_with(line)), "{line}: {said}");
     }
+    let init = program::run("mcplocal", &mcpd.home, &["init", "--yes"]).await;
+    let told = String::from_utf8_lossy(&init.stderr).into_owned();
+    assert!(init.status.code() == Some(1) && told.contains("config.json is there already"), "{told}");
     let nginx = Nginx::start(&mcpd.home, &mcpd.url).await;
     let token = mcpd.home.token();
     let (said, code) = check(&mcpd, &["--server", &nginx.url, "--token", &token]).await;
