@@ -35,6 +35,8 @@ pub struct Answer {
     pub body: String,
     /// Where the server's tables or log are.
     pub sequence: Option<u64>,
+    /// The cursor of the page after this one, if there is one.
+    pub next: Option<String>,
 }
 
 impl Answer {
@@ -114,9 +116,11 @@ impl Client {
     pub async fn rest(&self, response: Response) -> Result<Answer, Failure> {
         let header = response.headers().get(wire::SEQUENCE_HEADER);
         let sequence = header.and_then(|v| v.to_str().ok()?.parse().ok());
+        let link = response.headers().get(reqwest::header::LINK).and_then(|link| link.to_str().ok());
+        let next = link.and_then(|link| cursor(&self.target.server, link));
         let body = response.text().await.map_err(|e| Failure::transport(&self.target.server, &e))?;
         self.trace.body(&body);
-        Ok(Answer { body, sequence })
+        Ok(Answer { body, sequence, next })
     }
 
     /// What became of a stream that broke off.
@@ -151,6 +155,14 @@ impl Client {
         let request = self.http.request(method, route.url(&self.target.server)?);
         Ok(if route.is_public() { request } else { request.bearer_auth(&self.target.token) })
     }
+}
+
+/// The cursor of `<…?cursor=…>; rel="next"` (RFC 8288).
+fn cursor(server: &Url, link: &str) -> Option<String> {
+    let (target, parameters) = link.strip_prefix('<')?.split_once('>')?;
+    parameters.contains("rel=\"next\"").then_some(())?;
+    let target = server.join(target).ok()?;
+    target.query_pairs().find(|(key, _)| key == "cursor").map(|(_, cursor)| cursor.into_owned())
 }
 
 fn builder(server: &Url) -> reqwest::ClientBuilder {

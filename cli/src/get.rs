@@ -2,6 +2,7 @@
 
 pub mod definition;
 mod documents;
+mod pages;
 mod rows;
 mod watch;
 
@@ -31,15 +32,13 @@ pub async fn run(shell: &Shell, options: Get) -> anyhow::Result<()> {
         return watch::run(shell, &options, format).await;
     }
     let format = shell.format(&FORMATS, "get")?;
-    let answer = shell.client()?.get(&route(&options)).await?;
-    if let (Some(as_of), Some(at)) = (&options.as_of, answer.sequence)
-        && *as_of != at.to_string()
-    {
-        shell.screen.note(&match as_of.parse::<u64>() {
-            Ok(asked) => format!("as of event {at}, with which the change ends that event {asked} belongs to"),
-            Err(_) => format!("as of event {at}, the last until then"),
-        });
+    let client = shell.client()?;
+    let is_list = matches!(options.noun, Noun::Agents | Noun::Llms) && options.name.is_none();
+    if is_list && !shell.screen.terminal_out && !shell.has_path() {
+        return pages::run(shell, &client, &options, format).await;
     }
+    let answer = client.get(&route(&options)).await?;
+    told_as_of(shell, &options, &answer);
     if format == Format::Json {
         return shell.answer_json(&answer.body);
     }
@@ -60,6 +59,18 @@ pub async fn run(shell: &Shell, options: Get) -> anyhow::Result<()> {
         }
     };
     Ok(crate::output::answer(&text)?)
+}
+
+/// Says which moment of the past is shown, where that is not the one that was named.
+fn told_as_of(shell: &Shell, options: &Get, answer: &Answer) {
+    if let (Some(as_of), Some(at)) = (&options.as_of, answer.sequence)
+        && *as_of != at.to_string()
+    {
+        shell.screen.note(&match as_of.parse::<u64>() {
+            Ok(asked) => format!("as of event {at}, with which the change ends that event {asked} belongs to"),
+            Err(_) => format!("as of event {at}, the last until then"),
+        });
+    }
 }
 
 /// Refuses flags that the noun has no use for.
@@ -128,7 +139,7 @@ fn names(noun: Noun, documents: &[Document]) -> String {
 pub fn table(noun: Noun, answer: &Answer, wide: bool, times: Times) -> anyhow::Result<Table> {
     let rows =
         if answer.body.trim_start().starts_with('[') { answer.body.clone() } else { format!("[{}]", answer.body) };
-    let answer = Answer { body: rows, sequence: answer.sequence };
+    let answer = Answer { body: rows, sequence: answer.sequence, next: None };
     Ok(match noun {
         Noun::Agents => rows::agents(&answer.read::<Vec<_>>()?, wide),
         Noun::Llms => rows::llms(&answer.read::<Vec<_>>()?, wide),

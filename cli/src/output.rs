@@ -3,6 +3,7 @@
 pub mod clean;
 pub mod document;
 pub mod json;
+pub mod pages;
 pub mod path;
 pub mod progress;
 pub mod sheet;

@@ -66,6 +66,11 @@ impl Shell {
         self.output.format.only(known, command)
     }
 
+    /// Whether only parts of the answer were asked for.
+    pub fn has_path(&self) -> bool {
+        self.output.path.is_some()
+    }
+
     /// As [`format`](Self::format), for commands that write JSON bit by bit: no path leads through it.
     pub fn format_in_pieces(&self, known: &[Format], command: &str) -> Result<Format, Usage> {
         match self.output.path {

@@ -2,14 +2,16 @@
 
 use super::table;
 use crate::output::document::Document;
+use crate::output::pages::Pages;
 use crate::output::table::Table;
 use crate::output::times::Times;
-use crate::output::{self, Format, Screen, clean, json, lines_of, yaml};
+use crate::output::{self, Format, Screen, clean, json, lines_of};
 
 /// Writes one list of events. Holds no event longer than its page.
 pub struct Printer {
     format: Format,
     screen: Screen,
+    pages: Pages,
     table: Table,
     is_empty: bool,
     /// The list has no end: each event stands for itself.
@@ -19,7 +21,14 @@ pub struct Printer {
 impl Printer {
     /// A list of which nothing is written yet.
     pub fn new(format: Format, screen: Screen) -> Self {
-        Printer { format, screen, table: table::empty(format == Format::Wide), is_empty: true, follows: false }
+        Printer {
+            format,
+            screen,
+            pages: Pages::new(format),
+            table: table::empty(format == Format::Wide),
+            is_empty: true,
+            follows: false,
+        }
     }
 
     /// A list that never ends: as JSON, an event a line.
@@ -41,18 +50,13 @@ impl Printer {
 
     /// Writes what closes the list.
     pub fn end(self) -> std::io::Result<()> {
-        match (self.format, self.is_empty) {
-            (Format::Json, true) => output::answer("[]\n"),
-            (Format::Json, false) => output::answer("\n]\n"),
-            _ => Ok(()),
-        }
+        output::answer(self.pages.end())
     }
 
     fn text(&mut self, events: &[Document]) -> String {
         match self.format {
             Format::Json if self.follows => lines_of(events.iter().map(json::compact)),
-            Format::Json => self.joined(events, "[\n", ",\n", json::item),
-            Format::Yaml => self.joined(events, "", "---\n", yaml::write),
+            Format::Json | Format::Yaml => self.pages.text(events),
             Format::Name => {
                 lines_of(events.iter().map(|e| format!("event/{}", clean::line(&super::word(e, "sequence")))))
             }
@@ -66,15 +70,6 @@ impl Printer {
                 self.table.flush(width.is_none(), screen.colour_out, width)
             }
         }
-    }
-
-    fn joined(&self, events: &[Document], first: &str, between: &str, write: impl Fn(&Document) -> String) -> String {
-        let mut text = String::new();
-        for (i, event) in events.iter().enumerate() {
-            text += if self.is_empty && i == 0 { first } else { between };
-            text += &write(event);
-        }
-        text
     }
 }
 

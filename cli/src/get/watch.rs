@@ -255,7 +255,7 @@ fn differing<'a>(was: &'a Document, is: &'a Document) -> Vec<&'a str> {
 
 fn as_answer<'a>(rows: impl Iterator<Item = &'a Document>) -> Answer {
     let rows: Vec<_> = rows.map(json::compact).collect();
-    Answer { body: format!("[{}]", rows.join(",")), sequence: None }
+    Answer { body: format!("[{}]", rows.join(",")), sequence: None, next: None }
 }
 
 #[cfg(test)]

@@ -218,3 +218,21 @@ async fn a_shell_completes_what_the_server_has() {
         assert_eq!(names, found, "{words:?}: {shown}");
     }
 }
+
+#[tokio::test]
+async fn a_list_of_many_pages_is_one_answer() {
+    let mcpd = Mcpd::start(&[]).await;
+    let publisher = mcpd.publisher("s");
+    let names: Vec<_> = (0..2001).map(|number| format!("llm-{number:04}")).collect();
+    let llms: Vec<_> = names.iter().map(|name| samples::llm(name)).collect();
+    let _ = publisher.register(json!(llms), json!([])).await.expect(201);
+    let (out, ..) = run(&mcpd, &["get", "llms", "-o", "name"]).await;
+    assert!(out.iter().map(|line| line.trim_start_matches("llm/")).eq(names.iter().map(String::as_str)));
+    let (table, ..) = run(&mcpd, &["get", "llms"]).await;
+    assert_eq!((table.len(), table.iter().filter(|line| line.starts_with("NAME")).count()), (2002, 1));
+    let (json, ..) = run(&mcpd, &["get", "llms", "-o", "json", "--status", "active"]).await;
+    let rows: serde_json::Value = serde_json::from_str(&json.join("\n")).expect("JSON");
+    assert_eq!(rows.as_array().map(Vec::len), Some(2001));
+    let (yaml, ..) = run(&mcpd, &["get", "llms", "-o", "yaml"]).await;
+    assert_eq!(yaml.iter().filter(|line| *line == "---").count(), 2000);
+}
