@@ -111,14 +111,25 @@ impl Home {
     /// The number of the live generation, if there is one: from the one that is named on to what took over from it. A
     /// rebuild that was killed within its switch leaves the name behind.
     pub(super) fn live_number(&self) -> Result<Option<u64>, StoreError> {
-        let Some(mut number) = self.named()? else { return Ok(None) };
+        loop {
+            let Some(named) = self.named()? else { return Ok(None) };
+            let number = self.last_after(named)?;
+            // It may have been removed since it was named, and with it the note of what took over: then another one is
+            // named by now.
+            if self.exists(number)? || self.named()? == Some(named) {
+                return Ok(Some(number));
+            }
+        }
+    }
+
+    fn last_after(&self, mut number: u64) -> Result<u64, StoreError> {
         while let Some(next) = self.successor(number)
             && next > number
             && self.exists(next)?
         {
             number = next;
         }
-        Ok(Some(number))
+        Ok(number)
     }
 
     /// Which generation took over from this one. Tables of another version, or damaged ones, don't say.
