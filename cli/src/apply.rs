@@ -81,6 +81,13 @@ async fn apply(client: &Client, wanted: &Wanted, dry_run: bool) -> anyhow::Resul
 pub fn placed(mut error: anyhow::Error, wanted: &Wanted) -> anyhow::Error {
     let mut at = wanted.place.of("");
     if let Some(Failure::Refused(refusal)) = error.downcast_mut::<Failure>() {
+        // The only one is the message already, and its line is before it.
+        if let [problem] = refusal.body.details.as_slice()
+            && refusal.body.error == format!("{}: {}", problem.pointer, problem.reason)
+        {
+            at = wanted.place.of(&problem.pointer);
+            refusal.body.details.clear();
+        }
         for (index, problem) in refusal.body.details.iter_mut().enumerate() {
             if index == 0 {
                 at = wanted.place.of(&problem.pointer);

@@ -26,3 +26,4 @@ mod sequences;
 mod shutdown;
 mod tables;
 mod tls;
+mod transcript;
