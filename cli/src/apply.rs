@@ -20,19 +20,22 @@ use std::path::PathBuf;
 /// Applies one document after the other, and stops at the first that fails; then deletes what has none any more, if asked.
 pub async fn run(shell: &Shell, options: &Apply) -> anyhow::Result<()> {
     shell.format(&[Format::Table], "apply")?;
-    let all = documents(&options.file, options.selector.as_ref())?;
+    let whole = documents(&options.file, None)?;
+    let all = selected(whole.clone(), options.selector.as_ref())?;
     let client = shell.client()?;
     let count = all.len();
     for (index, wanted) in all.iter().enumerate() {
-        let done =
-            apply(&client, wanted, options.dry_run).await.map_err(|error| placed(error, wanted)).inspect_err(|_| {
+        let done = apply(shell, &client, wanted, options.dry_run)
+            .await
+            .map_err(|error| placed(error, wanted))
+            .inspect_err(|_| {
                 let before = if index == 0 { "nothing was done" } else { "what comes before it is done" };
                 shell.screen.note(&format!("document {} of {count} fails; {before}", index + 1));
             })?;
         output::answer(&format!("{} {done}\n", wanted.title()))?;
     }
     if let Some(selector) = options.selector.as_ref().filter(|_| options.prune) {
-        prune::run(&client, selector, &all, options.dry_run).await?;
+        prune::run(&client, selector, &whole, options.dry_run).await?;
     }
     if options.dry_run {
         shell.screen.note("nothing was changed: this was --dry-run");
@@ -43,22 +46,28 @@ pub async fn run(shell: &Shell, options: &Apply) -> anyhow::Result<()> {
 /// The documents of all files, or those of them that have these labels; there is at least one.
 pub fn documents(files: &[PathBuf], selector: Option<&Selector>) -> anyhow::Result<Vec<Wanted>> {
     let sources = source::read(files)?;
-    let mut all = read::read(&sources)?;
+    let all = read::read(&sources)?;
     let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
     let names = names.join(", ");
     if all.is_empty() {
         let next = "`mcpctl get agent NAME -o yaml` prints what a document looks like";
         return Err(Stuck::new(format!("there is no document in {names}"), next).into());
     }
-    all.retain(|wanted| selector.is_none_or(|selector| selector.picks(&wanted.definition)));
-    if let (true, Some(selector)) = (all.is_empty(), selector) {
+    selected(all, selector)
+}
+
+/// Those that have these labels; there is at least one.
+fn selected(mut all: Vec<Wanted>, selector: Option<&Selector>) -> anyhow::Result<Vec<Wanted>> {
+    let Some(selector) = selector else { return Ok(all) };
+    all.retain(|wanted| selector.picks(&wanted.definition));
+    if all.is_empty() {
         let next = "only Llms and agents have labels; leave -l out, or give the documents those labels";
-        return Err(Stuck::new(format!("no document in {names} has the labels {selector}"), next).into());
+        return Err(Stuck::new(format!("no document has the labels {selector}"), next).into());
     }
     Ok(all)
 }
 
-async fn apply(client: &Client, wanted: &Wanted, dry_run: bool) -> anyhow::Result<&'static str> {
+async fn apply(shell: &Shell, client: &Client, wanted: &Wanted, dry_run: bool) -> anyhow::Result<&'static str> {
     let body = json::compact(&wanted.definition);
     let Some(standing) = Standing::of(client, wanted.noun, &wanted.name).await? else {
         if !dry_run {
@@ -74,6 +83,9 @@ async fn apply(client: &Client, wanted: &Wanted, dry_run: bool) -> anyhow::Resul
     }
     // What was left out may be what the row had by default.
     let is_new = standing.put(client, &wanted.definition).await?;
+    if let Some(told) = standing.taken_over(&wanted.title()).filter(|_| is_new) {
+        shell.screen.note(&told);
+    }
     Ok(if is_new { "configured" } else { "unchanged" })
 }
 

@@ -60,6 +60,9 @@ async fn of_documents(client: &Client, options: &Diff) -> anyhow::Result<Vec<Cha
                 let mut fields = fields(&standing.definition, &wanted.definition);
                 // What is left out is as good as empty.
                 fields.retain(|(_, was, is)| !(was.is_empty() && is.is_empty()));
+                if standing.is_virtual() {
+                    fields.push(("kind".to_owned(), Document::text("virtual"), Document::text("public")));
+                }
                 What::Changed(fields)
             }
         };

@@ -33,6 +33,9 @@ pub async fn run(shell: &Shell, options: &Edit) -> anyhow::Result<()> {
             .map_err(|error| crate::apply::placed(error, &wanted))
             .inspect_err(|_| draft.kept(shell))?;
     draft.remove();
+    if let Some(told) = standing.taken_over(&title).filter(|_| is_new) {
+        shell.screen.note(&told);
+    }
     Ok(output::answer(&format!("{title} {}\n", if is_new { "configured" } else { "unchanged" }))?)
 }
 
@@ -66,7 +69,7 @@ impl Draft {
         let shown = self.path.display().to_string();
         let text = fs::read_to_string(&self.path)
             .map_err(|error| Stuck::new(format!("cannot read {shown}: {error}"), "edit it again"))?;
-        let next = format!("your text is in {shown}: correct it, and `mcpctl apply -f {shown}`");
+        let next = way_on(&self.path);
         let read = read::read(&[Source { name: shown, text }]);
         let mut all = read.map_err(|stuck| Stuck { next: next.clone(), ..stuck })?;
         match (all.pop(), all.is_empty()) {
@@ -79,14 +82,21 @@ impl Draft {
     }
 
     fn kept(&self, shell: &Shell) {
-        let shown = self.path.display();
-        shell.screen.note(&format!("your text is in {shown}: correct it, and `mcpctl apply -f {shown}`"));
+        shell.screen.note(&way_on(&self.path));
     }
 
     fn remove(&self) {
         // Somebody else may have done so.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// What can be done with a text that was not written. What others wrote meanwhile is not in it.
+fn way_on(path: &Path) -> String {
+    let shown = path.display();
+    format!(
+        "your text is in {shown}: correct it, see what `mcpctl diff -f {shown}` says, and `mcpctl apply -f {shown}`"
+    )
 }
 
 /// Opens the editor, and waits until it ends. `VISUAL` and `EDITOR` may hold a program with its flags.

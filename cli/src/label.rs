@@ -42,8 +42,12 @@ pub async fn run(shell: &Shell, options: &Label) -> anyhow::Result<()> {
     };
     let wanted = labelled(standing.definition.clone(), &options.changes);
     let is_new = wanted != standing.definition && standing.put(&client, &wanted).await?;
+    let title = format!("{}/{}", options.noun.word(), clean::line(&options.name));
+    if let Some(told) = standing.taken_over(&title).filter(|_| is_new) {
+        shell.screen.note(&told);
+    }
     let done = if is_new { "labeled" } else { "unchanged" };
-    Ok(output::answer(&format!("{}/{} {done}\n", options.noun.word(), clean::line(&options.name)))?)
+    Ok(output::answer(&format!("{title} {done}\n"))?)
 }
 
 /// The definition with its labels changed; others stay where they are.

@@ -145,7 +145,9 @@ impl Args {
             return Err(format!("--token: a token in a service's file is read by others; {way_out}"));
         }
         let whole = |file: &PathBuf| path::absolute(file).map(|file| file.display().to_string());
-        let paths = [("--token-file", &self.token_file), ("--config", &self.config), ("--home", &self.home)];
+        // A service does not have this shell's environment.
+        let home = self.home.clone().filter(|home| !home.as_os_str().is_empty()).or_else(|| folder("MCPCTL_HOME"));
+        let paths = [("--token-file", &self.token_file), ("--config", &self.config), ("--home", &home)];
         let mut flags = Vec::new();
         for (flag, file) in paths {
             if let Some(file) = file.as_ref().filter(|file| !file.as_os_str().is_empty()) {

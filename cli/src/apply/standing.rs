@@ -13,13 +13,15 @@ pub struct Standing {
     /// What its author wrote, without `kind`.
     pub definition: Document,
     route: Route,
-    version: u64,
+    row: Row,
 }
 
-/// What of a row tells one state of it from another.
+/// What of a row tells one state of it from another, and whose it is.
 #[derive(Deserialize)]
-struct Version {
+struct Row {
     version: u64,
+    /// Of Llms and agents.
+    kind: Option<String>,
 }
 
 impl Standing {
@@ -28,13 +30,28 @@ impl Standing {
         let route = Route::api([noun.list(), name]);
         match client.get(&route).await {
             Ok(row) => {
-                let Version { version } = row.read()?;
                 let definition = without_kind(definition::of(noun, Document::parse(&row.body)?));
-                Ok(Some(Self { definition, route, version }))
+                Ok(Some(Self { definition, route, row: row.read()? }))
             }
             Err(error) if error.downcast_ref::<Failure>().is_some_and(Failure::is_not_found) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether it is a publisher's. Whoever writes over it makes it public, which its publisher cannot publish over.
+    pub fn is_virtual(&self) -> bool {
+        self.row.kind.as_deref() == Some("virtual")
+    }
+
+    /// What to tell whoever wrote over one that was a publisher's.
+    pub fn taken_over(&self, title: &str) -> Option<String> {
+        let (kind, name) = title.split_once('/')?;
+        self.is_virtual().then(|| {
+            format!(
+                "{title} was a publisher's, and is public from now on: its publisher is refused with it; `mcpctl delete \
+                 {kind} {name}` gives the name back"
+            )
+        })
     }
 
     /// Writes another definition over it; whether that changed anything.
@@ -43,9 +60,9 @@ impl Standing {
     /// Among others: somebody else has written it since it was read.
     pub async fn put(&self, client: &Client, definition: &Document) -> anyhow::Result<bool> {
         let body = json::compact(definition);
-        let answer = client.write(reqwest::Method::PUT, &self.route, body, Some(self.version)).await?;
-        let after: Version = answer.read()?;
-        Ok(after.version != self.version)
+        let answer = client.write(reqwest::Method::PUT, &self.route, body, Some(self.row.version)).await?;
+        let after: Row = answer.read()?;
+        Ok(after.version != self.row.version)
     }
 }
 

@@ -48,7 +48,7 @@ pub enum RowNoun {
 /// What can be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Deletable {
-    /// A persona on a model
+    /// A persona on a model: its personalities and prompts go too
     #[value(alias = "agents")]
     Agent,
     /// A model that can be called

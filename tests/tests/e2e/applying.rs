@@ -1,7 +1,10 @@
 //! `mcpctl apply`: documents become rows.
 
-use mcpctl_tests::{Mcpd, samples};
+use mcpctl_tests::{Mcpd, eventually, samples};
 use serde_json::json;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(5);
 
 const TEAM: &str = "\
 kind: prompt
@@ -85,8 +88,17 @@ async fn what_cannot_be_applied_ends_it_and_says_why() {
     let row = mcpd.mcpctl(&["get", "llm", "qwen", "-o", "yaml"]).await;
     let row = String::from_utf8_lossy(&row.stdout).into_owned();
     assert_eq!(apply(&mcpd, &row, &[]).await.0, ["llm/qwen unchanged"]);
-    let (_, err, code) = apply(&mcpd, &format!("{row}description: mine\nurl: http://127.0.0.1:9\n"), &[]).await;
+    let mine = format!("{row}description: mine\nurl: http://127.0.0.1:9\n");
+    let (_, err, code) = apply(&mcpd, &mine, &[]).await;
     assert!(code == Some(1) && err.contains("is active and defined by its publisher"), "{err}");
+    publisher.hang_up();
+    eventually("the row is inactive", SOON, async || {
+        (mcpd.client().row("/llms", "qwen").await?["status"] == "inactive").then_some(())
+    })
+    .await;
+    let (out, err, _) = apply(&mcpd, &mine, &[]).await;
+    assert_eq!(out, ["llm/qwen configured"], "{err}");
+    assert!(err.contains("llm/qwen was a publisher's, and is public from now on"), "{err}");
 }
 
 /// What a command printed, as lines, and what it told.
@@ -134,6 +146,10 @@ async fn labels_pick_what_is_listed_applied_pruned_paused_and_deleted() {
     assert_eq!(run(&mcpd, &prune).await.0, expected);
     assert_eq!(run(&mcpd, &["get", "llms", "-o", "name"]).await.0, ["llm/one", "llm/three"]);
 
+    // A document that no longer has the labels is a document still.
+    llm("one", "blue");
+    let kept = [&apply[..], &["-l", "team=red", "--prune"]].concat();
+    assert_eq!(run(&mcpd, &kept).await.0, ["agent/reviewer unchanged"]);
     let (_, err, code) = run(&mcpd, &["label", "llm", "three", "team=red", "x-"]).await;
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(run(&mcpd, &["disable", "llms", "-l", "team=red"]).await.0, ["llm/one disabled", "llm/three disabled"]);

@@ -97,5 +97,6 @@ async fn a_publisher_says_how_it_stands_and_a_suffix_tells_machines_apart() {
     assert!(said.contains("Connected:   yes, by sse") && said.contains("Agents:      llm-agent-laptop"), "{said}");
     let unit = program::run("mcplocal", &mcpd.home, &["--name-suffix", "-laptop", "install-service", "--print"]).await;
     let unit = String::from_utf8_lossy(&unit.stdout).into_owned();
-    assert!(unit.contains("mcplocal --name-suffix=-laptop\n"), "{unit}");
+    let home = mcpd.home.mcpctl().display().to_string();
+    assert!(unit.contains(&format!("mcplocal --home {home} --name-suffix=-laptop\n")), "{unit}");
 }
