@@ -65,7 +65,10 @@ impl Draft {
 
     /// What the user made of it.
     fn edited(&self, noun: Noun, name: &str) -> Result<Wanted, Stuck> {
-        edit(&self.path)?;
+        edit(&self.path).map_err(|stuck| Stuck {
+            problem: format!("{}; the text is in {}", stuck.problem, self.path.display()),
+            ..stuck
+        })?;
         let shown = self.path.display().to_string();
         let text = fs::read_to_string(&self.path)
             .map_err(|error| Stuck::new(format!("cannot read {shown}: {error}"), "edit it again"))?;

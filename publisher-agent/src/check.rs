@@ -6,6 +6,7 @@ use crate::{
     http::{Client, Paced, Payload, read_all, within},
     server::ask,
     settings::{Endpoint, Settings},
+    shown,
 };
 use http_body_util::BodyExt;
 use hyper::{
@@ -85,7 +86,7 @@ impl<W: Write> Report<W> {
                 ("FAILED", said)
             }
         };
-        writeln!(self.out, "{what:<12}  {word:<7}  {said}")
+        writeln!(self.out, "{:<12}  {word:<7}  {}", shown::line(&what.to_string()), shown::line(&said))
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     config::Config,
     local::{self, CANDIDATES},
+    shown,
 };
 use serde_json::{Value, json};
 use std::{
@@ -58,7 +59,7 @@ pub async fn run(file: &Path, takes_all: bool) -> Result<(), String> {
 /// Which of them to publish.
 fn ask(providers: &[Value], answers: &mut impl BufRead, out: &mut impl Write) -> io::Result<Vec<Value>> {
     for (number, provider) in providers.iter().enumerate() {
-        let word = |key: &str| provider[key].as_str().unwrap_or_default().to_owned();
+        let word = |key: &str| shown::line(provider[key].as_str().unwrap_or_default());
         writeln!(out, "  {}  {}  ({})", number + 1, word("name"), word("description"))?;
     }
     loop {

@@ -31,6 +31,7 @@ mod server;
 mod service;
 mod session;
 pub mod settings;
+mod shown;
 mod standing;
 mod stream;
 mod task;

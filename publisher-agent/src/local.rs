@@ -5,6 +5,7 @@ mod names;
 use crate::{
     config::Kind,
     http::{Client, Payload, read_all, within},
+    shown,
 };
 use futures_util::future::join_all;
 use hyper::Request;
@@ -112,7 +113,7 @@ pub fn report(found: &[Found], most: usize) -> String {
         lines.push(match models.len() {
             0 => format!("{place}, but it has no models yet"),
             n if n > most => format!("{place} with {n} models; {most} of them are published"),
-            _ => format!("{place}: {}", models.join(", ")),
+            _ => format!("{place}: {}", models.iter().map(|model| shown::line(model)).collect::<Vec<_>>().join(", ")),
         });
     }
     let missing = found.iter().filter(|f| f.models.is_none());

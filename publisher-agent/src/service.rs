@@ -103,11 +103,8 @@ impl Service {
 /// As systemd.service(5) quotes a word of a command line.
 fn systemd_word(word: &str) -> String {
     let escaped = word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$");
-    if escaped.contains(char::is_whitespace) || escaped != word || escaped.is_empty() {
-        format!("\"{escaped}\"")
-    } else {
-        escaped
-    }
+    let is_odd = |letter: char| letter.is_whitespace() || letter == '\'';
+    if escaped.contains(is_odd) || escaped != word || escaped.is_empty() { format!("\"{escaped}\"") } else { escaped }
 }
 
 fn xml(text: &str) -> String {
@@ -119,7 +116,8 @@ mod tests {
     use super::*;
 
     fn of(manager: Manager) -> Service {
-        let args = ["--server", "http://h:1", "--config", "/home/a b/100%.json"].map(str::to_owned);
+        let args =
+            ["--server", "http://h:1", "--config", "/home/a b/100%.json", "--home", "/o'brien"].map(str::to_owned);
         Service::of(manager, Path::new("/usr/bin/mcplocal"), Path::new("/home/ann"), &args)
     }
 
@@ -127,7 +125,8 @@ mod tests {
     fn systemd_runs_the_program_with_its_flags() {
         let service = of(Manager::Systemd);
         assert_eq!(service.file, Path::new("/home/ann/.config/systemd/user/mcplocal.service"));
-        let command = r#"ExecStart=/usr/bin/mcplocal --server http://h:1 --config "/home/a b/100%%.json""#;
+        let command =
+            r#"ExecStart=/usr/bin/mcplocal --server http://h:1 --config "/home/a b/100%%.json" --home "/o'brien""#;
         assert!(service.text.lines().any(|line| line == command), "{}", service.text);
         assert!(service.text.contains("RestartPreventExitStatus=2\n"), "a wrong configuration is not tried again");
     }

@@ -4,6 +4,7 @@ use crate::{
     http::{Client, Payload, read_all, within},
     server::ask,
     settings::Settings,
+    shown,
 };
 use hyper::{Method, StatusCode};
 use mcpctl_events::wire::{error::ErrorBody, sessions::Session};
@@ -36,7 +37,7 @@ pub async fn look(settings: &Settings) -> Result<(String, bool), String> {
     }
     if !status.is_success() {
         let said = serde_json::from_slice::<ErrorBody>(&body).map_or_else(|_| status.to_string(), |body| body.error);
-        return Err(format!("{}: {said}", endpoint.url));
+        return Err(format!("{}: {}", endpoint.url, shown::line(&said)));
     }
     let session: Session =
         serde_json::from_slice(&body).map_err(|_| format!("what answers at {} is no mcpd", endpoint.url))?;
@@ -44,15 +45,15 @@ pub async fn look(settings: &Settings) -> Result<(String, bool), String> {
 }
 
 fn sheet(url: &str, session: &Session) -> String {
-    let listed = |names: &[String]| if names.is_empty() { "-".to_owned() } else { names.join(", ") };
-    let by = session.transport.as_ref().map(|transport| format!(", by {transport}")).unwrap_or_default();
+    let listed = |names: &[String]| if names.is_empty() { "-".to_owned() } else { shown::line(&names.join(", ")) };
+    let by = session.transport.as_ref().map(|transport| format!(", by {}", shown::line(transport))).unwrap_or_default();
     let connected = if session.connected { "yes" } else { "no" };
-    let heard = session.last_heartbeat_at.as_deref().unwrap_or("-");
+    let heard = shown::line(session.last_heartbeat_at.as_deref().unwrap_or("-"));
     format!(
         "Server:      {url}\nPublisher:   {} of {}\nConnected:   {connected}{by}\nLast heard:  {heard}\nLlms:        {}\n\
          Agents:      {}\nCalls:       {} open, {} waiting\n",
-        session.id,
-        session.user.as_deref().unwrap_or("-"),
+        shown::line(&session.id),
+        shown::line(session.user.as_deref().unwrap_or("-")),
         listed(&session.llms),
         listed(&session.agents),
         session.open_calls,

@@ -3,6 +3,9 @@
 use saphyr_parser::{Event, Parser};
 use std::collections::BTreeMap;
 
+/// How deep members are looked at.
+const DEPTH: usize = 100;
+
 /// The lines of one document's members.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Lines(BTreeMap<String, usize>);
@@ -26,6 +29,10 @@ pub fn of(text: &str) -> Vec<Lines> {
     for event in Parser::new_from_str(text) {
         let Ok((event, span)) = event else { break };
         let line = span.start.line();
+        // Deeper documents are refused; their pointers would fill the memory.
+        if walk.inside.len() > DEPTH {
+            break;
+        }
         match event {
             Event::DocumentEnd => documents.push(Lines(std::mem::take(&mut walk).lines)),
             Event::Scalar(value, ..) if walk.expects_key() => walk.key(&value, line),
@@ -151,5 +158,6 @@ mod tests {
             assert!(known == read, "{text:?}: {known} of {read}");
         }
         assert_eq!(of("a: 1\nb: [\n").len(), 1, "what is no YAML has the lines before it");
+        assert_eq!(of(&"- ".repeat(100_000)).len(), 1, "what is too deep is not followed");
     }
 }
