@@ -82,7 +82,7 @@ pub struct Global {
     /// Write nothing but answers and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Show on stderr what is asked of the server and what it answers, without secrets
+    /// Show on stderr what is asked of the server and what it answers, tokens masked
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }

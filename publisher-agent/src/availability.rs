@@ -2,7 +2,7 @@
 
 mod probe;
 
-pub use probe::{Finding, probe};
+pub use probe::{Finding, List, probe};
 
 use crate::{config::Provider, model::Models, model::label};
 use futures_util::future::join_all;

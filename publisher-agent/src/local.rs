@@ -3,13 +3,13 @@
 mod names;
 
 use crate::{
+    availability::List,
     config::Kind,
     http::{Client, Payload, read_all, within},
     shown,
 };
 use futures_util::future::join_all;
 use hyper::Request;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 use tokio_util::task::TaskTracker;
@@ -45,16 +45,6 @@ pub struct Found {
     pub candidate: Candidate,
     /// Ids of its models; `None` if nothing that lists models answers there.
     pub models: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-struct List {
-    data: Vec<Listed>,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    id: String,
 }
 
 /// Looks for all candidates at once.

@@ -1,4 +1,4 @@
-//! `--verbose`: what goes over the wire, on stderr, without what is secret.
+//! `--verbose`: what goes over the wire, on stderr, without what is known to be secret.
 
 use crate::output::document::Document;
 use crate::output::{json, tell};
@@ -53,7 +53,11 @@ impl Trace {
 
 fn headers(direction: char, headers: &HeaderMap) {
     for (name, value) in headers {
-        let value = if value.is_sensitive() { MASK.into() } else { String::from_utf8_lossy(value.as_bytes()) };
+        let value = if value.is_sensitive() || name == reqwest::header::SET_COOKIE {
+            MASK.into()
+        } else {
+            String::from_utf8_lossy(value.as_bytes())
+        };
         tell(&format!("{direction} {name}: {value}"));
     }
 }
@@ -80,6 +84,9 @@ fn without_secrets(document: Document) -> Document {
                     let is_secret = SECRET.contains(&key.to_ascii_lowercase().as_str());
                     let value = match value {
                         Document::Text(_) if is_secret => Document::text(MASK),
+                        Document::Map(variables) if key == "env" => {
+                            Document::Map(variables.into_iter().map(|(name, _)| (name, Document::text(MASK))).collect())
+                        }
                         other => without_secrets(other),
                     };
                     (key, value)
@@ -87,8 +94,24 @@ fn without_secrets(document: Document) -> Document {
                 .collect(),
         ),
         Document::List(items) => Document::List(items.into_iter().map(without_secrets).collect()),
-        other => other,
+        Document::Text(text) => Document::Text(without_login(text)),
+        token @ Document::Token(_) => token,
     }
+}
+
+/// A URL without what may let somebody in: user, password and query.
+fn without_login(text: String) -> String {
+    let Ok(mut url) = reqwest::Url::parse(&text) else { return text };
+    if !["http", "https"].contains(&url.scheme()) || url.username().is_empty() && url.query().is_none() {
+        return text;
+    }
+    if !url.username().is_empty() {
+        let _ = url.set_username(MASK).and_then(|()| url.set_password(None));
+    }
+    if url.query().is_some() {
+        url.set_query(Some(MASK));
+    }
+    url.into()
 }
 
 /// Tokens that stand anywhere else.
@@ -112,6 +135,12 @@ mod tests {
         assert_eq!(
             masked(r#"{"name":"ci","token":"mcp_0123abc","nested":[{"apiKey":"k","apiKeyRef":{"env":"KEY"}}]}"#),
             r#"{"name":"ci","token":"***","nested":[{"apiKey":"***","apiKeyRef":{"env":"KEY"}}]}"#
+        );
+        assert_eq!(
+            masked(
+                r#"{"url":"http://u:pw@h/x?key=k","env":{"GITHUB_PAT":"p"},"apiKeyRef":{"env":"KEY"},"model":"a:b"}"#
+            ),
+            r#"{"url":"http://***@h/x?***","env":{"GITHUB_PAT":"***"},"apiKeyRef":{"env":"KEY"},"model":"a:b"}"#
         );
         assert_eq!(masked("a mcp_0123abc, and mcp_f"), "a mcp_***, and mcp_***");
         assert!(masked(&"x".repeat(5000)).ends_with("… (5000 bytes)"));

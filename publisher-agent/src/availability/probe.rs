@@ -29,14 +29,18 @@ pub enum Finding {
     Locked(String),
 }
 
+/// What a model server answers to `GET /v1/models`.
 #[derive(Deserialize)]
-struct List {
-    data: Vec<Listed>,
+pub struct List {
+    /// Its models.
+    pub data: Vec<Listed>,
 }
 
+/// One of its models.
 #[derive(Deserialize)]
-struct Listed {
-    id: String,
+pub struct Listed {
+    /// Its name there.
+    pub id: String,
 }
 
 pub async fn probe(client: &Client, provider: &Provider) -> Finding {

@@ -142,8 +142,7 @@ pub(super) fn consumer(target: &KafkaTarget, wait: FetchWait) -> KafkaResult<Con
     config.create_with_context(Context::default()).map(|consumer| Consumer(Some(consumer)))
 }
 
-/// A consumer that ends in a thread of its own: that takes a while, and librdkafka may wait for ever for what it read from if
-/// that has vanished.
+/// A consumer that ends in a thread of its own: that takes a while, for which rdkafka waits without a limit.
 pub(super) struct Consumer(Option<BaseConsumer<Context>>);
 
 /// How many are ending.
