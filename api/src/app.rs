@@ -52,6 +52,8 @@ pub struct App {
     pub past: crate::past::Past,
     /// Verifications and rebuilds, one at a time.
     pub walking: Arc<tokio::sync::Semaphore>,
+    /// Whose turn it is to try what would happen.
+    pub stage: crate::rehearsal::Stage,
     /// Signs where the log ends, if there is a key.
     pub heads: Option<crate::heads::Heads>,
     /// The newest events, for those who follow.

@@ -31,6 +31,7 @@ mod past;
 mod present;
 mod projecting;
 mod rates;
+mod rehearsal;
 mod relay;
 mod request;
 pub mod routes;

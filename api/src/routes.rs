@@ -4,6 +4,7 @@ pub mod agents;
 pub mod audit;
 pub mod chat;
 pub mod documents;
+mod dry_run;
 pub mod events;
 pub mod gc;
 pub mod grants;
@@ -176,6 +177,7 @@ fn small_enough(request: &Request, most: usize) -> Result<(), ApiError> {
 fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/api/v1/llms/_provider-register", post(register::register))
+        .route("/api/v1/llms/_provider-register/dry-run", post(register::dry_run))
         .route("/api/v1/llms/_provider-stream", get(stream::stream).head(no_method))
         .route("/api/v1/llms/_provider-tasks", get(poll::poll).head(no_method))
         .route("/api/v1/llms/_provider-heartbeat", post(heartbeat::heartbeat))
@@ -228,6 +230,7 @@ fn router() -> Router<Arc<App>> {
         )
         .route("/api/v1/threads/{id}", get(threads::show).delete(threads::delete))
         .route("/api/v1/threads/{id}/messages", get(threads::messages))
+        .route("/api/v1/dry-run", post(dry_run::dry_run))
         .route("/api/v1/events", get(events::index))
         .route("/api/v1/heartbeats", get(heartbeats::index))
         .route("/api/v1/audit/head", get(audit::head))

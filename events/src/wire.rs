@@ -8,6 +8,7 @@ pub mod access;
 pub mod audit;
 pub mod chat;
 pub mod documents;
+pub mod dry_run;
 pub mod error;
 pub mod publish;
 pub mod rows;

@@ -183,7 +183,7 @@ pub async fn look_at(models: &Models, provider: &Provider) -> Finding {
 
 /// Whether a provider can be called right now.
 pub async fn is_up(models: &Models, provider: &Provider) -> bool {
-    matches!(look_at(models, provider).await, Finding::Up)
+    look_at(models, provider).await.is_up()
 }
 
 fn note(known: &Availability, provider: &Provider, finding: &Finding, slow: &mut BTreeMap<String, u32>) {
@@ -199,11 +199,11 @@ fn note(known: &Availability, provider: &Provider, finding: &Finding, slow: &mut
         return;
     }
     // One that still answers, as some do, is woken by a call.
-    if before == State::Asleep && matches!(finding, Finding::Up) {
+    if before == State::Asleep && finding.is_up() {
         return;
     }
     let state = match finding {
-        Finding::Up => State::Up,
+        Finding::Up | Finding::Unlisted(_) => State::Up,
         Finding::Slow | Finding::Down(_) => State::Down,
         Finding::Missing(_) => State::Missing,
         Finding::Locked(_) => State::Locked,
@@ -218,8 +218,8 @@ fn say(provider: &Provider, finding: &Finding, before: State) {
     let left_out = "left out, with its agents, and looked at again";
     let down = if provider.wake.is_some() { "published as hibernating, a call wakes it" } else { left_out };
     match finding {
-        Finding::Up if before == State::Unknown => {}
-        Finding::Up => info!("model server {server} answers"),
+        Finding::Up | Finding::Unlisted(_) if before == State::Unknown => {}
+        Finding::Up | Finding::Unlisted(_) => info!("model server {server} answers"),
         Finding::Slow => warn!("model server {server} does not answer in time: {down}"),
         Finding::Down(why) => warn!("model server {server} is down ({why}): {down}"),
         Finding::Locked(why) => warn!("model server {server} cannot be asked: {why}: {left_out}"),

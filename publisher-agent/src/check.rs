@@ -1,10 +1,12 @@
 //! `mcplocal check`: whether everything is there that publishing takes, and whether streams pass on the way.
 
 use crate::{
-    availability::{Finding, probe},
+    availability::{Finding, State, probe},
     config::Provider,
+    declaration::declare,
     http::{Client, Paced, Payload, read_all, within},
-    server::ask,
+    register::{faults, way_out},
+    server::{Batching, Server, ask},
     settings::{Endpoint, Settings},
     shown,
 };
@@ -17,6 +19,7 @@ use hyper::{
 use mcpctl_events::wire::{self, access::WhoAmI, error::ErrorBody, publish::Arrivals};
 use std::{
     fmt::Display,
+    fs,
     io::{self, Write},
     path::Path,
     time::{Duration, Instant},
@@ -39,6 +42,8 @@ enum Outcome {
     /// It works, less well than it could.
     Odd(String),
     Bad(String),
+    /// What can be done about the one before it.
+    Hint(String),
 }
 
 /// Checks one after the other and prints a line for each; whether publishing would work.
@@ -55,9 +60,12 @@ pub async fn run(file: &Path, settings: &Settings) -> io::Result<bool> {
     }
     let tracker = TaskTracker::new();
     let client = Client::new(ANSWER_WITHIN, &tracker);
-    match settings.server.read() {
-        Err(why) => report.line("server", Outcome::Bad(why))?,
-        Ok(endpoint) => server(&client, &endpoint, &mut report).await?,
+    let endpoint = match settings.server.read() {
+        Err(why) => report.line("server", Outcome::Bad(why)).map(|()| None)?,
+        Ok(endpoint) => server(&client, &endpoint, &mut report).await?.then_some(endpoint),
+    };
+    if let Some(endpoint) = endpoint.filter(|_| llms + agents > 0) {
+        registry(&client, endpoint, settings, &mut report).await?;
     }
     for provider in settings.config.published() {
         let begun = Instant::now();
@@ -81,6 +89,7 @@ impl<W: Write> Report<W> {
         let (word, said) = match outcome {
             Outcome::Good(said) => ("ok", said),
             Outcome::Odd(said) => ("warning", said),
+            Outcome::Hint(said) => ("", said),
             Outcome::Bad(said) => {
                 self.is_good = false;
                 ("FAILED", said)
@@ -90,29 +99,64 @@ impl<W: Write> Report<W> {
     }
 }
 
-async fn server<W: Write>(client: &Client, endpoint: &Endpoint, report: &mut Report<W>) -> io::Result<()> {
+/// Whether the server would take all that is declared, if all of it is there.
+async fn registry<W: Write>(
+    client: &Client,
+    endpoint: Endpoint,
+    settings: &Settings,
+    report: &mut Report<W>,
+) -> io::Result<()> {
+    let all_up = settings.config.published().map(|provider| (provider.name.clone(), State::Up)).collect();
+    let session = fs::read_to_string(&settings.session_file).ok().map(|id| id.trim().to_owned());
+    let mut declared = declare(&settings.config, &all_up, session.as_deref().unwrap_or_default());
+    declared.provider_session_id = session.clone();
+    let server = Server::new(endpoint, session.unwrap_or_default(), client.clone(), Batching::default());
+    let server = match server {
+        Ok(server) => server,
+        Err(why) => return report.line("registry", Outcome::Bad(why)),
+    };
+    match server.would_register(&declared).await {
+        Ok(_) => report.line("registry", Outcome::Good("would take all of it".to_owned())),
+        Err(error) if error.is_session_of_another_user() => {
+            report.line("registry", Outcome::Odd(format!("{error}; mcplocal makes a new session then")))
+        }
+        Err(error) if error.status() == Some(StatusCode::NOT_FOUND) && error.code() == "NOT_FOUND" => {
+            let why = "whether it would take all of it is not known: the server is of a version that does not tell";
+            report.line("registry", Outcome::Odd(why.to_owned()))
+        }
+        Err(error) => {
+            for fault in faults(&error, &declared) {
+                report.line("registry", Outcome::Bad(fault))?;
+            }
+            way_out(&error).map_or(Ok(()), |next| report.line("", Outcome::Hint(next.to_owned())))
+        }
+    }
+}
+
+/// Whether there is a server that lets this token publish.
+async fn server<W: Write>(client: &Client, endpoint: &Endpoint, report: &mut Report<W>) -> io::Result<bool> {
     let begun = Instant::now();
     let answer = match who_am_i(client, endpoint).await {
         Ok(answer) => answer,
-        Err(why) => return report.line("server", Outcome::Bad(format!("{}: {why}", endpoint.url))),
+        Err(why) => {
+            return report.line("server", Outcome::Bad(format!("{}: {why}", endpoint.url))).map(|()| false);
+        }
     };
     report
         .line("server", Outcome::Good(format!("{} answers after {} ms", endpoint.url, begun.elapsed().as_millis())))?;
     match answer {
         Ok(me) if TOO_LITTLE.contains(&&*me.role) && me.grants.iter().all(|grant| !grant.starts_with("publish ")) => {
             let next = "`mcpctl token create --role publisher` makes one that may";
-            report.line(
-                "token",
-                Outcome::Bad(format!("user {} has role {}, which may not publish; {next}", me.user, me.role)),
-            )
+            let said = format!("user {} has role {}, which may not publish; {next}", me.user, me.role);
+            report.line("token", Outcome::Bad(said)).map(|()| false)
         }
         Ok(me) => {
             report.line("token", Outcome::Good(format!("user {}, role {}", me.user, me.role)))?;
             let (up, down) = passage(client, endpoint).await;
             report.line("uploads", up)?;
-            report.line("streams", down)
+            report.line("streams", down).map(|()| true)
         }
-        Err(why) => report.line("token", Outcome::Bad(why)),
+        Err(why) => report.line("token", Outcome::Bad(why)).map(|()| false),
     }
 }
 
@@ -210,6 +254,13 @@ fn judged(provider: &Provider, finding: Finding, took: Duration) -> Outcome {
         Finding::Up => {
             Outcome::Good(format!("{} answers after {} ms, model {}", provider.base, took.as_millis(), provider.model))
         }
+        Finding::Unlisted(status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => {
+            Outcome::Bad(format!("{} answers {status}: it wants a key, or another one, in `apiKey`", provider.base))
+        }
+        Finding::Unlisted(status) => Outcome::Odd(format!(
+            "{} answers {status} to GET /v1/models, and no list: whether it has {} shows when it is called",
+            provider.base, provider.model
+        )),
         Finding::Slow => Outcome::Odd(format!("{} takes the connection and does not answer in time", provider.base)),
         Finding::Down(why) if provider.wake.is_some() => Outcome::Good(format!("{}: {why}{asleep}", provider.base)),
         Finding::Down(why) => Outcome::Bad(format!("{}: {why}", provider.base)),

@@ -9,7 +9,7 @@ use crate::{
     server::{CallError, Server},
 };
 use mcpctl_events::wire::{error::Problem, publish::Register};
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 use tracing::{info, warn};
 
 /// Tries until the server took a first declaration; says where it is and what it took.
@@ -106,27 +106,60 @@ fn on_one_line(text: &str) -> String {
     text.chars().flat_map(shown).collect()
 }
 
-/// A refusal, with the entries at fault by name.
+/// A refusal, with the entries at fault as config.json has them.
 fn explain(error: &CallError, declared: &Register) -> String {
-    let CallError::Refused { body, .. } = error else { return format!("cannot register: {error}") };
-    let mut text = format!("the registration was refused: {error}");
-    for Problem { pointer, reason } in &body.details {
-        let entry = entry(pointer, declared).unwrap_or_default();
-        // Writing to a string cannot fail.
-        let _ = write!(text, "; {entry}{pointer}: {reason}");
+    match error {
+        CallError::Refused { url, .. } => {
+            let faults = faults(error, declared).join("; ");
+            let next = way_out(error).map(|next| format!("; {next}")).unwrap_or_default();
+            on_one_line(&format!("the registration was refused by {url}: {faults}{next}"))
+        }
+        _ => format!("cannot register: {error}"),
     }
-    on_one_line(&text)
 }
 
-/// `/providers/0/model` → `provider 'vllm-local', `.
-fn entry(pointer: &str, declared: &Register) -> Option<String> {
-    let mut parts = pointer.split('/').skip(1);
-    let (list, index) = (parts.next()?, parts.next()?.parse::<usize>().ok()?);
-    match list {
-        "providers" => Some(format!("provider '{}', ", declared.providers.get(index)?.name)),
-        "agents" => Some(format!("agent '{}', ", declared.agents.get(index)?.name)),
+/// What a server has against a declaration, by the names of config.json.
+pub fn faults(error: &CallError, declared: &Register) -> Vec<String> {
+    let CallError::Refused { status, body, .. } = error else { return vec![error.to_string()] };
+    if body.details.is_empty() {
+        return vec![format!("{} ({})", body.error, status.as_u16())];
+    }
+    let fault = |Problem { pointer, reason }: &Problem| match entry(pointer, declared) {
+        Some(place) => format!("{place}: {reason}"),
+        None if pointer.is_empty() => reason.clone(),
+        None => format!("{pointer}: {reason}"),
+    };
+    body.details.iter().map(fault).collect()
+}
+
+/// What ends a refusal, where its words do not say it.
+pub fn way_out(error: &CallError) -> Option<&'static str> {
+    match error.code() {
+        "PUBLIC_ROW" => Some(
+            "publish it under another name (--name-suffix gives all of them one), or have the public one deleted with \
+             `mcpctl delete`",
+        ),
+        "ACTIVE_ELSEWHERE" => Some("if that is another machine of yours, --name-suffix gives each its own names"),
+        "LLM_NOT_FOUND" => Some("an agent's llm is a provider with \"publish\": true, or an Llm of the registry"),
         _ => None,
     }
+}
+
+/// `/providers/0/model` → `provider 'vllm-local', model`.
+fn entry(pointer: &str, declared: &Register) -> Option<String> {
+    let mut parts = pointer.splitn(4, '/').skip(1);
+    let (list, index) = (parts.next()?, parts.next()?.parse::<usize>().ok()?);
+    let entry = match list {
+        "providers" => format!("provider '{}'", declared.providers.get(index)?.name),
+        "agents" => format!("agent '{}'", declared.agents.get(index)?.name),
+        _ => return None,
+    };
+    Some(match parts.next() {
+        None => entry,
+        // As an agent of config.json spells it.
+        Some("llmName") => format!("{entry}, llm"),
+        Some(field) => format!("{entry}, {field}"),
+    })
 }
 
 fn counted(number: usize, what: &str) -> String {
@@ -152,8 +185,8 @@ mod tests {
         let refused = CallError::Refused { url: "http://h".to_owned(), status: StatusCode::BAD_REQUEST, body };
         assert_eq!(
             explain(&refused, &declared),
-            "the registration was refused: http://h answered 400: 2 problems; \
-             provider 'vllm-local', /providers/0/tier: is too long; /agents/7/name: is too long"
+            "the registration was refused by http://h: provider 'vllm-local', tier: is too long; /agents/7/name: is too \
+             long"
         );
     }
 }

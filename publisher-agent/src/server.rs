@@ -151,6 +151,14 @@ impl Server {
         self.call("_provider-register", declaration).await
     }
 
+    /// Asks what would become of a declaration.
+    ///
+    /// # Errors
+    /// When there is no answer, or it is no.
+    pub async fn would_register(&self, declaration: &publish::Register) -> Result<publish::Registered, CallError> {
+        self.call("_provider-register/dry-run", declaration).await
+    }
+
     /// Renews the session's lease.
     ///
     /// # Errors

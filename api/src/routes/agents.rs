@@ -138,13 +138,19 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     let body = json::read_json(body, &app.config.args).await?;
     let key = idempotency(&headers, &caller, "POST /agents", &body)?;
-    let (name, definition) = new(&body)?;
-    access::allow(&app, &caller, Verb::Create, Kind::Agent, Some(&name))?;
-    may_join(&app, &caller, Verb::Create, &definition)?;
-    let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
-    let mut written = write(&app, &caller, Command::CreateAgent(create), key, query).await?;
+    let (name, command) = creation(&app, &caller, &body)?;
+    let mut written = write(&app, &caller, command, key, query).await?;
     let row = left(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::CREATED, row))
+}
+
+/// The command that creates what a body holds.
+pub(super) fn creation(app: &App, caller: &Caller, body: &[u8]) -> Result<(Name, Command), ApiError> {
+    let (name, definition) = new(body)?;
+    access::allow(app, caller, Verb::Create, Kind::Agent, Some(&name))?;
+    may_join(app, caller, Verb::Create, &definition)?;
+    let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
+    Ok((name, Command::CreateAgent(create)))
 }
 
 /// The row that a write left.
@@ -171,15 +177,26 @@ pub async fn replace(
     let body = json::read_json(body, &app.config.args).await?;
     let key = idempotency(&headers, &caller, &format!("PUT /agents/{name}"), &body)?;
     let name = path_name::<AgentDefinition>(&app, &name)?;
-    // A row that is not there has no name to be wrong about: that it is not there is what is said then.
-    let there = app.look(|state| state.agents.get(&name).is_some());
-    let definition = replacement(there.then_some(&name), &body)?;
-    may_join(&app, &caller, Verb::Edit, &definition)?;
-    let by = access::hand(&app, &caller, Verb::Edit, Kind::Agent, &name);
-    let put = Put { name: name.clone(), by, if_match: if_match(&headers)?, definition };
-    let mut written = write(&app, &caller, Command::PutAgent(put), key, query).await?;
+    let command = replacement(&app, &caller, &name, if_match(&headers)?, &body)?;
+    let mut written = write(&app, &caller, command, key, query).await?;
     let row = left(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::OK, row))
+}
+
+/// The command that replaces a row's definition by what a body holds.
+pub(super) fn replacement(
+    app: &App,
+    caller: &Caller,
+    name: &Name,
+    if_match: Option<u64>,
+    body: &[u8],
+) -> Result<Command, ApiError> {
+    // A row that is not there has no name to be wrong about: that it is not there is what is said then.
+    let there = app.look(|state| state.agents.get(name).is_some());
+    let definition = redefined(there.then_some(name), body)?;
+    may_join(app, caller, Verb::Edit, &definition)?;
+    let by = access::hand(app, caller, Verb::Edit, Kind::Agent, name);
+    Ok(Command::PutAgent(Put { name: name.clone(), by, if_match, definition }))
 }
 
 /// Whoever acts by a grant pins an agent only to what they may run, and puts it only into projects that they may edit: their
@@ -198,7 +215,7 @@ fn new(body: &[u8]) -> Result<(Name, AgentDefinition), ApiError> {
     problems.check(name.zip(definition))
 }
 
-fn replacement(name: Option<&Name>, body: &[u8]) -> Result<AgentDefinition, ApiError> {
+fn redefined(name: Option<&Name>, body: &[u8]) -> Result<AgentDefinition, ApiError> {
     let problems = Problems::default();
     let mut fields = Fields::parse(body, &problems)?;
     let given = fields.string("name");

@@ -169,14 +169,20 @@ async fn create<D: Kind>(asked: Asked, body: Body) -> Result<Response, ApiError>
     let Asked { app, caller, query, headers } = asked;
     let body = json::read_json(body, &app.config.args).await?;
     let key = idempotency(&headers, &caller, &format!("POST /{}", D::LIST), &body)?;
-    let (name, definition) = new::<D>(&body)?;
-    access::allow(&app, &caller, Verb::Create, D::RESOURCE, Some(&name))?;
-    may_speak_for(&app, &caller, Verb::Create, &definition)?;
-    D::allow(&definition, None, &caller)?;
-    let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
-    let mut written = write(&app, &caller, D::create(create), key, query).await?;
+    let (name, command) = creation::<D>(&app, &caller, &body)?;
+    let mut written = write(&app, &caller, command, key, query).await?;
     let shown = left::<D>(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::CREATED, shown))
+}
+
+/// The command that creates what a body holds.
+pub(super) fn creation<D: Kind>(app: &App, caller: &Caller, body: &[u8]) -> Result<(Name, Command), ApiError> {
+    let (name, definition) = new::<D>(body)?;
+    access::allow(app, caller, Verb::Create, D::RESOURCE, Some(&name))?;
+    may_speak_for(app, caller, Verb::Create, &definition)?;
+    D::allow(&definition, None, caller)?;
+    let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
+    Ok((name, D::create(create)))
 }
 
 async fn replace<D: Kind>(asked: Asked, path: &str, body: Body) -> Result<Response, ApiError> {
@@ -184,19 +190,30 @@ async fn replace<D: Kind>(asked: Asked, path: &str, body: Body) -> Result<Respon
     let body = json::read_json(body, &app.config.args).await?;
     let key = idempotency(&headers, &caller, &format!("PUT /{}/{path}", D::LIST), &body)?;
     let name = path_name::<D>(&app, path)?;
-    let old = app.look(|state| D::documents(state).get(&name).map(|document| document.definition.clone()));
-    // What is not there has no name to be wrong about: that it is not there is what is said then.
-    let definition = replacement::<D>(old.is_some().then_some(&name), &body)?;
-    D::allow(&definition, old.as_deref(), &caller)?;
-    may_speak_for(&app, &caller, Verb::Edit, &definition)?;
-    if let Some(old) = &old {
-        may_speak_for(&app, &caller, Verb::Edit, &**old)?;
-    }
-    let by = access::hand(&app, &caller, Verb::Edit, D::RESOURCE, &name);
-    let put = Put { name: name.clone(), by, if_match: if_match(&headers)?, definition };
-    let mut written = write(&app, &caller, D::put(put), key, query).await?;
+    let command = replacement::<D>(&app, &caller, &name, if_match(&headers)?, &body)?;
+    let mut written = write(&app, &caller, command, key, query).await?;
     let shown = left::<D>(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::OK, shown))
+}
+
+/// The command that replaces a definition by what a body holds.
+pub(super) fn replacement<D: Kind>(
+    app: &App,
+    caller: &Caller,
+    name: &Name,
+    if_match: Option<u64>,
+    body: &[u8],
+) -> Result<Command, ApiError> {
+    let old = app.look(|state| D::documents(state).get(name).map(|document| document.definition.clone()));
+    // What is not there has no name to be wrong about: that it is not there is what is said then.
+    let definition = redefined::<D>(old.is_some().then_some(name), body)?;
+    D::allow(&definition, old.as_deref(), caller)?;
+    may_speak_for(app, caller, Verb::Edit, &definition)?;
+    if let Some(old) = &old {
+        may_speak_for(app, caller, Verb::Edit, &**old)?;
+    }
+    let by = access::hand(app, caller, Verb::Edit, D::RESOURCE, name);
+    Ok(D::put(Put { name: name.clone(), by, if_match, definition }))
 }
 
 /// Whoever acts by a grant changes how nobody speaks whom they may not edit.
@@ -213,7 +230,7 @@ fn new<D: Kind>(body: &[u8]) -> Result<(Name, D), ApiError> {
     problems.check(name.zip(definition))
 }
 
-fn replacement<D: Kind>(name: Option<&Name>, body: &[u8]) -> Result<D, ApiError> {
+fn redefined<D: Kind>(name: Option<&Name>, body: &[u8]) -> Result<D, ApiError> {
     let problems = Problems::default();
     let mut fields = Fields::parse(body, &problems)?;
     let given = fields.string("name");

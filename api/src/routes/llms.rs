@@ -119,14 +119,20 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     let body = json::read_json(body, &app.config.args).await?;
     let key = idempotency(&headers, &caller, "POST /llms", &body)?;
-    let (name, definition) = new(&body)?;
-    access::allow(&app, &caller, Verb::Create, Kind::Llm, Some(&name))?;
-    may_set_key(&definition, None, &caller)?;
-    may_join(&app, &caller, Verb::Create, &definition)?;
-    let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
-    let mut written = write(&app, &caller, Command::CreateLlm(create), key, query).await?;
+    let (name, command) = creation(&app, &caller, &body)?;
+    let mut written = write(&app, &caller, command, key, query).await?;
     let row = left(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::CREATED, row))
+}
+
+/// The command that creates what a body holds.
+pub(super) fn creation(app: &App, caller: &Caller, body: &[u8]) -> Result<(Name, Command), ApiError> {
+    let (name, definition) = new(body)?;
+    access::allow(app, caller, Verb::Create, Kind::Llm, Some(&name))?;
+    may_set_key(&definition, None, caller)?;
+    may_join(app, caller, Verb::Create, &definition)?;
+    let create = Create { id: app.clock.id(), name: name.clone(), owner: caller.user.id, definition };
+    Ok((name, Command::CreateLlm(create)))
 }
 
 /// The row that a write left.
@@ -153,16 +159,27 @@ pub async fn replace(
     let body = json::read_json(body, &app.config.args).await?;
     let key = idempotency(&headers, &caller, &format!("PUT /llms/{name}"), &body)?;
     let name = path_name::<LlmDefinition>(&app, &name)?;
-    // A row that is not there has no name to be wrong about: that it is not there is what is said then.
-    let old = app.look(|state| state.llms.get(&name).map(|row| row.definition.clone()));
-    let definition = replacement(old.is_some().then_some(&name), &body)?;
-    may_set_key(&definition, old.as_deref(), &caller)?;
-    may_join(&app, &caller, Verb::Edit, &definition)?;
-    let by = access::hand(&app, &caller, Verb::Edit, Kind::Llm, &name);
-    let put = Put { name: name.clone(), by, if_match: if_match(&headers)?, definition };
-    let mut written = write(&app, &caller, Command::PutLlm(put), key, query).await?;
+    let command = replacement(&app, &caller, &name, if_match(&headers)?, &body)?;
+    let mut written = write(&app, &caller, command, key, query).await?;
     let row = left(&app, &mut written, &name).await?;
     Ok(written.answer(StatusCode::OK, row))
+}
+
+/// The command that replaces a row's definition by what a body holds.
+pub(super) fn replacement(
+    app: &App,
+    caller: &Caller,
+    name: &Name,
+    if_match: Option<u64>,
+    body: &[u8],
+) -> Result<Command, ApiError> {
+    // A row that is not there has no name to be wrong about: that it is not there is what is said then.
+    let old = app.look(|state| state.llms.get(name).map(|row| row.definition.clone()));
+    let definition = redefined(old.is_some().then_some(name), body)?;
+    may_set_key(&definition, old.as_deref(), caller)?;
+    may_join(app, caller, Verb::Edit, &definition)?;
+    let by = access::hand(app, caller, Verb::Edit, Kind::Llm, name);
+    Ok(Command::PutLlm(Put { name: name.clone(), by, if_match, definition }))
 }
 
 fn new(body: &[u8]) -> Result<(Name, LlmDefinition), ApiError> {
@@ -173,7 +190,7 @@ fn new(body: &[u8]) -> Result<(Name, LlmDefinition), ApiError> {
     problems.check(name.zip(definition))
 }
 
-fn replacement(name: Option<&Name>, body: &[u8]) -> Result<LlmDefinition, ApiError> {
+fn redefined(name: Option<&Name>, body: &[u8]) -> Result<LlmDefinition, ApiError> {
     let problems = Problems::default();
     let mut fields = Fields::parse(body, &problems)?;
     let given = fields.string("name");

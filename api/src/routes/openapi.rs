@@ -5,9 +5,9 @@ pub mod queries;
 pub mod values;
 
 use super::{
-    agents, audit, chat, documents, events, gc, grants, health, heartbeat, heartbeats, history, infer, llms, members,
-    metrics, openai, passage, poll, register, result, sessions, status, stream, tasks, threads, tokens, tools, whoami,
-    why,
+    agents, audit, chat, documents, dry_run, events, gc, grants, health, heartbeat, heartbeats, history, infer, llms,
+    members, metrics, openai, passage, poll, register, result, sessions, status, stream, tasks, threads, tokens, tools,
+    whoami, why,
 };
 use axum::{Json, response::IntoResponse};
 use utoipa::{
@@ -41,6 +41,7 @@ use utoipa::{
     )),
     paths(
         register::register,
+        register::dry_run,
         stream::stream,
         poll::poll,
         heartbeat::heartbeat,
@@ -119,6 +120,7 @@ use utoipa::{
         passage::up,
         passage::down,
         status::status,
+        dry_run::dry_run,
     ),
     security(("token" = [])),
     modifiers(&Token)

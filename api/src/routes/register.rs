@@ -8,11 +8,13 @@ use crate::{
     error::ApiError,
     json::{self, Fields, Problems},
     present,
+    rehearsal::rehearse,
     routes::openapi::bodies,
+    writer::WriteError,
 };
 use axum::{
-    Extension,
-    body::Body,
+    Extension, Json,
+    body::{Body, Bytes},
     extract::{Query, State},
     http::{HeaderMap, StatusCode},
     response::Response,
@@ -47,6 +49,43 @@ pub async fn register(
 ) -> Result<Response, ApiError> {
     let body = json::read_json(body, &app.config.args).await?;
     let key = idempotency(&headers, &caller, "register", &body)?;
+    let register = read(&app, &caller, body).await?;
+    let session = register.session.clone();
+    let (llms, agents) = names(&register);
+    let mut written = write(&app, &caller, Command::Register(register), key, query).await?;
+    let subjects = llms.iter().cloned().map(Subject::Llm).chain(agents.iter().cloned().map(Subject::Agent));
+    let subjects: Vec<Subject> = subjects.chain([Subject::Session(session.clone())]).collect();
+    let is_repeat = written.is_repeat();
+    let body = show(&app, &mut written, &subjects, |state, _| {
+        // A body without a session gets a new one each time it is read; the first answer named that of its rows.
+        let session = is_repeat.then(|| owner(state, &llms, &agents)).flatten().unwrap_or(session);
+        registered(&app, state, &session, &llms, &agents)
+    })
+    .await?;
+    Ok(written.answer(StatusCode::CREATED, body))
+}
+
+/// Says what a declaration would come to, or why it would be refused; nothing is written.
+#[utoipa::path(post, path = "/api/v1/llms/_provider-register/dry-run", operation_id = "registerDryRun", tag = "publishing",
+    request_body = bodies::Declaration,
+    responses((status = 200, body = Registered), (status = "default", body = mcpctl_events::wire::error::ErrorBody)))]
+pub async fn dry_run(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    body: Body,
+) -> Result<Json<Registered>, ApiError> {
+    let body = json::read_json(body, &app.config.args).await?;
+    let register = read(&app, &caller, body).await?;
+    let rehearsed = rehearse(&app, &caller, move |app, mut rehearsal| {
+        let (session, (llms, agents)) = (register.session.clone(), names(&register));
+        rehearsal.decide(&Command::Register(register)).map_err(WriteError::from)?;
+        Ok(registered(app, &rehearsal.state, &session, &llms, &agents))
+    });
+    rehearsed.await?.map(Json)
+}
+
+/// Reads a declaration that its caller may make.
+async fn read(app: &Arc<App>, caller: &Caller, body: Bytes) -> Result<Register, ApiError> {
     let register = if body.len() > LARGE_BODY {
         // Reading it takes longer than calls under way may wait for their next chunk.
         let (app, caller) = (app.clone(), caller.clone());
@@ -56,26 +95,24 @@ pub async fn register(
     } else {
         parse(&|| app.clock.id(), caller.user.clone(), &body)?
     };
-    may_publish(&app, &caller, &register)?;
-    let session = register.session.clone();
-    let llms: Vec<Name> = register.providers.iter().map(|provider| provider.name.clone()).collect();
-    let agents: Vec<Name> = register.agents.iter().map(|agent| agent.name.clone()).collect();
-    let mut written = write(&app, &caller, Command::Register(register), key, query).await?;
-    let subjects = llms.iter().cloned().map(Subject::Llm).chain(agents.iter().cloned().map(Subject::Agent));
-    let subjects: Vec<Subject> = subjects.chain([Subject::Session(session.clone())]).collect();
-    let is_repeat = written.is_repeat();
-    let body = show(&app, &mut written, &subjects, |state, _| {
-        // A body without a session gets a new one each time it is read; the first answer named that of its rows.
-        let session = is_repeat.then(|| owner(state, &llms, &agents)).flatten().unwrap_or(session);
-        Registered {
-            provider_session_id: session.to_string(),
-            epoch: state.sessions.get(&session).map_or(0, |session| session.epoch),
-            llms: rows(&llms, |name| state.llms.get(name).map(|row| present::llm(&app, state, row))),
-            agents: rows(&agents, |name| state.agents.get(name).map(|row| present::agent(&app, state, row))),
-        }
-    })
-    .await?;
-    Ok(written.answer(StatusCode::CREATED, body))
+    may_publish(app, caller, &register)?;
+    Ok(register)
+}
+
+/// The Llms and the agents of a declaration.
+fn names(register: &Register) -> (Vec<Name>, Vec<Name>) {
+    let llms = register.providers.iter().map(|provider| provider.name.clone());
+    let agents = register.agents.iter().map(|agent| agent.name.clone());
+    (llms.collect(), agents.collect())
+}
+
+fn registered(app: &App, state: &Registry, session: &SessionId, llms: &[Name], agents: &[Name]) -> Registered {
+    Registered {
+        provider_session_id: session.to_string(),
+        epoch: state.sessions.get(session).map_or(0, |session| session.epoch),
+        llms: rows(llms, |name| state.llms.get(name).map(|row| present::llm(app, state, row))),
+        agents: rows(agents, |name| state.agents.get(name).map(|row| present::agent(app, state, row))),
+    }
 }
 
 /// Whoever has no role for it may publish what they were granted, name by name.

@@ -80,8 +80,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
     let (projected_sender, projected) = watch::channel(tables.checkpoint().await?.sequence);
     let stopped = replica.stopped().map(ToString::to_string);
     let heads = Heads::open(&config, &*log, &tables, &replica).await?;
-    let replica = Arc::new(RwLock::new(replica));
-    let desk = Arc::new(Mutex::new(desk(&config, stopped.as_deref())));
+    let (replica, desk) = (Arc::new(RwLock::new(replica)), Arc::new(Mutex::new(desk(&config, stopped.as_deref()))));
     let (heartbeats, leases) = hear(&config, clock, &tables).await?;
     let (progress_sender, progress) = watch::channel(Progress { sequence: start_sequence, stopped, unreadable: None });
     let (relay, tail) = (Arc::new(Relay::default()), Arc::new(Tail::new(start_sequence)));
@@ -153,6 +152,7 @@ pub(super) async fn open(config: Config, log: Arc<dyn EventLog>, url: &str) -> a
         past: crate::past::Past::new(snapshots),
         heads,
         walking: Arc::new(tokio::sync::Semaphore::new(1)),
+        stage: crate::rehearsal::Stage::default(),
         limits: crate::limits::Limits::new(&config.args),
         uses,
         stream_opens: Opens::default(),

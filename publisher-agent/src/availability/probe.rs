@@ -5,7 +5,7 @@ use crate::{
     http::{Client, Payload, read_all, within},
     model::request,
 };
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -17,8 +17,10 @@ const SHOWN: usize = 10;
 /// What a look found.
 #[derive(Debug)]
 pub enum Finding {
-    /// It answers, and does not deny the model.
+    /// It answers, and has the model.
     Up,
+    /// It answers, and does not say which models it has; not every server does.
+    Unlisted(StatusCode),
     /// It took the connection and did not answer in time.
     Slow,
     /// It does not answer, or says that it cannot.
@@ -41,6 +43,13 @@ pub struct List {
 pub struct Listed {
     /// Its name there.
     pub id: String,
+}
+
+impl Finding {
+    /// Whether it answers, and does not deny the model.
+    pub fn is_up(&self) -> bool {
+        matches!(self, Self::Up | Self::Unlisted(_))
+    }
 }
 
 pub async fn probe(client: &Client, provider: &Provider) -> Finding {
@@ -66,7 +75,7 @@ async fn ask(client: &Client, provider: &Provider) -> Finding {
     let list = read_all(answer.into_body(), LARGEST_LIST).await;
     match list.ok().filter(|_| status.is_success()).and_then(|list| serde_json::from_slice(&list).ok()) {
         Some(list) => judge(list, provider),
-        None => Finding::Up,
+        None => Finding::Unlisted(status),
     }
 }
 

@@ -410,3 +410,27 @@ pub struct Declaration {
 pub struct Heartbeat {
     provider_session_id: SessionId,
 }
+
+/// Documents to try, each on top of those before it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wishes {
+    /// In the order in which they would be written: what others name comes before them.
+    documents: Vec<Wish>,
+}
+
+/// A document to try.
+#[derive(Deserialize, ToSchema)]
+#[serde(tag = "kind", content = "definition", rename_all = "lowercase")]
+pub enum Wish {
+    /// A public Llm.
+    Llm(NewLlm),
+    /// A public agent.
+    Agent(NewAgent),
+    /// A project.
+    Project(NewProject),
+    /// A personality.
+    Personality(NewPersonality),
+    /// A prompt.
+    Prompt(NewPrompt),
+}

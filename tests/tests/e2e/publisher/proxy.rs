@@ -48,9 +48,12 @@ async fn check_tells_what_is_there_and_whether_streams_pass() {
     let mcpd = Mcpd::start(&[]).await;
     let model = Model::start(Reply::Chunks(vec![samples::words("hi")], PAUSE)).await;
     mcpd.home.configure(&config("llm", &model.url));
+    let before = mcpd.client().sequence().await;
     let (said, code) = check(&mcpd, &["--server", &mcpd.url]).await;
     assert_eq!(code, Some(0), "{said}");
+    assert_eq!(mcpd.client().sequence().await, before, "it asks, and registers nothing");
     for line in [
+        "registry      ok       would take all of it",
         "server        ok",
         "token         ok       user admin, role admin",
         "uploads       ok",
@@ -78,6 +81,24 @@ async fn check_tells_what_is_there_and_whether_streams_pass() {
         code == Some(1) && said.contains("server        FAILED   http://127.0.0.1:9: Connection refused"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn check_tells_what_the_registry_would_refuse() {
+    let mcpd = Mcpd::start(&[]).await;
+    let model = Model::start(Reply::Chunks(vec![samples::words("hi")], PAUSE)).await;
+    let mut pinned_elsewhere = config("llm", &model.url);
+    pinned_elsewhere["agents"][0]["llm"] = "nobody".into();
+    mcpd.home.configure(&pinned_elsewhere);
+    let (said, code) = check(&mcpd, &["--server", &mcpd.url]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("registry      FAILED   agent 'llm-agent', llm: Llm not found: nobody"), "{said}");
+    let public = serde_json::json!({"name": "llm", "type": "openai", "model": "m", "url": "http://127.0.0.1:9"});
+    let _ = mcpd.client().post("/llms", &public).await.expect(201);
+    mcpd.home.configure(&config("llm", &model.url));
+    let (said, _) = check(&mcpd, &["--server", &mcpd.url]).await;
+    assert!(said.contains("provider 'llm', name: Cannot publish over public Llm: llm"), "{said}");
+    assert!(said.contains("publish it under another name (--name-suffix"), "{said}");
 }
 
 #[tokio::test]
