@@ -1,10 +1,12 @@
 //! `apply`: makes the registry hold what documents say.
 
+pub mod dry_run;
 mod lines;
 mod prune;
 pub mod read;
 pub mod source;
 pub mod standing;
+mod yaml;
 
 use crate::args::Apply;
 use crate::args::selector::Selector;
@@ -13,6 +15,7 @@ use crate::client::{Client, route::Route};
 use crate::exit::Stuck;
 use crate::output::{self, Format, json};
 use crate::shell::Shell;
+use dry_run::Would;
 use read::Wanted;
 use standing::Standing;
 use std::path::PathBuf;
@@ -23,22 +26,39 @@ pub async fn run(shell: &Shell, options: &Apply) -> anyhow::Result<()> {
     let whole = documents(&options.file, None)?;
     let all = selected(whole.clone(), options.selector.as_ref())?;
     let client = shell.client()?;
-    let count = all.len();
-    for (index, wanted) in all.iter().enumerate() {
-        let done = apply(shell, &client, wanted, options.dry_run)
-            .await
-            .map_err(|error| placed(error, wanted))
-            .inspect_err(|_| {
-                let before = if index == 0 { "nothing was done" } else { "what comes before it is done" };
-                shell.screen.note(&format!("document {} of {count} fails; {before}", index + 1));
-            })?;
-        output::answer(&format!("{} {done}\n", wanted.title()))?;
+    if options.dry_run {
+        try_all(&client, &all).await?;
+    } else {
+        apply_all(shell, &client, &all).await?;
     }
     if let Some(selector) = options.selector.as_ref().filter(|_| options.prune) {
-        prune::run(&client, selector, &whole, options.dry_run).await?;
+        prune::run(shell.screen, &client, selector, &whole, options.dry_run).await?;
     }
     if options.dry_run {
         shell.screen.note("nothing was changed: this was --dry-run");
+    }
+    Ok(())
+}
+
+async fn apply_all(shell: &Shell, client: &Client, all: &[Wanted]) -> anyhow::Result<()> {
+    for (index, wanted) in all.iter().enumerate() {
+        let done = apply(shell, client, wanted).await.map_err(|error| placed(error, wanted)).inspect_err(|_| {
+            let before = if index == 0 { "nothing was done" } else { "what comes before it is done" };
+            shell.screen.note(&format!("document {} of {} fails; {before}", index + 1, all.len()));
+        })?;
+        output::answer(&format!("{} {done}\n", wanted.title()))?;
+    }
+    Ok(())
+}
+
+async fn try_all(client: &Client, all: &[Wanted]) -> anyhow::Result<()> {
+    for (wanted, would) in dry_run::run(client, all).await? {
+        let done = match would.map_err(|error| placed(error, wanted))? {
+            Would::Create(_) => "created",
+            Would::Configure(..) => "configured",
+            Would::Nothing => "unchanged",
+        };
+        output::answer(&format!("{} {done}\n", wanted.title()))?;
     }
     Ok(())
 }
@@ -67,19 +87,14 @@ fn selected(mut all: Vec<Wanted>, selector: Option<&Selector>) -> anyhow::Result
     Ok(all)
 }
 
-async fn apply(shell: &Shell, client: &Client, wanted: &Wanted, dry_run: bool) -> anyhow::Result<&'static str> {
+async fn apply(shell: &Shell, client: &Client, wanted: &Wanted) -> anyhow::Result<&'static str> {
     let body = json::compact(&wanted.definition);
     let Some(standing) = Standing::of(client, wanted.noun, &wanted.name).await? else {
-        if !dry_run {
-            client.write(reqwest::Method::POST, &Route::api([wanted.noun.list()]), body, None).await?;
-        }
+        client.write(reqwest::Method::POST, &Route::api([wanted.noun.list()]), body, None).await?;
         return Ok("created");
     };
     if read::is_same(&standing.definition, &wanted.definition) {
         return Ok("unchanged");
-    }
-    if dry_run {
-        return Ok("configured");
     }
     // What was left out may be what the row had by default.
     let is_new = standing.put(client, &wanted.definition).await?;

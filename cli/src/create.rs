@@ -5,7 +5,6 @@ use crate::args::Noun;
 use crate::args::create::{self as flags, Create};
 use crate::client::route::Route;
 use crate::exit::Usage;
-use crate::get::definition::kind;
 use crate::label::Change;
 use crate::output::{self, Format, clean};
 use crate::shell::Shell;
@@ -23,7 +22,7 @@ pub async fn run(shell: &Shell, command: Create) -> anyhow::Result<()> {
         return shell.answer_json(&made.body);
     }
     let done = if format == Format::Name { "" } else { " created" };
-    Ok(output::answer(&format!("{}/{}{done}\n", kind(noun), clean::line(&name)))?)
+    Ok(output::answer(&format!("{}/{}{done}\n", noun.word(), clean::line(&name)))?)
 }
 
 /// What is asked of the server: nothing that was not given.

@@ -1,7 +1,8 @@
 //! `delete`: takes agents, Llms, projects, personalities, prompts and threads away, and cancels tasks.
 
+use crate::along;
 use crate::apply;
-use crate::args::{Deletable, Delete, RowNoun};
+use crate::args::{Delete, Noun, RowNoun};
 use crate::client::Client;
 use crate::client::failure::Failure;
 use crate::client::route::Route;
@@ -15,8 +16,9 @@ use serde::Deserialize;
 pub async fn run(shell: &Shell, options: &Delete) -> anyhow::Result<()> {
     let format = shell.format(&[Format::Table, Format::Name], "delete")?;
     let client = shell.client()?;
-    let Some(noun) = options.noun else { return documented(shell, &client, options, format).await };
-    let names = match (&options.selector, RowNoun::try_from(noun)) {
+    let Some(given) = options.noun else { return documented(shell, &client, options, format).await };
+    let noun = Noun::from(given);
+    let names = match (&options.selector, RowNoun::try_from(given)) {
         (Some(_), Err(())) => {
             return Err(Usage(format!("-l is for agents and Llms; a {} has no labels", noun.word())).into());
         }
@@ -27,17 +29,23 @@ pub async fn run(shell: &Shell, options: &Delete) -> anyhow::Result<()> {
             options.names.iter().map(|name| name.strip_prefix(&named).unwrap_or(name).to_owned()).collect()
         }
     };
-    for name in &names {
-        one(shell, &client, noun, name, format).await?;
+    for (index, name) in names.iter().enumerate() {
+        one(shell, &client, noun, name, format).await.inspect_err(|_| not_tried(shell, noun, &names[index + 1..]))?;
     }
     Ok(())
+}
+
+fn not_tried(shell: &Shell, noun: Noun, rest: &[String]) {
+    if !rest.is_empty() {
+        let rest: Vec<_> = rest.iter().map(|name| clean::line(name)).collect();
+        shell.screen.note(&format!("not tried, after it: {} {}", noun.word(), rest.join(" ")));
+    }
 }
 
 /// Deletes what documents name: what others hang on comes last. What is not there is no failure.
 async fn documented(shell: &Shell, client: &Client, options: &Delete, format: Format) -> anyhow::Result<()> {
     for wanted in apply::documents(&options.file, options.selector.as_ref())?.into_iter().rev() {
-        let Some(noun) = Deletable::of(wanted.noun) else { continue };
-        match one(shell, client, noun, &wanted.name, format).await {
+        match one(shell, client, wanted.noun, &wanted.name, format).await {
             Err(error) if error.downcast_ref::<Failure>().is_some_and(Failure::is_not_found) => {
                 shell.screen.note(&format!("{} is not there", wanted.title()));
             }
@@ -47,16 +55,20 @@ async fn documented(shell: &Shell, client: &Client, options: &Delete, format: Fo
     Ok(())
 }
 
-async fn one(shell: &Shell, client: &Client, noun: Deletable, name: &str, format: Format) -> anyhow::Result<()> {
+async fn one(shell: &Shell, client: &Client, noun: Noun, name: &str, format: Format) -> anyhow::Result<()> {
     let route = Route::api([noun.list(), name]);
     let declared = is_declared(client, noun, &route).await;
+    let along = along::with(client, noun, name).await;
     client.delete(&route).await?;
     let done = match (format, noun) {
         (Format::Name, _) => "",
-        (_, Deletable::Task) => " cancelled",
+        (_, Noun::Tasks) => " cancelled",
         _ => " deleted",
     };
     crate::output::answer(&format!("{}/{}{done}\n", noun.word(), clean::line(name)))?;
+    if let Some(along) = along {
+        shell.screen.note(&format!("with it went {along}"));
+    }
     if declared {
         let (word, name) = (noun.word(), clean::line(name));
         shell.screen.note(&format!(
@@ -68,13 +80,13 @@ async fn one(shell: &Shell, client: &Client, noun: Deletable, name: &str, format
 }
 
 /// Whether a publisher holds the row right now. What can't be found out is not said.
-async fn is_declared(client: &Client, noun: Deletable, route: &Route) -> bool {
+async fn is_declared(client: &Client, noun: Noun, route: &Route) -> bool {
     #[derive(Deserialize)]
     struct Row {
         kind: String,
         status: String,
     }
-    if !matches!(noun, Deletable::Agent | Deletable::Llm) {
+    if !matches!(noun, Noun::Agents | Noun::Llms) {
         return false;
     }
     let row = client.get(route).await.ok().and_then(|answer| answer.read::<Row>().ok());

@@ -1,9 +1,9 @@
 //! `diff`: what changed between two points of the history, or would by documents, row by row and field by field.
 
-use crate::apply::{self, read::is_same, standing::Standing};
+use crate::apply;
+use crate::apply::dry_run::{self, Would};
 use crate::args::{Diff, Noun};
 use crate::client::Client;
-use crate::get::definition::kind;
 use crate::output::document::Document;
 use crate::output::{self, Format, clean, json, lines_of};
 use crate::past::{self, Past};
@@ -20,11 +20,14 @@ struct Change {
 
 #[derive(Debug, PartialEq)]
 enum What {
-    Added,
+    /// With its fields, where they are known.
+    Added(Vec<Field>),
     Removed,
-    /// Fields that differ: what they held, and what they hold.
-    Changed(Vec<(String, Document, Document)>),
+    Changed(Vec<Field>),
 }
+
+/// A field: its name, what it held, and what it holds.
+type Field = (String, Document, Document);
 
 /// Shows it.
 pub async fn run(shell: &Shell, options: &Diff) -> anyhow::Result<()> {
@@ -52,21 +55,24 @@ pub async fn run(shell: &Shell, options: &Diff) -> anyhow::Result<()> {
 /// What `apply` of these documents would change.
 async fn of_documents(client: &Client, options: &Diff) -> anyhow::Result<Vec<Change>> {
     let mut changes = Vec::new();
-    for wanted in apply::documents(&options.file, options.selector.as_ref())? {
-        let what = match Standing::of(client, wanted.noun, &wanted.name).await? {
-            None => What::Added,
-            Some(standing) if is_same(&standing.definition, &wanted.definition) => continue,
-            Some(standing) => {
-                let mut fields = fields(&standing.definition, &wanted.definition);
-                // What is left out is as good as empty.
-                fields.retain(|(_, was, is)| !(was.is_empty() && is.is_empty()));
+    let all = apply::documents(&options.file, options.selector.as_ref())?;
+    for (wanted, would) in dry_run::run(client, &all).await? {
+        let what = match would.map_err(|error| apply::placed(error, wanted))? {
+            Would::Nothing => continue,
+            Would::Create(Document::Map(fields)) => {
+                let new = fields.into_iter().filter(|(key, _)| key != "name");
+                What::Added(new.map(|(key, value)| (key, nothing(), value)).collect())
+            }
+            Would::Create(_) => What::Added(Vec::new()),
+            Would::Configure(standing, definition) => {
+                let mut fields = fields(&standing.definition, &definition);
                 if standing.is_virtual() {
                     fields.push(("kind".to_owned(), Document::text("virtual"), Document::text("public")));
                 }
                 What::Changed(fields)
             }
         };
-        changes.push(Change { kind: kind(wanted.noun), name: wanted.name, what });
+        changes.push(Change { kind: wanted.noun.word(), name: wanted.name.clone(), what });
     }
     Ok(changes)
 }
@@ -93,40 +99,46 @@ fn between(noun: Noun, before: Vec<(String, Document)>, after: Vec<(String, Docu
             (Some(before), Some(after)) if before == after => return None,
             (Some(before), Some(after)) => What::Changed(fields(&before, &after)),
             (Some(_), None) => What::Removed,
-            (None, _) => What::Added,
+            (None, _) => What::Added(Vec::new()),
         };
-        Some(Change { kind: kind(noun), name, what })
+        Some(Change { kind: noun.word(), name, what })
     };
     rows.into_iter().filter_map(change).collect()
 }
 
-fn fields(before: &Document, after: &Document) -> Vec<(String, Document, Document)> {
+fn nothing() -> Document {
+    Document::Token("null".to_owned())
+}
+
+fn fields(before: &Document, after: &Document) -> Vec<Field> {
     let (Document::Map(old), Document::Map(new)) = (before, after) else { return Vec::new() };
-    let none = || Document::Token("null".to_owned());
     let changed = new.iter().filter_map(|(key, value)| {
-        let was = before.get(key).cloned().unwrap_or_else(none);
+        let was = before.get(key).cloned().unwrap_or_else(nothing);
         (was != *value).then(|| (key.clone(), was, value.clone()))
     });
     let gone = old.iter().filter(|(key, _)| after.get(key).is_none());
-    changed.chain(gone.map(|(key, was)| (key.clone(), was.clone(), none()))).collect()
+    changed.chain(gone.map(|(key, was)| (key.clone(), was.clone(), nothing()))).collect()
 }
 
 fn text(change: &Change, colour: bool) -> String {
     let (sign, code) = match change.what {
-        What::Added => ("+", "32"),
+        What::Added(_) => ("+", "32"),
         What::Removed => ("-", "31"),
         What::Changed(_) => ("~", "33"),
     };
     let title = format!("{sign} {}/{}", change.kind, clean::line(&change.name));
     let title = if colour { format!("\u{1b}[{code}m{title}\u{1b}[0m") } else { title };
-    let fields = match &change.what {
-        What::Changed(fields) => fields.as_slice(),
-        _ => &[],
+    let fields: Vec<_> = match &change.what {
+        What::Changed(fields) => fields
+            .iter()
+            .map(|(key, was, is)| format!("    {}: {} → {}", clean::line(key), value(was), value(is)))
+            .collect(),
+        What::Added(fields) => {
+            fields.iter().map(|(key, _, is)| format!("    {}: {}", clean::line(key), value(is))).collect()
+        }
+        What::Removed => Vec::new(),
     };
-    let field = |(key, was, is): &(String, Document, Document)| {
-        format!("    {}: {} → {}", clean::line(key), value(was), value(is))
-    };
-    lines_of(std::iter::once(title).chain(fields.iter().map(field)))
+    lines_of(std::iter::once(title).chain(fields))
 }
 
 /// As people read it: a plain word without quotes.
@@ -142,11 +154,11 @@ fn value(document: &Document) -> String {
 
 fn document(change: &Change) -> Document {
     let (word, fields) = match &change.what {
-        What::Added => ("added", None),
+        What::Added(fields) => ("added", Some(fields).filter(|fields| !fields.is_empty())),
         What::Removed => ("removed", None),
         What::Changed(fields) => ("changed", Some(fields)),
     };
-    let field = |(key, was, is): &(String, Document, Document)| {
+    let field = |(key, was, is): &Field| {
         let members = [("field", Document::text(key)), ("before", was.clone()), ("after", is.clone())];
         Document::Map(members.map(|(key, value)| (key.to_owned(), value)).into())
     };

@@ -6,7 +6,6 @@ use crate::apply::standing::Standing;
 use crate::args::{Edit, Noun};
 use crate::clock;
 use crate::exit::Stuck;
-use crate::get::definition::kind;
 use crate::meant;
 use crate::output::document::Document;
 use crate::output::{self, Format, clean, yaml};
@@ -25,7 +24,7 @@ pub async fn run(shell: &Shell, options: &Edit) -> anyhow::Result<()> {
     };
     let draft = Draft::write(noun, &options.name, &standing.definition)?;
     let wanted = draft.edited(noun, &options.name)?;
-    let title = format!("{}/{}", kind(noun), clean::line(&options.name));
+    let title = format!("{}/{}", noun.word(), clean::line(&options.name));
     let is_new = !is_same(&standing.definition, &wanted.definition)
         && standing
             .put(&client, &wanted.definition)
@@ -47,9 +46,9 @@ struct Draft {
 impl Draft {
     fn write(noun: Noun, name: &str, definition: &Document) -> anyhow::Result<Self> {
         let Document::Map(members) = definition else { return Err(odd("it is no document").into()) };
-        let head = ("kind".to_owned(), Document::text(kind(noun)));
+        let head = ("kind".to_owned(), Document::text(noun.word()));
         let document = Document::Map(std::iter::once(head).chain(members.iter().cloned()).collect());
-        let path = std::env::temp_dir().join(format!("mcpctl-{}-{name}-{}.yaml", kind(noun), clock::id().simple()));
+        let path = std::env::temp_dir().join(format!("mcpctl-{}-{name}-{}.yaml", noun.word(), clock::id().simple()));
         let mut open = OpenOptions::new();
         open.write(true).create_new(true);
         // What an agent is told is nobody else's business.
@@ -78,7 +77,7 @@ impl Draft {
         match (all.pop(), all.is_empty()) {
             (Some(wanted), true) if (wanted.noun, &*wanted.name) == (noun, name) => Ok(wanted),
             _ => Err(Stuck::new(
-                format!("what was edited is no longer the one document of {} '{name}'", kind(noun)),
+                format!("what was edited is no longer the one document of {} '{name}'", noun.word()),
                 next,
             )),
         }

@@ -130,7 +130,7 @@ fn documents(answer: &Answer) -> anyhow::Result<Vec<Document>> {
 
 fn names(noun: Noun, documents: &[Document]) -> String {
     let key = if matches!(noun, Noun::Threads | Noun::Sessions | Noun::Tasks) { "id" } else { "name" };
-    let word = definition::kind(noun);
+    let word = noun.word();
     let lines = documents.iter().map(|d| format!("{word}/{}", clean::line(&crate::events::word(d, key))));
     lines_of(lines)
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows the wire and the terminal. What a server or a publisher does lives in their crates; only [`dev`] composes them.
 
+mod along;
 mod apply;
 mod args;
 mod audit;

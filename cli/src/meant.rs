@@ -5,7 +5,6 @@ use crate::client::Client;
 use crate::client::failure::Failure;
 use crate::client::route::Route;
 use crate::exit::Stuck;
-use crate::get::definition::kind;
 use crate::shell::Shell;
 use serde::Deserialize;
 
@@ -40,7 +39,7 @@ pub async fn instead(shell: &Shell, error: anyhow::Error) -> anyhow::Error {
 pub async fn missing(client: &Client, noun: Noun, name: &str) -> anyhow::Error {
     let steps = steps(client, noun, name).await;
     let steps = steps.unwrap_or_else(|| format!("`mcpctl get {}` lists what there is", noun.list()));
-    Stuck::new(format!("there is no {} '{name}'", kind(noun)), steps).into()
+    Stuck::new(format!("there is no {} '{name}'", noun.word()), steps).into()
 }
 
 /// The candidate that is spelled most alike, if any is.
@@ -70,7 +69,7 @@ fn meant(noun: Noun, name: &str, own: &[Row], others: &[Row]) -> String {
     if noun == Noun::Llms && own.iter().any(|llm| llm.pool_name.as_deref() == Some(name)) {
         return format!("it is the name of a pool: `mcpctl why llm {name}` tells of that");
     }
-    if let Some((word, name)) = name.split_once('/').filter(|(word, _)| NAMED.iter().any(|noun| kind(*noun) == *word)) {
+    if let Some((word, name)) = name.split_once('/').filter(|(word, _)| NAMED.iter().any(|noun| noun.word() == *word)) {
         return format!("say `{word} {name}`");
     }
     if others.iter().any(|row| row.name == name) {

@@ -2,7 +2,6 @@
 
 use crate::apply::read::read;
 use crate::apply::source::Source;
-use crate::get::definition::kind;
 use crate::output::document::Document;
 use crate::output::yaml;
 
@@ -11,7 +10,7 @@ pub fn documents(text: &str) -> Option<Vec<String>> {
     let all = read(&[Source { name: "text".to_owned(), text: text.to_owned() }]).ok()?;
     let written = all.into_iter().map(|wanted| {
         let Document::Map(members) = wanted.definition else { unreachable!("a document is a mapping") };
-        let kind = ("kind".to_owned(), Document::text(kind(wanted.noun)));
+        let kind = ("kind".to_owned(), Document::text(wanted.noun.word()));
         yaml::write(&Document::Map(std::iter::once(kind).chain(members).collect()))
     });
     Some(written.collect())

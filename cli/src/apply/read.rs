@@ -1,20 +1,18 @@
 //! Documents, as people write them: YAML or JSON, many in one text.
 
-use super::lines::{self, Lines};
+use super::lines::Lines;
 use super::source::Source;
+use super::yaml::{self, Fault, Parsed};
 use crate::args::Noun;
 use crate::exit::Stuck;
-use crate::get::definition::kind;
 use crate::meant::closest;
 use crate::output::clean;
 use crate::output::document::Document;
-use serde::Deserialize;
-use serde_norway::Value;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
 
 /// What can be applied, in the order in which it is: what others name comes before them.
 const NOUNS: [Noun; 5] = [Noun::Llms, Noun::Projects, Noun::Agents, Noun::Personalities, Noun::Prompts];
-/// Deeper documents are refused, as the server does.
-const DEPTH: usize = 100;
 
 /// Where a document is.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,30 +44,48 @@ pub struct Wanted {
 
 /// Reads all documents; those that others may name come first, and else the order is theirs.
 pub fn read(sources: &[Source]) -> Result<Vec<Wanted>, Stuck> {
-    let mut all: Vec<Wanted> = Vec::new();
+    let (mut all, mut places) = (Vec::new(), HashMap::new());
     for source in sources {
-        let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
-        let mut lines = lines::of(text).into_iter();
-        for document in serde_norway::Deserializer::from_str(text) {
-            let place = Place { source: source.name.clone(), lines: lines.next().unwrap_or_default() };
-            let value = Value::deserialize(document).map_err(|error| {
-                let line = error.location().map(|at| format!(":{}", at.line())).unwrap_or_default();
-                stuck(&format!("{}{line}", source.name), &error.to_string())
-            })?;
+        for Parsed { document, lines } in parse(source)? {
             // Between two lines of `---` there may be nothing.
-            if value.is_null() {
+            if document == Document::Token("null".to_owned()) {
                 continue;
             }
-            let wanted = wanted(value, place.clone()).map_err(|problem| stuck(&place.of(""), &problem))?;
-            if let Some(other) = all.iter().find(|other| (other.noun, &other.name) == (wanted.noun, &wanted.name)) {
-                let problem = format!("{} is at {} already", wanted.title(), other.place.of(""));
-                return Err(stuck(&place.of(""), &problem));
+            let place = Place { source: source.name.clone(), lines };
+            let wanted = wanted(document, place.clone()).map_err(|problem| stuck(&place.of(""), &problem))?;
+            if let Some(other) = places.insert((wanted.noun, wanted.name.clone()), place.of("")) {
+                return Err(stuck(&place.of(""), &format!("{} is at {other} already", wanted.title())));
             }
             all.push(wanted);
         }
     }
     all.sort_by_key(|wanted| NOUNS.iter().position(|noun| *noun == wanted.noun));
     Ok(all)
+}
+
+/// The documents of a text: JSON, one value after the other, or else YAML.
+fn parse(source: &Source) -> Result<Vec<Parsed>, Stuck> {
+    let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
+    let values: Result<Vec<&RawValue>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
+    let read = match values {
+        Ok(values) => values.into_iter().map(|value| of_json(text, value)).collect(),
+        Err(_) => yaml::parse(text, 1),
+    };
+    read.map_err(|fault| stuck(&format!("{}:{}", source.name, fault.line), &fault.problem))
+}
+
+/// A value of JSON. All but some letters in its texts is YAML too, which knows the lines.
+fn of_json(text: &str, value: &RawValue) -> Result<Parsed, Fault> {
+    let before = value.get().as_ptr() as usize - text.as_ptr() as usize;
+    let first_line = 1 + text[..before].matches('\n').count();
+    let lines = match yaml::parse(value.get(), first_line) {
+        Ok(mut parsed) => parsed.pop().map(|parsed| parsed.lines),
+        Err(fault) if fault.is_syntax => None,
+        Err(fault) => return Err(fault),
+    };
+    let fault = |problem| Fault { line: first_line, problem, is_syntax: true };
+    let document = Document::parse(value.get()).map_err(|stuck| fault(stuck.problem))?;
+    Ok(Parsed { document, lines: lines.unwrap_or_default() })
 }
 
 fn stuck(place: &str, problem: &str) -> Stuck {
@@ -80,17 +96,17 @@ fn stuck(place: &str, problem: &str) -> Stuck {
 impl Wanted {
     /// `kind/name`, as it is printed.
     pub fn title(&self) -> String {
-        format!("{}/{}", kind(self.noun), clean::line(&self.name))
+        format!("{}/{}", self.noun.word(), clean::line(&self.name))
     }
 }
 
-fn wanted(value: Value, place: Place) -> Result<Wanted, String> {
-    let Document::Map(mut members) = convert(value, 0)? else { return Err("the document is no mapping".to_owned()) };
-    let kinds = NOUNS.map(kind);
+fn wanted(document: Document, place: Place) -> Result<Wanted, String> {
+    let Document::Map(mut members) = document else { return Err("the document is no mapping".to_owned()) };
+    let kinds = NOUNS.map(Noun::word);
     let at = members.iter().position(|(key, _)| key == "kind");
     let given = at.map(|at| members.remove(at).1);
     let noun = match &given {
-        Some(Document::Text(word)) => NOUNS.into_iter().find(|noun| kind(*noun) == word),
+        Some(Document::Text(word)) => NOUNS.into_iter().find(|noun| noun.word() == word),
         _ => None,
     };
     let noun = noun.ok_or_else(|| {
@@ -105,40 +121,6 @@ fn wanted(value: Value, place: Place) -> Result<Wanted, String> {
     match definition.get("name") {
         Some(Document::Text(name)) if !name.is_empty() => Ok(Wanted { place, noun, name: name.clone(), definition }),
         _ => Err("`name` is a text, and is required".to_owned()),
-    }
-}
-
-/// The same as JSON has it.
-fn convert(value: Value, depth: usize) -> Result<Document, String> {
-    if depth > DEPTH {
-        return Err(format!("is nested deeper than {DEPTH} levels"));
-    }
-    Ok(match value {
-        Value::Null => Document::Token("null".to_owned()),
-        Value::Bool(truth) => Document::Token(truth.to_string()),
-        Value::Number(number) => Document::Token(token(&number)?),
-        Value::String(text) => Document::Text(text),
-        Value::Sequence(items) => {
-            Document::List(items.into_iter().map(|item| convert(item, depth + 1)).collect::<Result<_, _>>()?)
-        }
-        Value::Mapping(members) => {
-            let member = |(key, value)| match key {
-                Value::String(key) => Ok((key, convert(value, depth + 1)?)),
-                _ => Err("a key is a text; quote it if it looks like something else".to_owned()),
-            };
-            Document::Map(members.into_iter().map(member).collect::<Result<_, String>>()?)
-        }
-        Value::Tagged(tagged) => return Err(format!("has the tag {}, which nothing here knows", tagged.tag)),
-    })
-}
-
-/// A number as JSON spells it, which has neither infinity nor what is no number.
-fn token(number: &serde_norway::Number) -> Result<String, String> {
-    let json = serde_json::to_string(number).unwrap_or_default();
-    if json.is_empty() || json == "null" {
-        Err(format!("holds the number {number}, which JSON has not"))
-    } else {
-        Ok(json)
     }
 }
 
@@ -194,9 +176,15 @@ mod tests {
         assert_eq!(names, ["l", "a", "p"]);
         assert_eq!(
             json::compact(&all[1].definition),
-            r#"{"name":"a","llm":"l","extras":{"b":[1,2.5,null],"a":"yes"}}"#
+            r#"{"name":"a","llm":"l","extras":{"b":[1,2.50,null],"a":"yes"}}"#
         );
         assert_eq!(read("").unwrap(), []);
+        let odd = read(
+            "{\"kind\": \"llm\",\n\"name\": \"a\",\n\"description\": \"\u{2028} \\ud83d\\ude00\"}{\"kind\": \"llm\", \"name\": \"b\"}",
+        );
+        let odd = odd.unwrap();
+        assert_eq!(odd.len(), 2);
+        assert_eq!(odd[0].definition.get("description"), Some(&Document::text("\u{2028} 😀")));
         assert_eq!(read("\u{feff}kind: llm\nname: a\n").unwrap().len(), 1);
     }
 
@@ -209,7 +197,10 @@ mod tests {
             ("kind: agents\nname: a\n", "did you mean agent?"),
             ("\nkind: agent\nname: 5\n", "f.yaml:2: `name` is a text"),
             ("- kind: agent\n", "f.yaml:1: the document is no mapping"),
-            ("kind: agent\nname: a\nextras: {1: 2}\n", "a key is a text"),
+            ("kind: agent\nname: a\nextras: {1: 2}\n", "f.yaml:3: a key is a text"),
+            ("kind: agent\nname: a\nllm: b\nllm: c\n", "f.yaml:4: the key \"llm\" is there already"),
+            ("{\"kind\": \"agent\",\n\"name\": \"a\",\n\"name\": \"b\"}", "f.yaml:3: the key \"name\""),
+            ("{\"kind\": \"agent\",\n\"name\": 7}", "f.yaml:1: `name` is a text"),
             ("kind: agent\nname: a\nextras: .inf\n", "which JSON has not"),
             ("kind: agent\nname: !custom a\n", "tag"),
             ("kind: agent\nname: a\n---\nkind: [agent\nname: b\n", "f.yaml:5: "),

@@ -30,7 +30,7 @@ impl Standing {
         let route = Route::api([noun.list(), name]);
         match client.get(&route).await {
             Ok(row) => {
-                let definition = without_kind(definition::of(noun, Document::parse(&row.body)?));
+                let definition = definition::without_kind(noun, Document::parse(&row.body)?);
                 Ok(Some(Self { definition, route, row: row.read()? }))
             }
             Err(error) if error.downcast_ref::<Failure>().is_some_and(Failure::is_not_found) => Ok(None),
@@ -63,13 +63,5 @@ impl Standing {
         let answer = client.write(reqwest::Method::PUT, &self.route, body, Some(self.row.version)).await?;
         let after: Row = answer.read()?;
         Ok(after.version != self.row.version)
-    }
-}
-
-/// A document's definition.
-pub fn without_kind(document: Document) -> Document {
-    match document {
-        Document::Map(members) => Document::Map(members.into_iter().filter(|(key, _)| key != "kind").collect()),
-        other => other,
     }
 }

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 /// What can be listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Noun {
     /// Personas to chat with
     #[value(alias = "agent")]
@@ -72,6 +72,21 @@ pub enum Deletable {
 }
 
 impl Noun {
+    /// The word for one.
+    pub fn word(self) -> &'static str {
+        match self {
+            Noun::Agents => "agent",
+            Noun::Llms => "llm",
+            Noun::Projects => "project",
+            Noun::Personalities => "personality",
+            Noun::Prompts => "prompt",
+            Noun::Sessions => "session",
+            Noun::Tasks => "task",
+            Noun::Threads => "thread",
+            Noun::Events => "event",
+        }
+    }
+
     /// The word for the list in paths.
     pub fn list(self) -> &'static str {
         match self {
@@ -91,18 +106,12 @@ impl Noun {
 impl RowNoun {
     /// The word for one.
     pub fn word(self) -> &'static str {
-        match self {
-            RowNoun::Agent => "agent",
-            RowNoun::Llm => "llm",
-        }
+        Noun::from(self).word()
     }
 
     /// The word for the list, also in paths.
     pub fn list(self) -> &'static str {
-        match self {
-            RowNoun::Agent => "agents",
-            RowNoun::Llm => "llms",
-        }
+        Noun::from(self).list()
     }
 }
 
@@ -115,44 +124,16 @@ impl From<RowNoun> for Noun {
     }
 }
 
-impl Deletable {
-    /// What of these a list holds; none of what is no document.
-    pub fn of(noun: Noun) -> Option<Self> {
-        Some(match noun {
-            Noun::Agents => Deletable::Agent,
-            Noun::Llms => Deletable::Llm,
-            Noun::Projects => Deletable::Project,
-            Noun::Personalities => Deletable::Personality,
-            Noun::Prompts => Deletable::Prompt,
-            Noun::Threads => Deletable::Thread,
-            Noun::Tasks => Deletable::Task,
-            Noun::Sessions | Noun::Events => return None,
-        })
-    }
-
-    /// The word for one.
-    pub fn word(self) -> &'static str {
-        match self {
-            Deletable::Agent => "agent",
-            Deletable::Llm => "llm",
-            Deletable::Project => "project",
-            Deletable::Personality => "personality",
-            Deletable::Prompt => "prompt",
-            Deletable::Thread => "thread",
-            Deletable::Task => "task",
-        }
-    }
-
-    /// The word for the list, also in paths.
-    pub fn list(self) -> &'static str {
-        match self {
-            Deletable::Agent => "agents",
-            Deletable::Llm => "llms",
-            Deletable::Project => "projects",
-            Deletable::Personality => "personalities",
-            Deletable::Prompt => "prompts",
-            Deletable::Thread => "threads",
-            Deletable::Task => "inference-tasks",
+impl From<Deletable> for Noun {
+    fn from(noun: Deletable) -> Self {
+        match noun {
+            Deletable::Agent => Noun::Agents,
+            Deletable::Llm => Noun::Llms,
+            Deletable::Project => Noun::Projects,
+            Deletable::Personality => Noun::Personalities,
+            Deletable::Prompt => Noun::Prompts,
+            Deletable::Thread => Noun::Threads,
+            Deletable::Task => Noun::Tasks,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::args::{Cli, Global, Noun};
 use crate::client::route::Route;
-use crate::get::definition::kind;
 use crate::output::clean::steers;
 use crate::shell::Shell;
 use clap::CommandFactory;
@@ -32,7 +31,7 @@ pub fn any(typed: &OsStr) -> Vec<CompletionCandidate> {
     let words = words();
     let noun = words.iter().find_map(|word| {
         let all = [Noun::Agents, Noun::Llms, Noun::Projects, Noun::Personalities, Noun::Prompts, Noun::Sessions];
-        all.into_iter().find(|noun| word == kind(*noun) || word == noun.list())
+        all.into_iter().find(|noun| word == noun.word() || word == noun.list())
     });
     noun.map(|noun| of(noun, typed)).unwrap_or_default()
 }

@@ -19,21 +19,6 @@ const KEPT_BY_THE_REGISTRY: [&str; 12] = [
     "updatedAt",
 ];
 
-/// The word for one.
-pub fn kind(noun: Noun) -> &'static str {
-    match noun {
-        Noun::Agents => "agent",
-        Noun::Llms => "llm",
-        Noun::Projects => "project",
-        Noun::Personalities => "personality",
-        Noun::Prompts => "prompt",
-        Noun::Sessions => "session",
-        Noun::Tasks => "task",
-        Noun::Threads => "thread",
-        Noun::Events => "event",
-    }
-}
-
 /// The document of a row: its kind first, then what its author wrote; references are names.
 pub fn of(noun: Noun, row: Document) -> Document {
     let Document::Map(members) = row else { return row };
@@ -47,7 +32,15 @@ pub fn of(noun: Noun, row: Document) -> Document {
             let value = if reference { value.get("name").cloned().unwrap_or(value) } else { value };
             (key, value)
         });
-    Document::Map(std::iter::once(("kind".to_owned(), Document::text(kind(noun)))).chain(kept).collect())
+    Document::Map(std::iter::once(("kind".to_owned(), Document::text(noun.word()))).chain(kept).collect())
+}
+
+/// The same without its kind, as the server takes it.
+pub fn without_kind(noun: Noun, row: Document) -> Document {
+    match of(noun, row) {
+        Document::Map(members) => Document::Map(members.into_iter().filter(|(key, _)| key != "kind").collect()),
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -192,7 +192,7 @@ impl<'a> Shown<'a> {
     }
 
     fn told(&mut self, changes: &[Change<'_>]) -> anyhow::Result<String> {
-        let kind = super::definition::kind(self.options.noun);
+        let kind = self.options.noun.word();
         Ok(match self.format {
             Format::Json => lines_of(changes.iter().map(|change| {
                 let fields = Document::List(change.fields.iter().map(|field| Document::text(*field)).collect());

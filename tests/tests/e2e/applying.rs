@@ -69,6 +69,12 @@ async fn what_cannot_be_applied_ends_it_and_says_why() {
         (&["llm/gpt created".to_owned(), "project/apollo created".to_owned()][..], Some(1))
     );
     assert!(err.contains("Llm not found: other"), "{err}");
+    let (out, err, code) = apply(&mcpd, &TEAM.replace("llm: gpt", "llm: other"), &["--dry-run"]).await;
+    assert_eq!(
+        (out.as_slice(), code),
+        (&["llm/gpt unchanged".to_owned(), "project/apollo unchanged".to_owned()][..], Some(1))
+    );
+    assert!(err.contains("documents.yaml:6: agent/reviewer: Llm not found: other"), "{err}");
     for (text, says) in [
         ("", "there is no document in"),
         ("kind: planet\nname: mars\n", "documents.yaml:1: `kind` is one of llm, project, agent, personality, prompt"),
@@ -78,8 +84,10 @@ async fn what_cannot_be_applied_ends_it_and_says_why() {
             "documents.yaml:10 /model: ",
         ),
     ] {
-        let (out, err, code) = apply(&mcpd, text, &[]).await;
-        assert!(out.is_empty() && code == Some(1) && err.contains(says), "{err}");
+        for how in [&[][..], &["--dry-run"]] {
+            let (out, err, code) = apply(&mcpd, text, how).await;
+            assert!(out.is_empty() && code == Some(1) && err.contains(says), "{how:?} {err}");
+        }
     }
     // A publisher's own row is its publisher's to change, while that is there.
     let mut publisher = mcpd.publisher("s");
@@ -89,8 +97,10 @@ async fn what_cannot_be_applied_ends_it_and_says_why() {
     let row = String::from_utf8_lossy(&row.stdout).into_owned();
     assert_eq!(apply(&mcpd, &row, &[]).await.0, ["llm/qwen unchanged"]);
     let mine = format!("{row}description: mine\nurl: http://127.0.0.1:9\n");
-    let (_, err, code) = apply(&mcpd, &mine, &[]).await;
-    assert!(code == Some(1) && err.contains("is active and defined by its publisher"), "{err}");
+    for how in [&[][..], &["--dry-run"]] {
+        let (_, err, code) = apply(&mcpd, &mine, how).await;
+        assert!(code == Some(1) && err.contains("is active and defined by its publisher"), "{how:?} {err}");
+    }
     publisher.hang_up();
     eventually("the row is inactive", SOON, async || {
         (mcpd.client().row("/llms", "qwen").await?["status"] == "inactive").then_some(())
@@ -130,7 +140,9 @@ async fn labels_pick_what_is_listed_applied_pruned_paused_and_deleted() {
 
     let (out, err, _) = run(&mcpd, &[&apply[..], &["-l", "team=red"]].concat()).await;
     assert_eq!(out, ["llm/one created", "llm/two created", "agent/reviewer created"], "{err}");
-    assert_eq!(run(&mcpd, &["diff", "-f", &folder_name]).await.0, ["+ llm/three"]);
+    let new = run(&mcpd, &["diff", "-f", &folder_name]).await.0;
+    let fields = ["    type: openai", "    model: m", "    url: http://127.0.0.1:9", "    labels: {\"team\":\"blue\"}"];
+    assert_eq!((&*new[0], &new[1..]), ("+ llm/three", &fields.map(str::to_owned)[..]));
     assert_eq!(run(&mcpd, &apply).await.0[1], "llm/three created");
     let names = ["get", "llms", "-o", "name", "-l"];
     assert_eq!(run(&mcpd, &[&names[..], &["team=red"]].concat()).await.0, ["llm/one", "llm/two"]);
