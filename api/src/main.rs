@@ -25,7 +25,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The server of an event-sourced registry for LLMs and agents.
 #[derive(Parser)]
-#[command(name = "mcpd", version, about, max_term_width = 100)]
+#[command(
+    name = "mcpd",
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  mcpd                                      one process, SQLite in $MCPCTL_HOME/data
+  mcpd --listen 0.0.0.0:8420 --data-dir /srv/registry --tls-cert cert.pem --tls-key key.pem
+  mcpd --log kafka://kafka:9092/registry --db postgres://mcpd@postgres:5432/registry --cluster-key key"
+)]
 struct Cli {
     #[command(flatten)]
     args: Args,
@@ -36,9 +46,19 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Make a new token for user `admin`, in the place of the one before, and print it once; the server must be stopped
-    #[command(name = "reset-admin")]
+    #[command(
+        name = "reset-admin",
+        after_help = "\
+Examples:
+  mcpd reset-admin                          the log in $MCPCTL_HOME/data
+  mcpd --data-dir /srv/registry reset-admin"
+    )]
     ResetAdmin,
     /// Copy log, tables, chats and heads into a new folder, while a server runs or not; it can be served from there
+    #[command(after_help = "\
+Examples:
+  mcpd backup /backups/2026-01-31
+  mcpd --data-dir /backups/2026-01-31       serves what was copied")]
     Backup {
         /// The folder; there must be none yet
         dir: PathBuf,

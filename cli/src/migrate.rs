@@ -3,6 +3,7 @@
 use crate::args::Migrate;
 use crate::audit::Point;
 use crate::exit::{Stuck, Usage};
+use crate::output::progress::Bar;
 use crate::output::{self, Format};
 use crate::shell::Shell;
 use bytes::Bytes;
@@ -12,11 +13,12 @@ use mcpctl_events::log::kafka::{KafkaHeartbeats, KafkaLog, KafkaTarget};
 use mcpctl_events::log::sqlite::{OpenError, SqliteLog};
 use mcpctl_events::log::target::LogTarget;
 use mcpctl_events::log::{Entry, EventLog, Position, ReadError};
-use mcpctl_events::replay::fold_to;
+use mcpctl_events::replay::{ReplayError, each_record};
 use mcpctl_events::replica::{Decoded, Replica};
 use mcpctl_projector::store::{Database, work};
 use std::collections::VecDeque;
 use std::fmt::Display;
+use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
@@ -44,18 +46,20 @@ pub fn run(shell: &Shell, options: &Migrate) -> anyhow::Result<()> {
     for warning in warnings {
         output::tell(&format!("warning: {warning}"));
     }
-    let there = folded(&new)?.admission;
+    let there = folded(&new, &Bar::counting("reading the topic", shell.screen))?.admission;
     if is_led(to, &there).map_err(|error| stuck(&error))? {
         let next = "stop all servers on it, or name a topic that is not there yet; nothing was changed";
         return Err(Stuck::new(format!("a server leads on topic {}", to.topic), next).into());
     }
-    let head = history(&old, &new)?;
-    compare(&new, head)?;
+    let head = history(&old, &new, &Bar::counting("copying records", shell.screen))?;
+    compare(&new, head, &Bar::new("comparing", head.sequence, shell.screen, true))?;
     let mut said = vec![format!("{} events, head {head}", head.sequence)];
     if let Some((from, to)) = chats {
         // Whoever copies to Postgres needs threads that wait, and others that do not.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let rows = runtime.block_on(work::copy(from, to)).map_err(|error| stuck(&error))?;
+        let bar = Bar::counting("copying chats", shell.screen);
+        let rows = runtime.block_on(work::copy(from, to, move |rows| bar.reach(rows)));
+        let rows = rows.map_err(|error| stuck(&error))?;
         said.push(format!("{rows} rows of chats, inference tasks and uses of tokens"));
     }
     said.push(format!("serve it with: mcpd --log {to} --db postgres://… --cluster-key FILE\n"));
@@ -85,10 +89,12 @@ fn chats(options: &Migrate) -> anyhow::Result<Option<(Database, Database)>> {
 }
 
 /// Copies what was admitted, byte for byte. What is there of it already stays; where it ends.
-fn history(old: &SqliteLog, new: &KafkaLog) -> anyhow::Result<Point> {
+fn history(old: &SqliteLog, new: &KafkaLog, bar: &Bar) -> anyhow::Result<Point> {
     let (mut replica, mut there) = (Replica::default().on(old), Records::of(new));
-    let (mut from, mut batch) = (Records::of(old), Vec::with_capacity(BATCH));
+    let (mut from, mut batch, mut looked_at) = (Records::of(old), Vec::with_capacity(BATCH), 0);
     while let Some(entry) = from.next().map_err(|error| stuck(&error))? {
+        looked_at += 1;
+        bar.reach(looked_at);
         if matches!(replica.apply(&Decoded::new(&entry)).map_err(|stopped| damaged(&stopped))?, Verdict::Rejected(_)) {
             continue;
         }
@@ -134,16 +140,21 @@ fn is_led(to: &KafkaTarget, there: &Admission) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-fn folded(log: &KafkaLog) -> anyhow::Result<Replica> {
+fn folded(log: &KafkaLog, bar: &Bar) -> anyhow::Result<Replica> {
     let mut replica = Replica::default();
     let workers = available_parallelism().map_or(1, std::num::NonZero::get);
-    fold_to(log, &mut replica, workers, u64::MAX).map_err(|error| stuck(&error))?;
+    let fold = |entry: &Decoded| {
+        replica.apply(entry)?;
+        bar.reach(replica.admission.last_sequence);
+        Ok::<_, ReplayError>(ControlFlow::Continue(()))
+    };
+    each_record(log, Position::default(), workers, fold).map_err(|error| stuck(&error))?;
     Ok(replica)
 }
 
 /// Folds what is in the topic now: it is the history, and ends where the old one ends.
-fn compare(new: &KafkaLog, head: Point) -> anyhow::Result<()> {
-    let replica = folded(new)?;
+fn compare(new: &KafkaLog, head: Point, bar: &Bar) -> anyhow::Result<()> {
+    let replica = folded(new, bar)?;
     let found = Point { sequence: replica.admission.last_sequence, hash: replica.admission.head };
     if found == head { Ok(()) } else { Err(other_history()) }
 }

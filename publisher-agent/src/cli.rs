@@ -1,25 +1,18 @@
-//! The program: flags, log, signals, exit codes.
+//! The program: log, signals, exit codes.
 
 use crate::{
-    check,
-    config::Config,
-    init, run,
-    secret::Secret,
+    args::{Args, Command, LogFormat},
+    check, init, run,
     service::Service,
-    settings::{ServerSource, Settings, Transport, server_url},
+    settings::Settings,
     standing,
-};
-use clap::{
-    Parser, Subcommand,
-    builder::{OsStringValueParser, TypedValueParser},
 };
 use std::{
     env,
     ffi::OsStr,
     fmt::Display,
-    fs,
     io::{self, IsTerminal, Write},
-    path::{self, Path, PathBuf},
+    path::Path,
     process::ExitCode,
 };
 use tokio::signal;
@@ -29,154 +22,6 @@ use tracing_subscriber::EnvFilter;
 
 /// Bad flags or configuration.
 const USAGE: u8 = 2;
-
-/// Publishes local models and agents to an mcpctl registry, over outbound HTTP only.
-#[derive(Debug, Clone, Parser)]
-#[command(name = "mcplocal", version)]
-pub struct Args {
-    /// URL of the server; else `mcpdUrl` of the credentials file.
-    #[arg(long, env = "MCPLOCAL_SERVER", global = true)]
-    pub server: Option<String>,
-    /// Token for the server; else `token` of the credentials file.
-    #[arg(long, env = "MCPLOCAL_TOKEN", hide_env_values = true, global = true)]
-    pub token: Option<Secret>,
-    /// File with the token, for services.
-    #[arg(long, env = "MCPLOCAL_TOKEN_FILE", value_parser = file(), conflicts_with = "token", global = true)]
-    pub token_file: Option<PathBuf>,
-    /// What to publish [default: config.json in the home folder].
-    #[arg(long, env = "MCPLOCAL_CONFIG", value_parser = file(), global = true)]
-    pub config: Option<PathBuf>,
-    /// Folder of the credentials file and the session id [default: $MCPCTL_HOME, else ~/.mcpctl].
-    #[arg(long, env = "MCPLOCAL_HOME", value_parser = file(), global = true)]
-    pub home: Option<PathBuf>,
-    /// How tasks come in.
-    #[arg(long, env = "MCPLOCAL_TRANSPORT", value_enum, default_value_t, global = true)]
-    pub transport: Transport,
-    /// What is put behind the names of all that is published, so that several machines can publish the same models.
-    #[arg(long, env = "MCPLOCAL_NAME_SUFFIX", global = true, allow_hyphen_values = true)]
-    pub name_suffix: Option<String>,
-    /// How the log on stderr looks.
-    #[arg(long, env = "MCPLOCAL_LOG_FORMAT", value_enum, default_value_t, global = true)]
-    pub log_format: LogFormat,
-    /// What to do; without one, publish.
-    #[command(subcommand)]
-    pub command: Option<Command>,
-}
-
-/// What else there is to do.
-#[derive(Debug, Clone, Copy, Subcommand)]
-pub enum Command {
-    /// Write a first config.json from the model servers that run here, after asking
-    Init {
-        /// Publish all that is found, and ask nothing
-        #[arg(long)]
-        yes: bool,
-    },
-    /// Check the configuration, the server, the token, each model server, and whether streams pass on the way
-    Check,
-    /// Show what the registry says of this machine's publisher; exits with 1 if it is not connected
-    Status,
-    /// Install a service of the user's that publishes: systemd's, or launchd's on macOS
-    #[command(name = "install-service")]
-    InstallService {
-        /// Print it, and install nothing
-        #[arg(long)]
-        print: bool,
-    },
-}
-
-/// Also an empty one, which counts as none: so scripts unset a variable.
-fn file() -> impl TypedValueParser<Value = PathBuf> {
-    OsStringValueParser::new().map(PathBuf::from)
-}
-
-/// How the log looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs: one JSON object a line.
-    Json,
-}
-
-impl Args {
-    fn home(&self) -> Result<PathBuf, String> {
-        let given = self.home.clone().filter(|home| !home.as_os_str().is_empty());
-        if let Some(home) = given.or_else(|| folder("MCPCTL_HOME")) {
-            return Ok(home);
-        }
-        let home = folder("HOME").or_else(|| folder("USERPROFILE"));
-        home.map(|home| home.join(".mcpctl")).ok_or_else(|| "--home: no home folder is known; give one".to_owned())
-    }
-
-    /// The file that says what is published.
-    fn file(&self) -> Result<PathBuf, String> {
-        let config = self.config.clone().filter(|file| !file.as_os_str().is_empty());
-        config.map_or_else(|| Ok(self.home()?.join("config.json")), Ok)
-    }
-
-    /// The settings, and the file that says what is published.
-    fn settings(&self) -> Result<(PathBuf, Settings), String> {
-        let (home, file) = (self.home()?, self.file()?);
-        let mut config = Config::load(&file).map_err(|invalid| invalid.to_string())?;
-        if let Some(suffix) = self.name_suffix.as_deref().filter(|suffix| !suffix.is_empty()) {
-            config = config.suffixed(suffix).map_err(|why| format!("--name-suffix {why}"))?;
-        }
-        // A URL that can never work is said at once, and not only in the log.
-        let url = self.server.as_deref().filter(|url| !url.is_empty());
-        let url = url.map(server_url).transpose().map_err(|why| format!("--server: {why}"))?;
-        let file_of_token = self.token_file.as_ref().filter(|file| !file.as_os_str().is_empty());
-        let token = match file_of_token {
-            Some(file) => Some(read_token(file)?),
-            None => self.token.clone().filter(|token| !token.expose().is_empty()),
-        };
-        let server = ServerSource::Credentials { file: home.join("credentials"), url, token };
-        let settings = Settings::new(server, home.join("provider-session"), config);
-        Ok((file, Settings { transport: self.transport, ..settings }))
-    }
-}
-
-impl Args {
-    /// The flags that a service is to run with: paths hold from any folder.
-    fn flags(&self) -> Result<Vec<String>, String> {
-        if self.token.as_ref().is_some_and(|token| !token.expose().is_empty()) {
-            let way_out = "keep it with `mcpctl login`, or in a file for --token-file";
-            return Err(format!("--token: a token in a service's file is read by others; {way_out}"));
-        }
-        let whole = |file: &PathBuf| path::absolute(file).map(|file| file.display().to_string());
-        // A service does not have this shell's environment.
-        let home = self.home.clone().filter(|home| !home.as_os_str().is_empty()).or_else(|| folder("MCPCTL_HOME"));
-        let paths = [("--token-file", &self.token_file), ("--config", &self.config), ("--home", &home)];
-        let mut flags = Vec::new();
-        for (flag, file) in paths {
-            if let Some(file) = file.as_ref().filter(|file| !file.as_os_str().is_empty()) {
-                flags.extend([flag.to_owned(), whole(file).map_err(|error| format!("{flag}: {error}"))?]);
-            }
-        }
-        for (flag, value) in [("--server", &self.server), ("--name-suffix", &self.name_suffix)] {
-            flags.extend(value.iter().filter(|value| !value.is_empty()).map(|value| format!("{flag}={value}")));
-        }
-        if self.transport == Transport::LongPoll {
-            flags.push("--transport=long-poll".to_owned());
-        }
-        Ok(flags)
-    }
-}
-
-fn read_token(file: &Path) -> Result<Secret, String> {
-    let text = fs::read_to_string(file).map_err(|error| format!("--token-file {}: {error}", file.display()))?;
-    let token = text.trim();
-    if token.is_empty() {
-        Err(format!("--token-file {}: is empty", file.display()))
-    } else {
-        Ok(Secret::from(token.to_owned()))
-    }
-}
-
-fn folder(variable: &str) -> Option<PathBuf> {
-    env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
 
 /// Runs the program.
 pub fn main(args: &Args) -> ExitCode {
@@ -340,26 +185,5 @@ mod tests {
         let [empty, one] = ["", "1"].map(OsStr::new);
         assert!(is_coloured(None, true) && is_coloured(Some(empty), true));
         assert!(!is_coloured(Some(one), true) && !is_coloured(None, false));
-    }
-
-    #[test]
-    fn what_is_empty_was_not_given() {
-        let home = env::temp_dir().join(format!("mcplocal-empty-{}", std::process::id()));
-        std::fs::create_dir_all(&home).expect("a folder");
-        std::fs::write(home.join("config.json"), "{}").expect("written");
-        std::fs::write(home.join("credentials"), r#"{"mcpdUrl":"http://h:1","token":"kept"}"#).expect("written");
-        let flags = ["mcplocal", "--server=", "--token=", "--config=", "--home", home.to_str().expect("text")];
-        let (file, settings) = Args::parse_from(flags).settings().expect("settings");
-        assert_eq!(file, home.join("config.json"));
-        let endpoint = settings.server.read().expect("an endpoint");
-        assert_eq!((&*endpoint.url, &*endpoint.token), ("http://h:1", "kept"));
-        std::fs::remove_dir_all(&home).expect("removed");
-    }
-
-    #[test]
-    fn a_token_is_never_shown() {
-        let args = Args::parse_from(["mcplocal", "--token", "s3cret"]);
-        assert_eq!(args.token.as_ref().map(Secret::expose), Some("s3cret"));
-        assert!(!format!("{args:?}").contains("s3cret"));
     }
 }

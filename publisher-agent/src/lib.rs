@@ -3,6 +3,7 @@
 //! It registers what its [`config`] says and its model servers have, keeps a stream of tasks open, calls the model
 //! servers and uploads what they say. It knows nothing of the server but the wire types.
 
+pub mod args;
 mod availability;
 mod backoff;
 mod base_url;

@@ -7,5 +7,5 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    mcplocal::cli::main(&mcplocal::cli::Args::parse())
+    mcplocal::cli::main(&mcplocal::args::Args::parse())
 }

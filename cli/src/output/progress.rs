@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 const BAR: &str = "{msg} {bar:30} {percent}% {human_pos}/{human_len} ({per_sec}, {eta} left)";
+const COUNT: &str = "{msg} {human_pos} ({per_sec})";
 /// What is over sooner shows no bar.
 const MOMENT: Duration = Duration::from_millis(500);
 /// Redraws a second.
@@ -23,8 +24,17 @@ pub struct Bar {
 impl Bar {
     /// A bar of something that ends at `of`.
     pub fn new(doing: &'static str, of: u64, screen: Screen, is_wanted: bool) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(of), ProgressDrawTarget::hidden());
-        if let Ok(style) = ProgressStyle::with_template(BAR) {
+        Self::drawn(doing, Some(of), BAR, screen, is_wanted)
+    }
+
+    /// A count of something that ends nobody knows where.
+    pub fn counting(doing: &'static str, screen: Screen) -> Self {
+        Self::drawn(doing, None, COUNT, screen, true)
+    }
+
+    fn drawn(doing: &'static str, of: Option<u64>, template: &str, screen: Screen, is_wanted: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(of, ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸ "));
         }
         bar.set_message(doing);

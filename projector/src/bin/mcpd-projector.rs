@@ -28,7 +28,15 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Keeps the read tables with the log. Without a command: until it is stopped.
 #[derive(Debug, Parser)]
-#[command(name = "mcpd-projector", version)]
+#[command(
+    name = "mcpd-projector",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  mcpd-projector --log kafka://kafka:9092/registry --db postgres://mcpd@postgres:5432/registry
+  mcpd-projector --log sqlite:data/log.db --db sqlite:data verify"
+)]
 struct Args {
     /// The log: sqlite:<path> or kafka://host:port[,host:port]/<topic>
     #[arg(long, env = "MCPD_LOG", value_name = "URL", global = true)]
@@ -46,8 +54,14 @@ struct Args {
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum Command {
     /// Fill new tables from the log and put them in the place of the old ones; servers go on meanwhile
+    #[command(after_help = "\
+Examples:
+  mcpd-projector --log kafka://kafka:9092/registry --db postgres://mcpd@postgres:5432/registry rebuild")]
     Rebuild,
     /// Compare every row of the tables with a fresh fold of the log
+    #[command(after_help = "\
+Examples:
+  mcpd-projector --log sqlite:data/log.db --db sqlite:data verify")]
     Verify,
 }
 

@@ -11,6 +11,7 @@ mod documents;
 mod durability;
 mod editing;
 mod first_start;
+mod help;
 mod input;
 mod limits;
 mod lists;

@@ -83,17 +83,32 @@ const TABLES: [Copied; 4] = [
 ];
 
 /// Copies threads, messages, inference tasks and last uses of tokens, and leaves what is there already as it is; how many
-/// rows there were. What was interrupted goes on when it is done again.
-pub async fn copy(from: Database, to: Database) -> Result<u64, StoreError> {
+/// rows there were. What was interrupted goes on when it is done again. `reach` is told how many there were so far.
+pub async fn copy(
+    from: Database,
+    to: Database,
+    mut reach: impl FnMut(u64) + Send + 'static,
+) -> Result<u64, StoreError> {
     blocking(move || {
         let ((_, readers), (mut writer, _)) = (open_database(&from)?, open_database(&to)?);
-        TABLES.iter().map(|copied| copy_table(copied, &readers, &mut writer)).sum()
+        let mut rows = 0;
+        for copied in &TABLES {
+            rows = copy_table(copied, &readers, &mut writer, rows, &mut reach)?;
+        }
+        Ok(rows)
     })
     .await
 }
 
-fn copy_table(copied: &Copied, readers: &Readers, writer: &mut Writer) -> Result<u64, StoreError> {
-    let (mut rows, mut last) = (0, None::<Vec<Value>>);
+/// Copies one table; `rows` are those of the tables before it.
+fn copy_table(
+    copied: &Copied,
+    readers: &Readers,
+    writer: &mut Writer,
+    mut rows: u64,
+    reach: &mut impl FnMut(u64),
+) -> Result<u64, StoreError> {
+    let mut last = None::<Vec<Value>>;
     loop {
         let page = readers.fetch(&select(copied, last.as_deref()), |cells| values(&copied.table, cells))?;
         let Some(end) = page.last() else { return Ok(rows) };
@@ -102,6 +117,7 @@ fn copy_table(copied: &Copied, readers: &Readers, writer: &mut Writer) -> Result
         let mut script = Script::default();
         script.insert_missing(&copied.table, &page, Clone::clone);
         writer.transact(|writer| writer.execute_all(&script.statements))?;
+        reach(rows);
     }
 }
 
