@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod auth;
+mod bare;
 pub mod context;
 pub mod create;
 mod documents;
@@ -72,10 +73,11 @@ pub struct Global {
     #[arg(long, global = true, value_name = "TOKEN")]
     pub token: Option<String>,
     /// Context to take them from [else: MCPCTL_CONTEXT, else the one in use; see `mcpctl context`]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", add = ArgValueCompleter::new(completions::contexts))]
     pub context: Option<String>,
     /// How to write the answer
-    #[arg(short, long, global = true, default_value = "table", value_name = "table|wide|json|yaml|name|jsonpath=PATH")]
+    #[arg(short, long, global = true, default_value = "table", value_name = "table|wide|json|yaml|name|jsonpath=PATH",
+        add = ArgValueCompleter::new(completions::formats))]
     pub output: Output,
     /// Write no colours
     #[arg(long, global = true)]
@@ -401,4 +403,27 @@ pub struct Migrate {
     /// Where those are to be: postgres://user@host:port/database
     #[arg(long, value_name = "URL", requires = "from_db")]
     pub to_db: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn every_command_has_examples_and_its_help_is_compared() {
+        fn look(command: &clap::Command) {
+            let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let is_one = !command.has_subcommands();
+            assert!(!is_one || after.contains("Examples:\n"), "{name}");
+            let file = name.replacen("mcpctl-", "help-", 1) + ".trycmd";
+            let is_compared = ["", "dev"].map(|folder| Path::new("tests/cmd").join(folder).join(&file).is_file());
+            assert!(name == "mcpctl" || is_compared.contains(&true), "tests/cmd has no {file}");
+            command.get_subcommands().filter(|below| below.get_name() != "help").for_each(look);
+        }
+        let mut command = Cli::command();
+        command.build();
+        look(&command);
+    }
 }

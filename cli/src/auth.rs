@@ -1,6 +1,7 @@
 //! `auth`: who one is, and what one may do.
 
 use crate::args::auth::{Auth, Grant};
+use crate::client::failure;
 use crate::client::route::Route;
 use crate::credentials;
 use crate::exit::Denied;
@@ -27,7 +28,8 @@ pub async fn run(shell: &Shell, command: &Auth) -> anyhow::Result<()> {
 async fn can_i(shell: &Shell, verb: &str, resource: &str) -> anyhow::Result<()> {
     let format = shell.format(&FORMATS, "auth can-i")?;
     let route = Route::api(["auth", "can-i"]).with("verb", Some(verb)).with("resource", Some(resource));
-    let answer = shell.client()?.get(&route).await?;
+    let answer = shell.client()?.get(&route).await;
+    let answer = answer.map_err(|error| failure::called(error, |pointer| Some(argument(pointer))))?;
     let verdict: Verdict = answer.read()?;
     match format {
         Format::Json => shell.answer_json(&answer.body)?,
@@ -86,8 +88,14 @@ async fn give(shell: &Shell, grant: &Grant) -> anyhow::Result<()> {
     let client = shell.client()?;
     let Grant { user, verb, resource } = grant;
     let wanted = NewGrant { user: user.clone(), verb: verb.clone(), resource: resource.clone() };
-    client.rest(client.call(&Route::api(["grants"]), &wanted).await?).await?;
+    let granted = client.call(&Route::api(["grants"]), &wanted).await;
+    client.rest(granted.map_err(|error| failure::called(error, |pointer| Some(argument(pointer))))?).await?;
     Ok(output::answer(&format!("user/{} may {} {}\n", clean::line(user), clean::line(verb), clean::line(resource)))?)
+}
+
+/// The argument of what a pointer leads to.
+fn argument(pointer: &str) -> String {
+    pointer.trim_start_matches('/').to_uppercase()
 }
 
 async fn take(shell: &Shell, grant: &Grant) -> anyhow::Result<()> {

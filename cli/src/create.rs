@@ -3,6 +3,7 @@
 use crate::apply::source;
 use crate::args::Noun;
 use crate::args::create::{self as flags, Create};
+use crate::client::failure;
 use crate::client::route::Route;
 use crate::exit::Usage;
 use crate::label::Change;
@@ -17,7 +18,8 @@ pub async fn run(shell: &Shell, command: Create) -> anyhow::Result<()> {
     let (noun, body) = body(command)?;
     let name = body["name"].as_str().unwrap_or_default().to_owned();
     let client = shell.client()?;
-    let made = client.write(reqwest::Method::POST, &Route::api([noun.list()]), body.to_string(), None).await?;
+    let made = client.write(reqwest::Method::POST, &Route::api([noun.list()]), body.to_string(), None).await;
+    let made = made.map_err(|error| failure::called(error, flag))?;
     if format == Format::Json {
         return shell.answer_json(&made.body);
     }
@@ -43,6 +45,21 @@ fn body(command: Create) -> anyhow::Result<(Noun, Value)> {
     };
     let given = members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
     Ok((noun, Value::Object(given.collect())))
+}
+
+/// The flag of what a pointer leads to.
+fn flag(pointer: &str) -> Option<String> {
+    let flag = match pointer.split('/').nth(1)? {
+        "poolName" => "--pool",
+        "apiKeyRef" => "--key-env or --key-file",
+        "maxConcurrent" => "--max-concurrent",
+        "labels" => "--label",
+        "systemPrompt" => "--system",
+        "defaultParams" => "--param",
+        "name" => "NAME",
+        field => return Some(format!("--{field}")),
+    };
+    Some(flag.to_owned())
 }
 
 type Members = Vec<(&'static str, Option<Value>)>;
@@ -89,7 +106,7 @@ fn of_prompt(prompt: flags::Prompt) -> anyhow::Result<Members> {
 
 fn text(given: Option<String>, file: Option<PathBuf>) -> anyhow::Result<Option<String>> {
     let Some(file) = file else { return Ok(given) };
-    Ok(source::read(&[file])?.pop().map(|source| source.text))
+    Ok(Some(source::text(&file, "give a file of text, or - for stdin")?))
 }
 
 fn labels(changes: Vec<Change>) -> Result<Option<Value>, Usage> {

@@ -23,11 +23,7 @@ pub async fn run(shell: &Shell, options: &Delete) -> anyhow::Result<()> {
             return Err(Usage(format!("-l is for agents and Llms; a {} has no labels", noun.word())).into());
         }
         (selector, Ok(row)) => selected::names(shell, &client, row, &options.names, selector.as_ref()).await?,
-        (None, Err(())) => {
-            // As `get -o name` prints them.
-            let named = format!("{}/", noun.word());
-            options.names.iter().map(|name| name.strip_prefix(&named).unwrap_or(name).to_owned()).collect()
-        }
+        (None, Err(())) => options.names.clone(),
     };
     for (index, name) in names.iter().enumerate() {
         one(shell, &client, noun, name, format).await.inspect_err(|_| not_tried(shell, noun, &names[index + 1..]))?;

@@ -31,10 +31,13 @@ pub struct Dev {
 pub fn run(shell: &Shell, options: Dev) -> anyhow::Result<()> {
     shell.format(&[Format::Table], "dev")?;
     mcpd::logging::init(options.server.log_format, "warn");
-    let config = Config::from_args(options.server).map_err(|e| Usage(e.to_string()))?;
-    if options.reset {
-        kept::set_aside(shell, &config.data_dir)?;
+    if options.reset && (options.server.log.is_some() || options.server.db.is_some()) {
+        return Err(Usage(
+            "--reset is for a registry that is whole in its data folder: leave out --log and --db".to_owned(),
+        )
+        .into());
     }
+    let config = Config::from_args(options.server).map_err(|e| Usage(e.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(stack::run(shell, config, !options.no_probe))
+    runtime.block_on(stack::run(shell, config, !options.no_probe, options.reset))
 }

@@ -22,6 +22,9 @@ pub async fn run(shell: &Shell, options: &Edit) -> anyhow::Result<()> {
     let Some(standing) = Standing::of(&client, noun, &options.name).await? else {
         return Err(meant::missing(&client, noun, &options.name).await);
     };
+    if standing.is_held() {
+        return Err(held(noun, &options.name).into());
+    }
     let draft = Draft::write(noun, &options.name, &standing.definition)?;
     let wanted = draft.edited(noun, &options.name)?;
     let title = format!("{}/{}", noun.word(), clean::line(&options.name));
@@ -36,6 +39,15 @@ pub async fn run(shell: &Shell, options: &Edit) -> anyhow::Result<()> {
         shell.screen.note(&told);
     }
     Ok(output::answer(&format!("{title} {}\n", if is_new { "configured" } else { "unchanged" }))?)
+}
+
+/// Said before anybody has written anything.
+fn held(noun: Noun, name: &str) -> Stuck {
+    let (word, name) = (noun.word(), clean::line(name));
+    Stuck::new(
+        format!("{word} '{name}' is active and defined by its publisher"),
+        format!("change it in the publisher's config.json; `mcpctl describe {word} {name}` says how it stands"),
+    )
 }
 
 /// A file for the editor. It stays where what is in it was not written.

@@ -22,7 +22,11 @@ const RECENT: u64 = 10;
 pub async fn run(shell: &Shell, options: &Events) -> anyhow::Result<()> {
     let format = shell.format_in_pieces(&FORMATS, "events")?;
     let client = shell.client()?;
-    let mut query = Query { type_: options.type_.clone(), subject: options.subject.clone(), ..Query::default() };
+    let mut query = Query {
+        type_: options.type_.as_deref().map(query::glob),
+        subject: options.subject.clone(),
+        ..Query::default()
+    };
     query.after = match (options.after, options.limit) {
         (Some(after), _) => after,
         (None, Some(limit)) => newest::start(&client, &query, limit).await?,

@@ -14,6 +14,7 @@ use crate::output::document::Document;
 use crate::output::table::Table;
 use crate::output::times::Times;
 use crate::output::{Format, clean, lines_of, yaml};
+use crate::past;
 use crate::shell::Shell;
 
 const FORMATS: [Format; 5] = [Format::Table, Format::Wide, Format::Json, Format::Yaml, Format::Name];
@@ -37,7 +38,7 @@ pub async fn run(shell: &Shell, options: Get) -> anyhow::Result<()> {
     if is_list && !shell.screen.terminal_out && !shell.has_path() {
         return pages::run(shell, &client, &options, format).await;
     }
-    let answer = client.get(&route(&options)).await?;
+    let answer = client.get(&route(&options)).await.map_err(|error| past::called(error, "--as-of"))?;
     told_as_of(shell, &options, &answer);
     if format == Format::Json {
         return shell.answer_json(&answer.body);
@@ -77,7 +78,7 @@ fn told_as_of(shell: &Shell, options: &Get, answer: &Answer) {
 fn check(options: &Get) -> Result<(), Usage> {
     let rows = matches!(options.noun, Noun::Agents | Noun::Llms);
     let of_agents = matches!(options.noun, Noun::Threads | Noun::Personalities | Noun::Prompts);
-    let of_the_log = crate::past::NOUNS.contains(&options.noun);
+    let of_the_log = past::NOUNS.contains(&options.noun);
     let filtered = options.kind.is_some() || options.status.is_some() || options.selector.is_some();
     let problem = if filtered && !rows {
         "--kind, --status and -l are for `get agents` and `get llms`"

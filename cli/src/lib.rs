@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
         Err(told) => return exit::told(&told),
     };
     let shell = Shell::new(global);
-    exit::code(run(&shell, command), shell.screen)
+    exit::code(run(&shell, command.with_bare_names()), shell.screen)
 }
 
 fn run(shell: &Shell, command: Command) -> anyhow::Result<()> {

@@ -1,11 +1,13 @@
 //! `login`: keeps a server's address and a token, once the server has accepted it.
 
 use crate::client::Client;
+use crate::client::failure::Failure;
 use crate::client::route::Route;
 use crate::credentials::{self, Credentials, Target, context::Context};
 use crate::exit::{Stuck, Usage};
 use crate::output::Format;
 use crate::shell::Shell;
+use reqwest::StatusCode;
 use serde::de::IgnoredAny;
 use std::io::{BufRead, IsTerminal, Read};
 
@@ -38,7 +40,16 @@ pub async fn keep(shell: &Shell, context: &Context, command: &str) -> anyhow::Re
         return Err(Usage("a token is one word of visible ASCII characters".to_owned()).into());
     }
     let client = Client::new(Target { server, token: token.clone() }, shell.trace())?;
-    let answer = client.get(&Route::api(["agents"]).with("limit", Some(1))).await?;
+    let answer = client.get(&Route::api(["agents"]).with("limit", Some(1))).await.map_err(|error| {
+        match error.downcast_ref::<Failure>() {
+            Some(Failure::Refused(refusal)) if refusal.status == StatusCode::UNAUTHORIZED => {
+                let next = "check that all of it was copied; whoever has one makes another with `mcpctl token create`. \
+                            Nothing was changed";
+                Stuck::new(refusal.body.error.clone(), next).into()
+            }
+            _ => error,
+        }
+    })?;
     // Anything answers 200 these days: what is kept replaces what worked so far.
     answer.read::<Vec<IgnoredAny>>()?;
     if answer.sequence.is_none() {

@@ -21,14 +21,9 @@ struct Row {
 
 /// The same error, with what may be meant if it says that there is nothing of that name.
 pub async fn instead(shell: &Shell, error: anyhow::Error) -> anyhow::Error {
-    let Some(Failure::Refused(refusal)) = error.downcast_ref::<Failure>() else { return error };
-    let subject = refusal.subject.as_ref().filter(|_| refusal.status == 404 && !refusal.by_model);
-    let noun = subject.and_then(|subject| NAMED.into_iter().find(|noun| noun.list() == subject.list));
-    let (Some(subject), Some(noun), Ok(client)) = (subject, noun, shell.client()) else { return error };
-    // What is missing may be something else, such as the thread of a chat.
-    if !refusal.body.error.contains(&subject.name) {
-        return error;
-    }
+    let missing = error.downcast_ref::<Failure>().and_then(Failure::missing);
+    let noun = missing.as_ref().and_then(|missing| NAMED.into_iter().find(|noun| noun.list() == missing.list));
+    let (Some(subject), Some(noun), Ok(client)) = (missing, noun, shell.client()) else { return error };
     match steps(&client, noun, &subject.name).await {
         Some(steps) => Stuck::new(format!("{error:#}"), steps).into(),
         None => error,
@@ -69,9 +64,6 @@ fn meant(noun: Noun, name: &str, own: &[Row], others: &[Row]) -> String {
     if noun == Noun::Llms && own.iter().any(|llm| llm.pool_name.as_deref() == Some(name)) {
         return format!("it is the name of a pool: `mcpctl why llm {name}` tells of that");
     }
-    if let Some((word, name)) = name.split_once('/').filter(|(word, _)| NAMED.iter().any(|noun| noun.word() == *word)) {
-        return format!("say `{word} {name}`");
-    }
     if others.iter().any(|row| row.name == name) {
         return format!("there is an {} of this name: say `{} {name}`", title(other), other.word());
     }
@@ -103,7 +95,6 @@ mod tests {
         assert_eq!(agent("codr"), "did you mean 'coder'? `mcpctl get agents` lists what there is");
         assert_eq!(agent("qwen"), "there is an Llm of this name: say `llm qwen`");
         assert_eq!(llm("coder"), "there is an agent of this name: say `agent coder`");
-        assert_eq!(agent("agent/coder"), "say `agent coder`");
         assert_eq!(llm("crew"), "it is the name of a pool: `mcpctl why llm crew` tells of that");
         assert_eq!(llm("zzzzzz"), "`mcpctl get llms` lists what there is; a pool is there only while an Llm names it");
         let prompts = [row("house-style", None)];

@@ -62,7 +62,8 @@ impl FromStr for Output {
 }
 
 impl Format {
-    const ALL: [Format; 5] = [Format::Table, Format::Wide, Format::Json, Format::Yaml, Format::Name];
+    /// Every format.
+    pub const ALL: [Format; 5] = [Format::Table, Format::Wide, Format::Json, Format::Yaml, Format::Name];
 
     /// Refuses the formats that a command has no meaning for.
     pub fn only(self, known: &[Format], command: &str) -> Result<Self, Usage> {
@@ -73,7 +74,8 @@ impl Format {
         Err(Usage(format!("`{command}` has no `-o {}`; it knows: {}", self.word(), all.join(", "))))
     }
 
-    fn word(self) -> &'static str {
+    /// As it is given.
+    pub fn word(self) -> &'static str {
         match self {
             Format::Table => "table",
             Format::Wide => "wide",
@@ -162,4 +164,12 @@ fn terminal_width() -> Option<usize> {
 pub fn tell(text: &str) {
     // Nobody is left to tell when stderr is closed.
     let _ = writeln!(std::io::stderr().lock(), "{}", clean::lines(text));
+}
+
+/// In lines of so many columns; times and ids stay whole.
+pub fn filled(text: &str, width: usize) -> String {
+    let options = textwrap::Options::new(width)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::fill(text, options)
 }

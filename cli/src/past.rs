@@ -1,7 +1,7 @@
 //! The whole registry as it was at some point, list by list.
 
 use crate::args::Noun;
-use crate::client::failure::Failure;
+use crate::client::failure::{self, Failure};
 use crate::client::route::Route;
 use crate::client::{Answer, Client};
 use crate::output::document::Document;
@@ -26,7 +26,8 @@ pub async fn read(client: &Client, as_of: Option<&str>) -> anyhow::Result<Past> 
     };
     let mut past = Past { sequence: 0, lists: Vec::new() };
     for noun in NOUNS {
-        let answer = client.get(&Route::api([noun.list()]).with("asOf", Some(&as_of))).await?;
+        let answer = client.get(&Route::api([noun.list()]).with("asOf", Some(&as_of))).await;
+        let answer = answer.map_err(|error| called(error, &as_of))?;
         // A time may mean more from one moment to the next.
         if let Some(sequence) = answer.sequence.filter(|_| past.lists.is_empty()) {
             past.sequence = sequence;
@@ -35,6 +36,11 @@ pub async fn read(client: &Client, as_of: Option<&str>) -> anyhow::Result<Past> 
         past.lists.push((noun, answer));
     }
     Ok(past)
+}
+
+/// The same failure, where the server cannot read a point or does not have it, with what the user calls it.
+pub fn called(error: anyhow::Error, point: &str) -> anyhow::Error {
+    failure::called(error, |pointer| (pointer == "asOf").then(|| point.to_owned()))
 }
 
 /// The last sequence that lists take into account.

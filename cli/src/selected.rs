@@ -19,11 +19,7 @@ pub async fn names(
     given: &[String],
     selector: Option<&Selector>,
 ) -> anyhow::Result<Vec<String>> {
-    let Some(selector) = selector else {
-        // As `get -o name` prints them.
-        let named = format!("{}/", noun.word());
-        return Ok(given.iter().map(|name| name.strip_prefix(&named).unwrap_or(name).to_owned()).collect());
-    };
+    let Some(selector) = selector else { return Ok(given.to_vec()) };
     let rows: Vec<Row> = client.get(&Route::api([noun.list()]).with("label", Some(selector))).await?.read()?;
     if rows.is_empty() {
         shell.screen.note(&format!("no {} has the labels {selector}", noun.word()));

@@ -1,6 +1,7 @@
 //! `token`: who may come in, and what they may do.
 
 use crate::args::token::{Create, Token};
+use crate::client::failure;
 use crate::client::route::Route;
 use crate::output::document::Document;
 use crate::output::table::{Table, Width};
@@ -41,7 +42,8 @@ async fn create(shell: &Shell, options: &Create) -> anyhow::Result<()> {
         user: options.user.as_deref(),
         expires_in: options.expires.as_deref(),
     };
-    let answer = client.rest(client.call(&Route::api(["tokens"]), &wanted).await?).await?;
+    let made = client.call(&Route::api(["tokens"]), &wanted).await;
+    let answer = client.rest(made.map_err(|error| failure::called(error, |pointer| Some(flag(pointer))))?).await?;
     match format {
         Format::Json => shell.answer_json(&answer.body),
         Format::Yaml => Ok(output::answer(&yaml::write(&Document::parse(&answer.body)?))?),
@@ -57,6 +59,11 @@ async fn create(shell: &Shell, options: &Create) -> anyhow::Result<()> {
             Ok(output::answer(&format!("{}\n", clean::line(&made.token)))?)
         }
     }
+}
+
+/// The flag of what a pointer leads to.
+fn flag(pointer: &str) -> String {
+    if pointer == "/expiresIn" { "--expires".to_owned() } else { pointer.replacen('/', "--", 1) }
 }
 
 async fn list(shell: &Shell) -> anyhow::Result<()> {

@@ -16,7 +16,8 @@ use crate::client::failure::Failure;
 use crate::client::route::Route;
 use crate::history;
 use crate::output::document::Document;
-use crate::output::{self, Format, clean, json};
+use crate::output::{self, Format, clean, filled, json};
+use crate::past;
 use crate::shell::Shell;
 use case::Case;
 use event::Event;
@@ -37,7 +38,7 @@ pub async fn run(shell: &Shell, options: &Why) -> anyhow::Result<()> {
     let format = shell.format(&[Format::Table, Format::Json], "why")?;
     let client = shell.client()?;
     let route = Route::api([options.of.noun.list(), &options.of.name, "why"]).with("asOf", options.as_of.as_ref());
-    let answer = client.get(&route).await?;
+    let answer = client.get(&route).await.map_err(|error| past::called(error, "--as-of"))?;
     let facts: Facts = answer.read()?;
     let read = Read::of(&client, &options.of, &facts).await?;
     let case = read.case(options.of.noun, &facts);
@@ -133,12 +134,4 @@ async fn around(client: &Client, list: &str, name: &str, until: u64) -> anyhow::
         }
         Err(error) => Err(error),
     }
-}
-
-/// In lines of so many columns; times and ids stay whole.
-fn filled(text: &str, width: usize) -> String {
-    let options = textwrap::Options::new(width)
-        .word_separator(textwrap::WordSeparator::AsciiSpace)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    textwrap::fill(text, options)
 }

@@ -117,7 +117,7 @@ impl Past {
                 return Some(Duration::ZERO);
             }
             End::Shutdown => {
-                self.notice.trouble(format!("{url} stops"));
+                self.notice.turn(format!("{url} stops"));
                 self.backoff.reset();
             }
             End::Superseded => {

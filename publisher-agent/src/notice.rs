@@ -17,6 +17,14 @@ impl Notice {
         }
     }
 
+    /// Says what is in order and yet worth a line, unless this very sentence was the last one; it is over some time, too.
+    pub fn turn(&mut self, what: String) {
+        if self.said.as_ref() != Some(&what) {
+            info!("{what}");
+            self.said = Some(what);
+        }
+    }
+
     /// Says that the trouble is over, if there was any.
     pub fn over(&mut self, what: &str) {
         if self.said.take().is_some() {

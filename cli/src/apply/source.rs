@@ -31,7 +31,9 @@ pub fn read(given: &[PathBuf]) -> Result<Vec<Source>, Stuck> {
 
 fn within(dir: &Path) -> Result<Vec<PathBuf>, Stuck> {
     let entries = dir.read_dir().and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    let entries = entries.map_err(|error| unreadable(dir, &error))?;
+    let entries = entries.map_err(|error| {
+        Stuck::new(format!("cannot read {}: {error}", shown(dir)), "name a folder that you may look into")
+    })?;
     let is_one = |path: &PathBuf| {
         let ending = path.extension().and_then(|ending| ending.to_str());
         let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
@@ -47,25 +49,24 @@ fn within(dir: &Path) -> Result<Vec<PathBuf>, Stuck> {
 }
 
 fn source(path: &Path) -> Result<Source, Stuck> {
+    let text = text(path, "give a file of YAML or JSON, a folder of them, or - for stdin")?;
+    Ok(Source { name: shown(path), text })
+}
+
+/// What is in a file, or in stdin for `-`; `next` is what to do where it cannot be read.
+pub fn text(path: &Path, next: &str) -> Result<String, Stuck> {
     let mut text = String::new();
     let read = if path == Path::new("-") {
         io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text)
     } else {
         File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text))
     };
-    read.map_err(|error| unreadable(path, &error))?;
+    read.map_err(|error| Stuck::new(format!("cannot read {}: {error}", shown(path)), next))?;
     if text.len() as u64 > LONGEST {
         let problem = format!("{} is longer than {} MiB", shown(path), LONGEST >> 20);
         return Err(Stuck::new(problem, "split it; documents may be applied one after the other"));
     }
-    Ok(Source { name: shown(path), text })
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Stuck {
-    Stuck::new(
-        format!("cannot read {}: {error}", shown(path)),
-        "give a file of YAML or JSON, a folder of them, or - for stdin",
-    )
+    Ok(text)
 }
 
 fn shown(path: &Path) -> String {

@@ -22,6 +22,8 @@ struct Row {
     version: u64,
     /// Of Llms and agents.
     kind: Option<String>,
+    /// The same.
+    status: Option<String>,
 }
 
 impl Standing {
@@ -41,6 +43,11 @@ impl Standing {
     /// Whether it is a publisher's. Whoever writes over it makes it public, which its publisher cannot publish over.
     pub fn is_virtual(&self) -> bool {
         self.row.kind.as_deref() == Some("virtual")
+    }
+
+    /// Whether it is a publisher's that is there, and no one else's to write over.
+    pub fn is_held(&self) -> bool {
+        self.is_virtual() && self.row.status.as_deref() != Some("inactive")
     }
 
     /// What to tell whoever wrote over one that was a publisher's.

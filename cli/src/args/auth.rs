@@ -21,6 +21,10 @@ Examples:
         resource: String,
     },
     /// Say whose token you use, its role, and what its user was granted
+    #[command(after_help = "\
+Examples:
+  mcpctl auth whoami
+  mcpctl auth whoami -o json")]
     Whoami,
     /// Print the token that commands here use, for other programs
     #[command(after_help = "\
@@ -28,6 +32,9 @@ Examples:
   export OPENAI_API_KEY=$(mcpctl auth token)")]
     Token,
     /// List what users were granted besides the roles of their tokens
+    #[command(after_help = "\
+Examples:
+  mcpctl auth grants")]
     Grants,
     /// Let a user do something more, with any of their tokens
     #[command(after_help = "\

@@ -1,11 +1,16 @@
 //! The flags of `context`.
 
+use crate::completions;
 use clap::Subcommand;
+use clap_complete::ArgValueCompleter;
 
 /// What to do with contexts.
 #[derive(Subcommand)]
 pub enum Context {
     /// List the contexts that there are; `*` marks the one in use
+    #[command(after_help = "\
+Examples:
+  mcpctl context list")]
     List,
     /// Have later commands use a context
     #[command(after_help = "\
@@ -14,6 +19,7 @@ Examples:
   mcpctl context use default      the credentials file, as before there were others")]
     Use {
         /// Its name
+        #[arg(add = ArgValueCompleter::new(completions::contexts))]
         name: String,
     },
     /// Add a context, or give it a new token; asks for the token, like `login`
@@ -27,8 +33,12 @@ Examples:
         name: String,
     },
     /// Forget a context, its server and its token
+    #[command(after_help = "\
+Examples:
+  mcpctl context delete staging")]
     Delete {
         /// Its name
+        #[arg(add = ArgValueCompleter::new(completions::contexts))]
         name: String,
     },
 }

@@ -1,7 +1,9 @@
 //! The flags of `token`.
 
+use crate::completions;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCompleter;
 use mcpctl_events::event::token::Role;
 
 /// What to do with tokens.
@@ -15,6 +17,10 @@ Examples:
   mcpctl token create --name ci --role viewer -o json")]
     Create(Create),
     /// List tokens, without their secrets
+    #[command(after_help = "\
+Examples:
+  mcpctl token list
+  mcpctl token list -o json")]
     List,
     /// Have a token stop working
     #[command(after_help = "\
@@ -22,6 +28,7 @@ Examples:
   mcpctl token revoke ci")]
     Revoke {
         /// Its name
+        #[arg(add = ArgValueCompleter::new(completions::tokens))]
         name: String,
     },
 }

@@ -5,7 +5,7 @@ use crate::clock::{self, span};
 use crate::events::word;
 use crate::exit::{Stuck, Usage};
 use crate::history;
-use crate::output::{self, Format, Screen, clean, lines_of};
+use crate::output::{self, Format, Screen, clean, filled, lines_of};
 use crate::shell::Shell;
 use mcpctl_events::time::LogTime;
 use serde::Serialize;
@@ -121,7 +121,8 @@ fn picture(name: &str, life: &Life, from: i64, until: i64, width: usize, screen:
         bar += &paint(&sign.to_string(), code, screen);
     }
     let (begin, end) = (LogTime::from_millis(from), LogTime::from_millis(until));
-    let mut lines = vec![format!("{name}, {} from {begin} to {end}", span(until - from)), String::new(), bar];
+    let title = filled(&format!("{name}, {} from {begin} to {end}", span(until - from)), width);
+    let mut lines = vec![title, String::new(), bar];
     let was_paused = life.pauses.iter().any(|(_, is_paused)| *is_paused);
     if was_paused {
         let paused = |cell| if life.is_paused(edge(cell), edge(cell + 1)) { "▀" } else { " " };
@@ -140,7 +141,7 @@ fn picture(name: &str, life: &Life, from: i64, until: i64, width: usize, screen:
     if was_paused {
         lines.push(format!("{} disabled by hand", paint("▀", "33", screen)));
     }
-    lines.push(format!("A column is {}, and shows the worst of it.", span((until - from) / cells)));
+    lines.push(filled(&format!("A column is {}, and shows the worst of it.", span((until - from) / cells)), width));
     lines_of(lines)
 }
 
@@ -229,7 +230,7 @@ mod tests {
         };
         assert_eq!(
             picture("agent/a", &life, BORN, at(160), 40, PLAIN),
-            "agent/a, 2 h 40 min from 2026-01-31T12:00:00.000Z to 2026-01-31T14:40:00.000Z\n\n\
+            "agent/a, 2 h 40 min from\n2026-01-31T12:00:00.000Z to\n2026-01-31T14:40:00.000Z\n\n\
              ███████▒▒▒▒▒▒▒▒░██████░░░░░░░░··········\n\
              \u{20}  ▀▀▀▀▀▀▀▀▀\n\
              ╵12:00:00           ╵13:20:00\n\n\
@@ -238,7 +239,7 @@ mod tests {
              ░ inactive       19.4 %   31 min\n\
              · not there      25.0 %   40 min\n\
              ▀ disabled by hand\n\
-             A column is 4 min, and shows the worst of it.\n"
+             A column is 4 min, and shows the worst\nof it.\n"
         );
     }
 

@@ -1,5 +1,6 @@
 //! What can go wrong with a request, in words that name the way out.
 
+mod about;
 mod next_step;
 
 use super::route::{Route, Subject};
@@ -82,6 +83,16 @@ impl Failure {
         matches!(self, Self::Refused(refusal) if refusal.status == StatusCode::NOT_FOUND)
     }
 
+    /// What is not there, if that is what the registry says.
+    pub fn missing(&self) -> Option<Subject> {
+        match self {
+            Self::Refused(refusal) if refusal.status == StatusCode::NOT_FOUND && !refusal.by_model => {
+                about::missing(&refusal.body.error)
+            }
+            _ => None,
+        }
+    }
+
     /// Turns a transport error around: what failed first comes last in its chain.
     pub fn transport(server: &Url, error: &reqwest::Error) -> Self {
         let address = host_and_port(server);
@@ -111,8 +122,13 @@ impl Failure {
         let details: &[Problem] = if let Failure::Refused(refusal) = self { &refusal.body.details } else { &[] };
         let text =
             |d: &Problem| if d.pointer.is_empty() { d.reason.clone() } else { format!("{}: {}", d.pointer, d.reason) };
-        // The only one is the message already.
-        let is_said = |text: &String| matches!(self, Failure::Refused(refusal) if refusal.body.error == *text);
+        // The first one is the message already, which may go on with how many more there are.
+        let is_said = |text: &String| {
+            let said = |refusal: &Refusal| {
+                refusal.body.error.strip_prefix(text).is_some_and(|rest| rest.is_empty() || rest.starts_with(" (and "))
+            };
+            matches!(self, Failure::Refused(refusal) if said(refusal))
+        };
         details.iter().map(text).filter(move |text| !is_said(text))
     }
 
@@ -120,6 +136,22 @@ impl Failure {
     pub fn next_steps(&self) -> Vec<String> {
         next_step::after(self)
     }
+}
+
+/// The same failure, where the server's pointers lead into something that the user did not write: `name` says what the
+/// user calls what a pointer leads to.
+pub fn called(mut error: anyhow::Error, name: impl Fn(&str) -> Option<String>) -> anyhow::Error {
+    if let Some(Failure::Refused(refusal)) = error.downcast_mut::<Failure>() {
+        let ErrorBody { error: sentence, details, .. } = &mut refusal.body;
+        for problem in details {
+            let Some(called) = name(&problem.pointer) else { continue };
+            if let Some(rest) = sentence.strip_prefix(&format!("{}: ", problem.pointer)) {
+                *sentence = format!("{called}: {rest}");
+            }
+            problem.pointer = called;
+        }
+    }
+    error
 }
 
 /// Reads a refusal off its response.
@@ -157,8 +189,9 @@ fn said_by_model(status: StatusCode, body: &ErrorBody) -> ErrorBody {
 }
 
 fn body(status: StatusCode, text: &str) -> ErrorBody {
-    if let Ok(body) = serde_json::from_str(text) {
-        return body;
+    if let Ok(body) = serde_json::from_str::<ErrorBody>(text) {
+        // They are below it.
+        return ErrorBody { error: body.error.replace(" more, see details)", " more)"), ..body };
     }
     let value: Value = serde_json::from_str(text).unwrap_or_default();
     if let Some(sentence) = value.get("error").and_then(sentence) {

@@ -2,9 +2,11 @@
 
 use crate::args::{Cli, Global, Noun};
 use crate::client::route::Route;
+use crate::credentials::context::Context;
+use crate::output::Format;
 use crate::output::clean::steers;
 use crate::shell::Shell;
-use clap::CommandFactory;
+use clap::{CommandFactory, ValueEnum};
 use clap_complete::CompletionCandidate;
 use serde::Deserialize;
 use std::ffi::OsStr;
@@ -28,12 +30,28 @@ struct Row {
 
 /// Names of what the words before say: `mcpctl get agents …`.
 pub fn any(typed: &OsStr) -> Vec<CompletionCandidate> {
-    let words = words();
-    let noun = words.iter().find_map(|word| {
-        let all = [Noun::Agents, Noun::Llms, Noun::Projects, Noun::Personalities, Noun::Prompts, Noun::Sessions];
-        all.into_iter().find(|noun| word == noun.word() || word == noun.list())
-    });
+    let noun = words().iter().find_map(|word| Noun::from_str(word, false).ok());
     noun.map(|noun| of(noun, typed)).unwrap_or_default()
+}
+
+/// Names of tokens.
+pub fn tokens(typed: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(rows("tokens"), typed)
+}
+
+/// Names of contexts, which are here.
+pub fn contexts(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let known = Context::all().unwrap_or_default();
+    let typed = typed.to_string_lossy();
+    let names = known.iter().map(Context::name).filter(|name| name.starts_with(&*typed));
+    names.map(|name| CompletionCandidate::new(name.to_owned())).collect()
+}
+
+/// Values of `-o`.
+pub fn formats(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    let all = Format::ALL.map(Format::word).into_iter().chain(["jsonpath="]);
+    all.filter(|word| word.starts_with(&*typed)).map(CompletionCandidate::new).collect()
 }
 
 /// Names of agents.
@@ -52,24 +70,33 @@ pub fn projects(typed: &OsStr) -> Vec<CompletionCandidate> {
 }
 
 fn of(noun: Noun, typed: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(rows(noun.list()), typed)
+}
+
+fn candidates(rows: Option<Vec<Row>>, typed: &OsStr) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
     let mut found = Vec::new();
-    for Row { id, name, description, pool_name } in rows(noun).unwrap_or_default() {
+    for Row { id, name, description, pool_name } in rows.unwrap_or_default() {
         let help = description.filter(|text| !text.is_empty() && !text.contains(steers));
         found.push((name.unwrap_or(id), help));
         found.extend(pool_name.map(|pool| (pool, Some("a pool".to_owned()))));
     }
-    found.retain(|(name, _)| name.starts_with(&*typed) && !name.contains(steers));
+    found.retain(|(name, _)| name.starts_with(&*typed) && is_name(name));
     found.sort();
     found.dedup_by(|one, other| one.0 == other.0);
     found.truncate(MOST);
     found.into_iter().map(|(name, help)| CompletionCandidate::new(name).help(help.map(Into::into))).collect()
 }
 
-fn rows(noun: Noun) -> Option<Vec<Row>> {
+/// Whether a shell takes it for one word, as it does all names of a registry.
+fn is_name(name: &str) -> bool {
+    !name.starts_with('-') && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+fn rows(list: &str) -> Option<Vec<Row>> {
     let client = Shell::new(global(&words())).client().ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    let route = Route::api([noun.list()]);
+    let route = Route::api([list]);
     let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, client.get(&route)).await });
     answer.ok()?.ok()?.read().ok()
 }

@@ -3,27 +3,28 @@
 
 use crate::credentials::{Credentials, context::Context, replace};
 use crate::exit::Stuck;
-use crate::shell::Shell;
 use mcpctl_events::log::sqlite::SqliteLog;
 use std::path::{Path, PathBuf};
 
-/// Moves the registry's folder aside, so that the next start makes a new one. Nothing is deleted.
-pub fn set_aside(shell: &Shell, data: &Path) -> Result<(), Stuck> {
-    if !data.exists() {
-        return Ok(());
+/// Moves the registry's folder aside, so that the next start makes a new one; where to, if there was any. Nothing is
+/// deleted.
+pub fn set_aside(data: &Path) -> Result<Option<PathBuf>, Stuck> {
+    if !data.exists() || data.read_dir().is_ok_and(|mut entries| entries.next().is_none()) {
+        return Ok(None);
     }
     let stuck = |problem: String| Stuck::new(problem, "stop what runs there, or take another --data-dir");
     // Who moves a registry that runs would have it write into what was moved.
     let log = data.join("log.db");
-    if log.exists() {
-        drop(SqliteLog::open(&log).map_err(|error| stuck(format!("{} is not moved: {error}", data.display())))?);
+    if !log.is_file() {
+        let next = "name the folder of a registry with --data-dir, or leave out --reset";
+        return Err(Stuck::new(format!("{} is not moved: there is no log.db in it", data.display()), next));
     }
+    drop(SqliteLog::open(&log).map_err(|error| stuck(format!("{} is not moved: {error}", data.display())))?);
     let name = data.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let aside = data.with_file_name(format!("{name}-{}", crate::clock::id().simple()));
     std::fs::rename(data, &aside)
         .map_err(|error| stuck(format!("cannot move {} to {}: {error}", data.display(), aside.display())))?;
-    shell.screen.note(&format!("what was in {} is in {} now", data.display(), aside.display()));
-    Ok(())
+    Ok(Some(aside))
 }
 
 /// The file with the token.
@@ -74,6 +75,24 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_registry_that_nobody_runs_is_moved_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        assert_eq!(set_aside(&data).unwrap(), None, "there is nothing yet");
+        std::fs::create_dir(&data).unwrap();
+        assert_eq!(set_aside(&data).unwrap(), None, "nor is there anything in it");
+        std::fs::write(data.join("thesis.txt"), "years of work").unwrap();
+        let refused = set_aside(&data).unwrap_err();
+        assert!(refused.problem.contains("there is no log.db in it") && data.join("thesis.txt").is_file());
+        let running = SqliteLog::open(data.join("log.db")).unwrap();
+        let refused = set_aside(&data).unwrap_err();
+        assert!(refused.problem.contains("is not moved") && data.is_dir(), "{refused}");
+        drop(running);
+        let aside = set_aside(&data).unwrap().unwrap();
+        assert!(!data.exists() && aside.join("log.db").is_file(), "{}", aside.display());
+    }
 
     #[test]
     fn what_was_known_once_is_known_later() {

@@ -1,7 +1,7 @@
 //! Starts server and publisher, greets, and takes both down again in order.
 
 use super::greeting::greet;
-use super::kept::Kept;
+use super::kept::{self, Kept};
 use super::plan;
 use crate::client::{Client, trace::Trace};
 use crate::credentials::{self, Target};
@@ -13,6 +13,7 @@ use mcpd::server::Server;
 use mcplocal::settings::{Endpoint, ServerSource, Settings};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -24,10 +25,18 @@ const LEAVE: Duration = Duration::from_secs(5);
 type Part = JoinSet<anyhow::Result<()>>;
 
 /// Runs the stack until a signal comes or a part of it fails.
-pub async fn run(shell: &Shell, config: Config, probe: bool) -> anyhow::Result<()> {
+pub async fn run(shell: &Shell, config: Config, probe: bool, reset: bool) -> anyhow::Result<()> {
     let (listen, open) = (config.args.listen, config.args.auth == Auth::Off);
     let kept = Kept::beside(&config.data_dir);
     let plan = plan::make(shell.screen, probe, Some(listen.port())).await?;
+    if reset {
+        // What cannot start takes nothing away before.
+        drop(TcpListener::bind(listen).map_err(|error| explained(&error.into(), &listen.to_string()))?);
+        if let Some(aside) = kept::set_aside(&config.data_dir)? {
+            let data = config.data_dir.display();
+            shell.screen.note(&format!("what was in {data} is in {} now", aside.display()));
+        }
+    }
     let server = Server::start(config).await.map_err(|e| explained(&e, &listen.to_string()))?;
     let url = server.url().to_owned();
     let token =

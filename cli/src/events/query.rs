@@ -22,6 +22,12 @@ pub struct Query {
     pub subject: Option<String>,
 }
 
+/// The glob of a type: versions are left out in tables, and may be here.
+pub fn glob(given: &str) -> String {
+    let version = given.rsplit_once(".v").is_some_and(|(_, version)| version.parse::<u32>().is_ok());
+    if version || given.ends_with('*') { given.to_owned() } else { format!("{given}.v*") }
+}
+
 impl Query {
     /// Whether every event of its range fits.
     pub fn takes_all(&self) -> bool {

@@ -8,6 +8,7 @@ use crate::output::pages::Pages;
 use crate::output::table::Table;
 use crate::output::times::Times;
 use crate::output::{self, Format};
+use crate::past;
 use crate::shell::Shell;
 
 /// Rows of one answer.
@@ -18,7 +19,7 @@ pub async fn run(shell: &Shell, client: &Client, options: &Get, format: Format) 
     let (mut writer, mut cursor) = (Writer::new(format), None::<String>);
     loop {
         let route = route(options).with("limit", Some(PAGE)).with("cursor", cursor.as_ref());
-        let mut answer = client.get(&route).await?;
+        let mut answer = client.get(&route).await.map_err(|error| past::called(error, "--as-of"))?;
         if cursor.is_none() {
             told_as_of(shell, options, &answer);
         }

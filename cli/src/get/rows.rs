@@ -47,7 +47,7 @@ pub fn llms(rows: &[Llm], wide: bool) -> Table {
         ("TYPE", Width::AtMost(16)),
         ("MODEL", Width::AtMost(40)),
         ("TIER", Width::AtMost(16)),
-        ("ID", Width::Natural),
+        ("ID", if wide { Width::Natural } else { Width::Spare }),
     ];
     let more = [
         ("CONNECTED", Width::Natural),

@@ -14,6 +14,8 @@ pub enum Width {
     Exact(usize),
     /// As wide as its widest cell, but cells beyond that are cut with `…`.
     AtMost(usize),
+    /// As wide as its widest cell, and left out where lines would be too long.
+    Spare,
 }
 
 /// Cells that a text keeps where a terminal is narrow.
@@ -77,15 +79,28 @@ impl Table {
     pub fn render_within(&self, wide: bool, colour: bool, most: Option<usize>) -> String {
         let mut widths = self.widths(wide);
         let Some(most) = most else { return self.titles(&widths) + &self.lines(&widths, colour) };
+        if cells(&widths) > most
+            && let Some(spare) = self.columns.iter().position(|(_, width)| *width == Width::Spare)
+        {
+            return self.without(spare).render_within(wide, colour, Some(most));
+        }
         self.narrow(&mut widths, most);
         fitted(&(self.titles(&widths) + &self.lines(&widths, colour)), most)
     }
 
+    fn without(&self, column: usize) -> Self {
+        let mut rest = Table { columns: self.columns.clone(), rows: self.rows.clone(), flushed: Vec::new() };
+        rest.columns.remove(column);
+        for row in &mut rest.rows {
+            row.remove(column);
+        }
+        rest
+    }
+
     /// Takes from the widest columns of texts, each of which keeps room for its title.
     fn narrow(&self, widths: &mut [usize], most: usize) {
-        let gaps = 2 * widths.len().saturating_sub(1);
         let is_text = |column: usize| matches!(self.columns[column].1, Width::Exact(_) | Width::AtMost(_));
-        while widths.iter().sum::<usize>() + gaps > most {
+        while cells(widths) > most {
             let can_give =
                 |column: &usize| is_text(*column) && widths[*column] > self.columns[*column].0.width().max(LEAST);
             let Some(widest) = (0..widths.len()).filter(can_give).max_by_key(|column| widths[*column]) else { return };
@@ -133,12 +148,17 @@ impl Table {
         let natural = cells.chain([title.width()]).chain(before).max().unwrap_or(0);
         match width {
             _ if wide => natural,
-            Width::Natural => natural,
+            Width::Natural | Width::Spare => natural,
             Width::AtLeast(least) => natural.max(least),
             Width::Exact(exact) => exact,
             Width::AtMost(most) => natural.min(most),
         }
     }
+}
+
+/// Cells of a line of columns.
+fn cells(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)
 }
 
 /// Lines of at most `most` cells.
@@ -208,6 +228,19 @@ fn status_code(status: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_spare_column_goes_before_anything_is_cut() {
+        let mut table = Table::new(&[("NAME", Width::Natural), ("MODEL", Width::AtMost(40)), ("ID", Width::Spare)]);
+        table.row(["qwen", "Qwen/Qwen3-8B", "01a221c7"]);
+        assert_eq!(
+            table.render_within(false, false, Some(31)),
+            "NAME  MODEL          ID\nqwen  Qwen/Qwen3-8B  01a221c7\n"
+        );
+        assert_eq!(table.render_within(false, false, Some(25)), "NAME  MODEL\nqwen  Qwen/Qwen3-8B\n");
+        assert_eq!(table.render_within(false, false, Some(16)), "NAME  MODEL\nqwen  Qwen/Qwen…\n");
+        assert!(table.render(false, false).contains("01a221c7"));
+    }
 
     #[test]
     fn a_cut_fits_and_says_so() {

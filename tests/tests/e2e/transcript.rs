@@ -1,9 +1,17 @@
 //! `docs/cli.md`: what each command prints, from a run of the real programs.
 
-use mcpctl_tests::{Mcpd, Mcplocal, eventually};
+mod story;
+
+use mcpctl_tests::{
+    Home, Mcpd, Mcplocal,
+    cluster::Cluster,
+    eventually, port,
+    program::{self, Program},
+};
 use regex::{Captures, Regex};
 use serde_json::json;
 use std::{collections::BTreeMap, fmt::Write, path::PathBuf, time::Duration};
+use story::STORY;
 
 const HEAD: &str = "\
 # The command line
@@ -13,6 +21,9 @@ times, hashes, tokens and durations are replaced, since they differ from run to 
 width, statuses have colours, and times are ages (`3m`); here they are as in a pipe. Lines of stderr are among the others.
 `mcpctl COMMAND --help` has all flags.
 ";
+
+/// Where a server listens unless it is told otherwise.
+const ADDRESS: &str = "http://127.0.0.1:8420";
 
 const TEAM: &str = "\
 kind: llm
@@ -30,74 +41,6 @@ systemPrompt: You review code.
 labels:
   team: red
 ";
-
-/// Names that are of files in a folder of the test's.
-const FILES: [&str; 3] = ["team.yaml", "broken.yaml", "nowhere.yaml"];
-
-/// The commands, by what they are for.
-const STORY: &[(&str, &[&str])] = &[
-    ("Who and where", &["auth whoami", "status", "context list", "auth can-i run agent/demo"]),
-    (
-        "What is there",
-        &[
-            "get agents",
-            "get llms -o wide",
-            "get llms -o name",
-            "get agents -o 'jsonpath=$[*].name'",
-            "get agent demo -o yaml",
-            "get sessions",
-            "describe agent demo",
-        ],
-    ),
-    ("Chat", &["chat demo -m 'hello there'", "chat-llm echo -m hello", "chat-llm echo --async -m later", "get tasks"]),
-    (
-        "As files",
-        &[
-            "diff -f team.yaml",
-            "apply -f team.yaml",
-            "apply -f team.yaml",
-            "get llms -l team=red",
-            "label agent reviewer stage=beta",
-            "diff -f team.yaml",
-            "apply -f broken.yaml",
-            "edit agent reviewer",
-            "create project apollo --description 'The lander'",
-            "create prompt house-style --project apollo --content 'Be brief.'",
-            "create personality pirate --agent reviewer",
-            "get projects",
-            "get prompts",
-            "get personalities",
-        ],
-    ),
-    ("Pause and delete", &["disable agents -l team=red", "enable agent reviewer", "delete -f team.yaml", "gc"]),
-    (
-        "What happened",
-        &["events --limit 4", "history agent reviewer", "why agent demo", "why agent reviewer", "diff 6 8"],
-    ),
-    ("Was it altered", &["audit head", "audit verify"]),
-    (
-        "Who may",
-        &[
-            "token create --name ann --role viewer",
-            "auth grant ann run 'agent/d*'",
-            "auth grants",
-            "auth withdraw ann run 'agent/d*'",
-            "token list",
-            "token revoke ann",
-        ],
-    ),
-    (
-        "What goes wrong",
-        &[
-            "get agent dmeo",
-            "get wombats",
-            "get agents -o yml",
-            "chat echo -m hi",
-            "apply -f nowhere.yaml",
-            "get threads",
-        ],
-    ),
-];
 
 /// The words of a command, as a shell reads them.
 fn words(command: &str) -> Vec<String> {
@@ -125,7 +68,7 @@ impl Settled {
         let folder = regex::escape(&server.home.path().display().to_string());
         let url = regex::escape(&server.url);
         let pairs = [
-            (url.as_str(), "http://127.0.0.1:8420"),
+            (url.as_str(), ADDRESS),
             (folder.as_str(), "/home/ann"),
             ("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z", "2026-01-31T12:00:00.000Z"),
             ("[0-9a-f]{64}", "28f58d633c2a9c0f0f1e2d3c4b5a69788796a5b4c3d2e1f00112233445566778"),
@@ -156,9 +99,58 @@ impl Settled {
     }
 }
 
+/// A folder with what commands are about, and what they have printed.
+struct Told {
+    home: Home,
+    url: String,
+    settled: Settled,
+    text: String,
+}
+
+impl Told {
+    /// Runs a command as a shell would in that folder, and tells what it printed.
+    async fn run(&mut self, command: &str) {
+        let (line, into) = command.split_once(" > ").map_or((command, None), |(line, file)| (line, Some(file)));
+        let mut words = words(&line.replace("$TOKEN", &self.home.token()).replace(ADDRESS, &self.url));
+        let program = if words[0] == "mcplocal" { words.remove(0) } else { "mcpctl".to_owned() };
+        let env = [("EDITOR", "sed -i s/code/Rust/")];
+        let mut output = program::run_with(&program, &self.home, &words, &env).await;
+        if let Some(file) = into {
+            std::fs::write(self.home.path().join(file), std::mem::take(&mut output.stdout)).expect("a file");
+        }
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+        let shown = if program == "mcplocal" { command.to_owned() } else { format!("mcpctl {command}") };
+        self.tell(&shown, &said);
+    }
+
+    fn tell(&mut self, command: &str, said: &str) {
+        let told = self.settled.text(&format!("$ {command}\n{said}"));
+        self.text += &told.replace("/home/ann/", "");
+    }
+
+    fn section(&mut self, title: &str) {
+        if self.text.contains("\n## ") {
+            self.text += "```\n";
+        }
+        let _ = write!(self.text, "\n## {title}\n\n```\n");
+    }
+
+    /// Starts a registry to try, and tells how it greets.
+    async fn dev(&mut self) {
+        let (home, listen) = (Home::default(), format!("127.0.0.1:{}", port::free()));
+        let args = ["dev", "--no-probe", "--listen", &listen].map(str::to_owned);
+        let mut dev = Program::start("mcpctl", &home, &args, &[]);
+        eventually("it is ready", Duration::from_secs(10), async || dev.log().contains("Ctrl-C").then_some(())).await;
+        assert!(dev.stop().await.success());
+        let folder = home.mcpctl().display().to_string();
+        let program = format!("MCPCTL_HOME='{folder}' {}", program::binary("mcpctl").display());
+        self.tell("mcpctl dev --no-probe", &dev.log().replace(&listen, "127.0.0.1:8420").replace(&program, "mcpctl"));
+    }
+}
+
 #[tokio::test]
 async fn what_each_command_prints_is_in_the_documents() {
-    let mcpd = Mcpd::start(&[]).await;
+    let mut mcpd = Mcpd::start(&[]).await;
     let echo = json!({
         "llm": {"providers": [{"name": "echo", "type": "echo", "model": "echo", "publish": true}]},
         "agents": [{"name": "demo", "llm": "echo", "description": "Says back what you say"}],
@@ -170,20 +162,14 @@ async fn what_each_command_prints_is_in_the_documents() {
     let broken = TEAM.replace("systemPrompt", "systemPrompts").replace("name: reviewer", "name: other");
     std::fs::write(file("broken.yaml"), broken).expect("a file");
 
-    let mut settled = Settled::new(&mcpd);
-    let mut text = HEAD.to_owned();
+    let mut told =
+        Told { home: mcpd.home.clone(), url: mcpd.url.clone(), settled: Settled::new(&mcpd), text: HEAD.to_owned() };
+    told.section("A registry to try");
+    told.dev().await;
     for (title, commands) in STORY {
-        let _ = write!(text, "\n## {title}\n\n```\n");
+        told.section(title);
         for command in *commands {
-            let args: Vec<String> = words(command)
-                .into_iter()
-                .map(|word| if FILES.contains(&word.as_str()) { file(&word).display().to_string() } else { word })
-                .collect();
-            let args: Vec<&str> = args.iter().map(String::as_str).collect();
-            let output = mcpd.mcpctl_with(&args, &[("EDITOR", "sed -i s/code/Rust/")]).await;
-            let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
-            let said = settled.text(&said).replace("/home/ann/", "");
-            let _ = write!(text, "$ mcpctl {command}\n{said}");
+            told.run(command).await;
             if *command == "chat-llm echo --async -m later" {
                 eventually("the task is done", Duration::from_secs(5), async || {
                     let tasks = mcpd.client().get("/inference-tasks").await.json();
@@ -192,12 +178,22 @@ async fn what_each_command_prints_is_in_the_documents() {
                 .await;
             }
         }
-        text += "```\n";
     }
+    drop(mcplocal);
+    assert!(mcpd.process.stop().await.success());
+    let cluster = Cluster::start(0).await;
+    told.section("It outgrew one machine");
+    let (log, db) = (cluster.log(), cluster.db());
+    let data = mcpd.home.data().display().to_string();
+    let migrate = format!("migrate --from sqlite:{data}/log.db --to {log} --from-db sqlite:{data} --to-db {db}");
+    told.settled.rest.push((Regex::new(&regex::escape(&log)).expect("a pattern"), "kafka://kafka:9092/registry"));
+    told.settled.rest.push((Regex::new(&regex::escape(&db)).expect("a pattern"), "postgres://mcpd@postgres/registry"));
+    told.run(&migrate).await;
+    told.text += "```\n";
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md");
-    if std::fs::read_to_string(&path).unwrap_or_default() != text {
+    if std::fs::read_to_string(&path).unwrap_or_default() != told.text {
         let wanted = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli.md");
-        std::fs::write(&wanted, text).expect("a file");
+        std::fs::write(&wanted, told.text).expect("a file");
         panic!("docs/cli.md is not what the commands print: look at {}, and copy it there", wanted.display());
     }
 }

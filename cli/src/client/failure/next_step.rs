@@ -1,6 +1,6 @@
 //! What the user can do about a failure: every one has a way out.
 
-use super::{Failure, Refusal};
+use super::{Failure, Refusal, about};
 use crate::client::route::Subject;
 use reqwest::StatusCode;
 
@@ -42,30 +42,52 @@ fn after_refusal(refusal: &Refusal) -> Vec<String> {
     if steps.is_empty() { vec![by_status(refusal.status).to_owned()] } else { steps }
 }
 
-/// What the resource that was asked for has to do with it.
+/// What the resource that was asked for, or that is in the way, has to do with it.
 fn about_subject(refusal: &Refusal) -> Option<String> {
+    if refusal.body.code == "USER_NOT_FOUND" {
+        return Some("`mcpctl token list` lists who there is".to_owned());
+    }
+    if let Some(missing) = about::missing(&refusal.body.error) {
+        return Some(listing(&missing, refusal.subject.as_ref()));
+    }
+    if let Some(taken) = about::taken(&refusal.body.error) {
+        return Some(making_room(&taken));
+    }
     let subject = refusal.subject.as_ref()?;
     match (refusal.status, subject.list.as_str()) {
-        // A chat is about an agent, but what was not found may be its thread.
-        (StatusCode::NOT_FOUND, "agents") if refusal.body.error.starts_with("Thread not found") => {
-            Some(format!("`mcpctl get threads --agent {}` lists what there is", subject.name))
-        }
-        (StatusCode::NOT_FOUND, "threads") => Some("`mcpctl get threads --agent NAME` lists what there is".to_owned()),
-        (StatusCode::NOT_FOUND, list @ ("agents" | "llms")) => Some(format!("`mcpctl get {list}` lists what there is")),
-        (StatusCode::NOT_FOUND, list @ ("projects" | "personalities" | "prompts")) => {
-            Some(format!("`mcpctl get {list}` lists what there is"))
-        }
         (StatusCode::NOT_FOUND, "grants") => Some("`mcpctl auth grants` lists what there is".to_owned()),
-        (StatusCode::NOT_FOUND | StatusCode::CONFLICT, "tokens") => {
-            Some("`mcpctl token list` lists what there is".to_owned())
-        }
-        (StatusCode::NOT_FOUND, "inference-tasks") => Some("`mcpctl get tasks` lists what there is".to_owned()),
+        (StatusCode::NOT_FOUND, list @ ("agents" | "llms")) => Some(format!("`mcpctl get {list}` lists what there is")),
         (StatusCode::CONFLICT, _) => describe(subject).map(|describe| format!("{describe} says how it is now")),
         (StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT, _) => {
             explain(subject).map(|explain| format!("{explain} says how it stands, and why"))
         }
         _ => None,
     }
+}
+
+/// How to see what there is of that kind; `asked` is what the request was about.
+fn listing(missing: &Subject, asked: Option<&Subject>) -> String {
+    let of_agent = asked.filter(|asked| asked.list == "agents");
+    match (missing.list.as_str(), of_agent) {
+        ("threads", None) => "`mcpctl get threads --agent NAME` lists what there is".to_owned(),
+        (list @ ("threads" | "personalities"), Some(agent)) => {
+            format!("`mcpctl get {list} --agent {}` lists what there is", agent.name)
+        }
+        ("tokens", _) => "`mcpctl token list` lists what there is".to_owned(),
+        ("inference-tasks", _) => "`mcpctl get tasks` lists what there is".to_owned(),
+        (list, _) => format!("`mcpctl get {list}` lists what there is"),
+    }
+}
+
+/// What to do where a name is taken.
+fn making_room(taken: &Subject) -> String {
+    let name = &taken.name;
+    let word = match taken.list.as_str() {
+        "tokens" => return format!("take another --name, or `mcpctl token revoke {name}` first"),
+        "personalities" => "personality",
+        list => list.trim_end_matches('s'),
+    };
+    format!("`mcpctl edit {word} {name}` changes it, and so does `mcpctl apply`; or take another name")
 }
 
 fn by_status(status: StatusCode) -> &'static str {
@@ -131,7 +153,6 @@ mod tests {
         for (status, list, part) in [
             (401, None, "mcpctl login"),
             (404, Some("agents"), "mcpctl get agents"),
-            (404, Some("threads"), "mcpctl get threads --agent NAME"),
             (409, Some("llms"), "mcpctl describe llm x"),
             (409, Some("threads"), "mcpctl get"),
             (400, Some("agents"), "--help"),
@@ -141,6 +162,24 @@ mod tests {
             (308, None, "--server"),
         ] {
             assert!(refused(status, list, None)[0].contains(part), "{status}");
+        }
+        let said = |status: u16, error: &str, list: Option<&str>| {
+            let body = ErrorBody { error: error.into(), code: String::new(), details: vec![] };
+            let status = StatusCode::from_u16(status).unwrap();
+            let subject = list.map(|list| Subject { list: list.to_owned(), name: "x".to_owned() });
+            after(&Failure::Refused(Box::new(Refusal { status, body, subject, retry_after: None, by_model: false })))
+        };
+        for (status, error, list, part) in [
+            (404, "Llm not found: y", None, "`mcpctl get llms` lists"),
+            (404, "Thread not found: y", Some("threads"), "`mcpctl get threads --agent NAME` lists"),
+            (404, "Thread not found: y", Some("agents"), "`mcpctl get threads --agent x` lists"),
+            (404, "Personality not found: y; agent 'x' has none", Some("agents"), "get personalities --agent x"),
+            (404, "Token not found: y", Some("tokens"), "mcpctl token list"),
+            (409, "Token 'y' already exists", None, "mcpctl token revoke y"),
+            (409, "Personality 'y' already exists", None, "mcpctl edit personality y"),
+            (409, "Llm 'y' already exists", None, "mcpctl edit llm y"),
+        ] {
+            assert!(said(status, error, list)[0].contains(part), "{error}: {:?}", said(status, error, list));
         }
         assert_eq!(refused(429, None, Some("3")), ["try again in 3 s"]);
         assert_eq!(refused(503, Some("agents"), Some("3")).len(), 2);
