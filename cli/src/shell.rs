@@ -87,7 +87,7 @@ impl Shell {
         let Some(path) = &self.output.path else {
             return Ok(output::answer(&(json::pretty(&document) + "\n"))?);
         };
-        let parts = path.parts(&document, text)?;
+        let parts = path.parts(&document);
         if parts.is_empty() {
             self.screen.note("nothing is at that path");
         }

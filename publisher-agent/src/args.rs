@@ -186,7 +186,11 @@ impl Args {
             let way_out = "keep it with `mcpctl login`, or in a file for --token-file";
             return Err(format!("--token: a token in a service's file is read by others; {way_out}"));
         }
-        let whole = |file: &PathBuf| path::absolute(file).map(|file| file.display().to_string());
+        let whole = |file: &PathBuf| {
+            let file = path::absolute(file).map_err(|error| error.to_string())?;
+            let text = file.to_str().filter(|text| !text.contains(char::is_control));
+            text.map(str::to_owned).ok_or("a service's file cannot hold this path; take a plain one".to_owned())
+        };
         // A service does not have this shell's environment.
         let home = self.home.clone().filter(|home| !home.as_os_str().is_empty()).or_else(|| folder("MCPCTL_HOME"));
         let paths = [("--token-file", &self.token_file), ("--config", &self.config), ("--home", &home)];

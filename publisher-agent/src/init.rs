@@ -42,17 +42,23 @@ pub async fn run(file: &Path, takes_all: bool) -> Result<(), String> {
         return Err("stdin is no terminal, and nobody can be asked: --yes publishes all that was found".to_owned());
     };
     let Some(first) = chosen.first() else { return Err("nothing was chosen, and nothing written".to_owned()) };
-    let agent = json!({"name": format!("{}-chat", first["name"].as_str().unwrap_or_default()), "llm": first["name"],
+    let agent_name = format!("{}-chat", first["name"].as_str().unwrap_or_default());
+    let agent = json!({"name": agent_name, "llm": first["name"],
         "description": "A helpful assistant on a local model",
         "systemPrompt": "You are a helpful assistant. Answer briefly and plainly."});
-    let text = json!({"llm": {"providers": chosen}, "agents": [agent]});
+    let text = json!({"llm": {"providers": &chosen}, "agents": [agent]});
     let text = serde_json::to_string_pretty(&text).map_err(|error| error.to_string())? + "\n";
     Config::parse(&text).map_err(|problems| {
         let problems: Vec<_> = problems.iter().map(|it| format!("{}: {}", it.pointer, it.reason)).collect();
         format!("what was found cannot be published: {}", problems.join("; "))
     })?;
     write(file, &text).map_err(|error| format!("{shown}: {error}"))?;
-    eprintln!("wrote {shown}\nnext: `mcplocal check` checks it, `mcplocal` publishes it");
+    let names = chosen.iter().map(|it| shown::line(it["name"].as_str().unwrap_or_default()));
+    let (llms, agent) = (names.collect::<Vec<_>>().join(", "), agent_name);
+    eprintln!(
+        "wrote {shown}: it publishes {llms}, and an agent to chat with, {agent}\nnext: `mcplocal check` checks it, \
+         `mcplocal` publishes it"
+    );
     Ok(())
 }
 

@@ -71,7 +71,13 @@ async fn models(client: &Client, base: &str) -> Option<Vec<String>> {
     let answer = client.send(request).await.ok().filter(|answer| answer.status().is_success())?;
     let body = read_all(answer.into_body(), LONGEST).await.ok()?;
     let list: List = serde_json::from_slice(&body).ok()?;
-    Some(list.data.into_iter().map(|listed| listed.id).filter(|id| !id.is_empty()).collect())
+    Some(
+        list.data
+            .into_iter()
+            .map(|listed| listed.id)
+            .filter(|id| !id.is_empty() && !id.contains(char::is_control))
+            .collect(),
+    )
 }
 
 /// Providers for the models that can chat, at most so many of each server, as `config.json` has them.

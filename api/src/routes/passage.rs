@@ -4,7 +4,7 @@
 use crate::{app::App, call::sse_response};
 use axum::{
     Json,
-    body::{Body, Bytes},
+    body::{Body, BodyDataStream, Bytes},
     extract::State,
     response::Response,
 };
@@ -27,9 +27,14 @@ const PAUSE: Duration = Duration::from_millis(150);
 pub async fn up(State(app): State<Arc<App>>, body: Body) -> Json<Arrivals> {
     let (begun, until) = (app.clock.uptime(), Instant::now() + LONGEST);
     let (mut body, mut at_ms) = (body.into_data_stream(), Vec::new());
-    while let Ok(Some(Ok(_))) = timeout_at(until, body.next()).await
-        && at_ms.len() < PIECES
-    {
+    // Who stops waits for what is under way.
+    let next = async |body: &mut BodyDataStream| {
+        tokio::select! {
+            piece = timeout_at(until, body.next()) => piece.ok().flatten().is_some_and(|piece| piece.is_ok()),
+            () = app.stopping.cancelled() => false,
+        }
+    };
+    while at_ms.len() < PIECES && next(&mut body).await {
         let after = app.clock.uptime().saturating_sub(begun);
         at_ms.push(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
     }

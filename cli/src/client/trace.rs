@@ -87,6 +87,9 @@ fn without_secrets(document: Document) -> Document {
                         Document::Map(variables) if key == "env" => {
                             Document::Map(variables.into_iter().map(|(name, _)| (name, Document::text(MASK))).collect())
                         }
+                        Document::List(args) if key == "args" => {
+                            Document::List(args.into_iter().map(argument).collect())
+                        }
                         other => without_secrets(other),
                     };
                     (key, value)
@@ -96,6 +99,18 @@ fn without_secrets(document: Document) -> Document {
         Document::List(items) => Document::List(items.into_iter().map(without_secrets).collect()),
         Document::Text(text) => Document::Text(without_login(text)),
         token @ Document::Token(_) => token,
+    }
+}
+
+/// An argument of a program: flags are no secret, what they are given may be.
+fn argument(argument: Document) -> Document {
+    match argument {
+        Document::Text(text) => Document::text(match text.split_once('=') {
+            Some((flag, _)) if flag.starts_with('-') => format!("{flag}={MASK}"),
+            None if text.starts_with('-') => text,
+            _ => MASK.to_owned(),
+        }),
+        other => without_secrets(other),
     }
 }
 
@@ -141,6 +156,10 @@ mod tests {
                 r#"{"url":"http://u:pw@h/x?key=k","env":{"GITHUB_PAT":"p"},"apiKeyRef":{"env":"KEY"},"model":"a:b"}"#
             ),
             r#"{"url":"http://***@h/x?***","env":{"GITHUB_PAT":"***"},"apiKeyRef":{"env":"KEY"},"model":"a:b"}"#
+        );
+        assert_eq!(
+            masked(r#"{"args":["-y","server","--key=k","--key","k"]}"#),
+            r#"{"args":["-y","***","--key=***","--key","***"]}"#
         );
         assert_eq!(masked("a mcp_0123abc, and mcp_f"), "a mcp_***, and mcp_***");
         assert!(masked(&"x".repeat(5000)).ends_with("… (5000 bytes)"));
