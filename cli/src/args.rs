@@ -10,7 +10,7 @@ mod noun;
 pub mod selector;
 pub mod token;
 
-pub use documents::{Apply, Delete, Diff, Edit, Label};
+pub use documents::{Apply, Delete, Diff, Item, Label};
 pub use noun::{Deletable, Documented, Kind, Noun, RowNoun, ShellName, Status, word};
 
 use crate::chat::options::{AgentOptions, LlmOptions};
@@ -113,13 +113,14 @@ Examples:
   mcpctl get sessions -o wide                publishers, and the calls that wait for them
   mcpctl get threads --agent local-coder")]
     Get(Get),
-    /// Show all there is to know about one agent or Llm
+    /// Show all there is to know about one agent, Llm, project, personality or prompt
     #[command(after_help = "\
 Examples:
   mcpctl describe agent local-coder
   mcpctl describe llm vllm-local
+  mcpctl describe project apollo            its tools, prompts and agents
   mcpctl describe llm vllm-local -o json    the row as the server has it")]
-    Describe(One),
+    Describe(Item),
     /// Chat with an agent
     #[command(after_help = "\
 Examples:
@@ -242,7 +243,7 @@ A document is what `get -o yaml` prints; `---` is between two:
 Examples:
   mcpctl edit agent reviewer
   EDITOR='code --wait' mcpctl edit prompt house-style")]
-    Edit(Edit),
+    Edit(Item),
     /// Give an Llm or an agent labels, and take them away
     #[command(after_help = "\
 Examples:

@@ -124,7 +124,7 @@ fn text(change: &Change, colour: bool) -> String {
     let (sign, code) = match change.what {
         What::Added(_) => ("+", "32"),
         What::Removed => ("-", "31"),
-        What::Changed(_) => ("~", "33"),
+        What::Changed(_) => ("~", "35"),
     };
     let title = format!("{sign} {}/{}", change.kind, clean::line(&change.name));
     let title = if colour { format!("\u{1b}[{code}m{title}\u{1b}[0m") } else { title };

@@ -3,7 +3,7 @@
 use crate::apply::read::{self, Wanted, is_same};
 use crate::apply::source::Source;
 use crate::apply::standing::Standing;
-use crate::args::{Edit, Noun};
+use crate::args::{Item, Noun};
 use crate::clock;
 use crate::exit::Stuck;
 use crate::meant;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Lets the user change a definition, and writes what comes of it over the one that was shown.
-pub async fn run(shell: &Shell, options: &Edit) -> anyhow::Result<()> {
+pub async fn run(shell: &Shell, options: &Item) -> anyhow::Result<()> {
     shell.format(&[Format::Table], "edit")?;
     let (client, noun) = (shell.client()?, Noun::from(options.noun));
     let Some(standing) = Standing::of(&client, noun, &options.name).await? else {

@@ -7,9 +7,9 @@ impl Command {
     pub fn with_bare_names(mut self) -> Self {
         match &mut self {
             Command::Get(get) => get.name.iter_mut().for_each(|name| bare(get.noun, name)),
-            Command::Describe(one) | Command::History(one) => bare(one.noun.into(), &mut one.name),
+            Command::History(one) => bare(one.noun.into(), &mut one.name),
             Command::Why(why) => bare(why.of.noun.into(), &mut why.of.name),
-            Command::Edit(edit) => bare(edit.noun.into(), &mut edit.name),
+            Command::Describe(item) | Command::Edit(item) => bare(item.noun.into(), &mut item.name),
             Command::Label(label) => bare(label.noun.into(), &mut label.name),
             Command::Disable(many) | Command::Enable(many) => {
                 many.names.iter_mut().for_each(|name| bare(many.noun.into(), name));
@@ -44,9 +44,9 @@ mod tests {
         };
         let one = |words: &str| match read(words) {
             Command::Get(get) => get.name.unwrap(),
-            Command::Describe(one) | Command::History(one) => one.name,
+            Command::History(one) => one.name,
             Command::Why(why) => why.of.name,
-            Command::Edit(edit) => edit.name,
+            Command::Describe(item) | Command::Edit(item) => item.name,
             Command::Label(label) => label.name,
             Command::Disable(many) | Command::Enable(many) => many.names.join(" "),
             Command::Delete(delete) => delete.names.join(" "),

@@ -42,9 +42,9 @@ pub struct Diff {
     pub selector: Option<Selector>,
 }
 
-/// What to edit.
+/// One thing that has a document.
 #[derive(Args)]
-pub struct Edit {
+pub struct Item {
     /// What it is
     #[arg(value_enum)]
     pub noun: Documented,

@@ -127,7 +127,7 @@ fn picture(name: &str, life: &Life, from: i64, until: i64, width: usize, screen:
     if was_paused {
         let paused = |cell| if life.is_paused(edge(cell), edge(cell + 1)) { "▀" } else { " " };
         let line: String = (0..cells).map(paused).collect();
-        lines.push(paint(line.trim_end(), "33", screen));
+        lines.push(paint(line.trim_end(), "35", screen));
     }
     lines.extend([axis(from, until, width), String::new()]);
     for standing in Standing::ALL {
@@ -139,7 +139,7 @@ fn picture(name: &str, life: &Life, from: i64, until: i64, width: usize, screen:
         }
     }
     if was_paused {
-        lines.push(format!("{} disabled by hand", paint("▀", "33", screen)));
+        lines.push(format!("{} disabled by hand", paint("▀", "35", screen)));
     }
     lines.push(filled(&format!("A column is {}, and shows the worst of it.", span((until - from) / cells)), width));
     lines_of(lines)

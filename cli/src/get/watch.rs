@@ -7,7 +7,7 @@ use crate::client::stream::Stream;
 use crate::client::{Answer, Client};
 use crate::events::query::{Query, sequence};
 use crate::output::document::Document;
-use crate::output::table::{Table, fit};
+use crate::output::table::{Table, columns, fit};
 use crate::output::times::Times;
 use crate::output::{self, Format, clean, json, lines_of};
 use crate::shell::Shell;
@@ -135,8 +135,8 @@ struct Shown<'a> {
     options: &'a Get,
     format: Format,
     rows: Option<Rows>,
-    /// Lines of the table on the terminal.
-    lines: usize,
+    /// Columns of each line of the table on the terminal.
+    lines: Vec<usize>,
     /// The terminal shows something else below it.
     is_stale: bool,
     /// Lines in a pipe.
@@ -145,12 +145,12 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     fn new(shell: &'a Shell, options: &'a Get, format: Format) -> Self {
-        Shown { shell, options, format, rows: None, lines: 0, is_stale: false, log: None }
+        Shown { shell, options, format, rows: None, lines: Vec::new(), is_stale: false, log: None }
     }
 
     /// Something else was written to the terminal: the next table stands below it, changed or not.
     fn begin_anew(&mut self) {
-        (self.lines, self.is_stale) = (0, true);
+        (self.lines, self.is_stale) = (Vec::new(), true);
     }
 
     fn show(&mut self, rows: Rows) -> anyhow::Result<()> {
@@ -186,8 +186,10 @@ impl<'a> Shown<'a> {
             lines.truncate(room - 1);
             lines.push(format!("… and {more} more"));
         }
-        let up = if self.lines > 0 { format!("\u{1b}[{}A\r\u{1b}[J", self.lines) } else { String::new() };
-        self.lines = lines.len();
+        // A terminal that became narrower has broken what is there into more lines.
+        let up: usize = self.lines.iter().map(|columns| columns.div_ceil(width.max(1)).max(1)).sum();
+        let up = if up > 0 { format!("\u{1b}[{up}A\r\u{1b}[J") } else { String::new() };
+        self.lines = lines.iter().map(|line| columns(line)).collect();
         Ok(output::answer(&(up + &lines_of(lines)))?)
     }
 

@@ -194,6 +194,13 @@ pub fn cut(text: &str, width: usize) -> String {
     kept.trim_end().to_owned() + "…"
 }
 
+/// The cells that a line takes; what it is painted with takes none.
+pub fn columns(line: &str) -> usize {
+    let mut parts = line.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().width();
+    first + parts.map(|part| part.split_once('m').map_or(0, |(_, text)| text.width())).sum::<usize>()
+}
+
 /// A line of a table in at most `width` cells; what it is painted with takes none.
 pub fn fit(line: &str, width: usize) -> String {
     let (mut plain, mut codes, mut rest) = (String::new(), Vec::new(), line);
@@ -220,7 +227,7 @@ fn status_code(status: &str) -> Option<&'static str> {
         "inactive" => Some("90"),
         "hibernating" | "running" | "claimed" => Some("34"),
         "error" => Some("31"),
-        "disabled" => Some("33"),
+        "disabled" => Some("35"),
         _ => None,
     }
 }
@@ -267,6 +274,7 @@ mod tests {
     #[test]
     fn a_painted_line_fits_and_stays_painted() {
         let line = "a  \u{1b}[32mactive\u{1b}[0m  東京";
+        assert_eq!(columns(line), 15);
         assert_eq!(fit(line, 20), line);
         assert_eq!(fit(line, 13), "a  \u{1b}[32mactive\u{1b}[0m…");
         for width in 1..16 {

@@ -3,11 +3,12 @@
 //! followers hear of what happens, and what several servers on Kafka and Postgres do.
 //!
 //! `cargo build --release --bins && cargo bench -p mcpctl-tests`, with `start`, `rest`, `relay`, `audit`, `follow`, `scale`,
-//! `project`, `failover` or `crowd` behind it for one of them alone. Takes about fifteen minutes; every figure is of this
-//! run only. The last four need what `tests/sdks/install.sh` installs.
+//! `project`, `failover`, `cli` or `crowd` behind it for one of them alone. Takes about fifteen minutes; every figure is of this
+//! run only. `scale`, `project`, `failover` and `crowd` need what `tests/sdks/install.sh` installs.
 #![allow(clippy::disallowed_methods, reason = "what a bench starts ends with its runtime")]
 
 mod audit;
+mod command_line;
 mod failover;
 mod follow;
 mod history;
@@ -48,6 +49,9 @@ async fn main() {
     }
     if is_wanted("failover") {
         failover::run().await;
+    }
+    if is_wanted("cli") {
+        command_line::run().await;
     }
     if is_wanted("crowd") {
         rest::crowd().await;

@@ -59,6 +59,8 @@ pub const STORY: &[(&str, &[&str])] = &[
             "get projects",
             "get prompts",
             "get personalities",
+            "describe project apollo",
+            "describe prompt house-style",
         ],
     ),
     (
