@@ -108,9 +108,9 @@ Examples:
   mcpctl get llms --status active -o wide
   mcpctl get agent local-coder -o yaml
   mcpctl get agents --as-of 2026-01-31T12:00:00Z
-  mcpctl get agents -l team=red,gpu=a100     those that have both labels
-  mcpctl get agents --watch                  a live table; in a pipe, a line for each change
-  mcpctl get sessions -o wide                publishers, and the calls that wait for them
+  mcpctl get agents -l team=red,gpu=a100   those that have both labels
+  mcpctl get agents --watch                a live table; piped, a line a change
+  mcpctl get sessions -o wide              publishers, and calls that wait
   mcpctl get threads --agent local-coder")]
     Get(Get),
     /// Show all there is to know about one agent, Llm, project, personality or prompt
@@ -124,11 +124,11 @@ Examples:
     /// Chat with an agent
     #[command(after_help = "\
 Examples:
-  mcpctl chat local-coder                        a conversation; /help lists its commands
-  mcpctl chat local-coder -m 'explain this'      one message; the reply goes to stdout
-  git diff | mcpctl chat reviewer -m -           the message comes from stdin
-  mcpctl chat local-coder < questions.txt        without -m, each line is a message
-  mcpctl chat local-coder --thread ID -m 'more'  go on with a thread")]
+  mcpctl chat local-coder                     a conversation; /help helps
+  mcpctl chat local-coder -m 'explain this'   the reply goes to stdout
+  git diff | mcpctl chat reviewer -m -        the message comes from stdin
+  mcpctl chat local-coder < questions.txt     each line is a message
+  mcpctl chat local-coder --thread ID -m more go on with a thread")]
     Chat(AgentOptions),
     /// Talk to an Llm directly, without an agent or a thread
     #[command(
@@ -136,8 +136,8 @@ Examples:
         after_help = "\
 Examples:
   mcpctl chat-llm vllm-local -m 'hello'
-  mcpctl chat-llm vllm-local --system 'Be terse.' --temperature 0 --extra top_k=4
-  mcpctl chat-llm vllm-local --async -m 'hello'     ask now, read later: mcpctl get task ID -o json"
+  mcpctl chat-llm vllm-local --system 'Be terse.' --extra top_k=4
+  mcpctl chat-llm vllm-local --async -m hello   later: mcpctl get task ID"
     )]
     ChatLlm(LlmOptions),
     /// Sweep now: expire silent publishers, delete what is long inactive
@@ -156,7 +156,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   mcpctl events --limit 20                  the newest 20
-  mcpctl events -f --type 'agent.*'         what happens to agents, as it happens
+  mcpctl events -f --type 'agent.*'         agents, as it happens
   mcpctl events --subject agent/local-coder
   mcpctl events --type 'agent.*' --after 1000 -o json")]
     Events(Events),
@@ -181,7 +181,7 @@ Examples:
 Examples:
   mcpctl diff 100 200
   mcpctl diff 2026-01-31T12:00:00Z          from then until now
-  mcpctl diff -f team.yaml                  what `apply -f team.yaml` would change
+  mcpctl diff -f team.yaml                  what applying that would change
   mcpctl diff 100 200 -o json")]
     Diff(Diff),
     /// Move a log that outgrew one machine to Kafka, with its history and the same head; its server must be stopped
@@ -190,7 +190,7 @@ Examples:
 Examples:
   mcpctl migrate --from sqlite:data/log.db --to kafka://kafka:9092/registry
   mcpctl migrate --from sqlite:data/log.db --to kafka://kafka:9092/registry \\
-    --from-db sqlite:data --to-db postgres://mcpd@postgres:5432/registry     the chats too")]
+    --from-db sqlite:data --to-db postgres://mcpd@postgres:5432/registry")]
     Migrate(Migrate),
     /// Say who may come in, and what they may do
     #[command(subcommand)]
@@ -219,14 +219,14 @@ Examples:
     #[command(after_help = "\
 Examples:
   mcpctl man | man -l -                      the page of mcpctl
-  mcpctl man --dir ~/.local/share/man/man1   a page for each command: `man mcpctl-get`")]
+  mcpctl man --dir ~/.local/share/man/man1   then: man mcpctl-get")]
     Man(Man),
     /// Make the registry hold what documents say: Llms, projects, agents, personalities, prompts
     #[command(after_help = "\
 Examples:
-  mcpctl apply -f team.yaml                      a line for each: created, configured or unchanged
-  mcpctl apply -f team/ --dry-run                all files of a folder; `diff -f team/` shows each field
-  mcpctl apply -f team/ -l team=red --prune      and delete what has that label and no document any more
+  mcpctl apply -f team.yaml                   created, configured or unchanged
+  mcpctl apply -f team/ --dry-run             all files of a folder
+  mcpctl apply -f team/ -l team=red --prune   delete what has no document left
   mcpctl get agent reviewer -o yaml | mcpctl apply -f -
 
 A document is what `get -o yaml` prints; `---` is between two:
@@ -274,8 +274,8 @@ Examples:
     /// Run a whole registry here: server and publisher in one process
     #[cfg(feature = "dev")]
     #[command(after_help = "\
-Publishes what config.json in $MCPCTL_HOME says, else the models of local servers (Ollama, LM Studio,
-vLLM, llama.cpp), else an echo Llm with a demo agent.
+Publishes what config.json in $MCPCTL_HOME says, else the models of local
+servers (Ollama, LM Studio, vLLM, llama.cpp), else an echo Llm and an agent.
 
 Examples:
   mcpctl dev
@@ -418,6 +418,8 @@ mod tests {
             let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let is_one = !command.has_subcommands();
             assert!(!is_one || after.contains("Examples:\n"), "{name}");
+            let too_wide = after.lines().find(|line| line.chars().count() > 80);
+            assert_eq!(too_wide, None, "{name}: a terminal of 80 columns breaks it");
             let file = name.replacen("mcpctl-", "help-", 1) + ".trycmd";
             let is_compared = ["", "dev"].map(|folder| Path::new("tests/cmd").join(folder).join(&file).is_file());
             assert!(name == "mcpctl" || is_compared.contains(&true), "tests/cmd has no {file}");

@@ -74,9 +74,9 @@ async fn list(shell: &Shell) -> anyhow::Result<()> {
         Format::Yaml => Ok(output::answer(&yaml::write(&Document::parse(&answer.body)?))?),
         _ => {
             let columns = ["USER", "VERB", "RESOURCE", "CREATED"].map(|title| (title, Width::Natural));
-            let mut table = Table::new(&columns);
+            let (mut table, times) = (Table::new(&columns), shell.screen.times(false));
             for row in answer.read::<Vec<GrantRow>>()? {
-                table.row([&row.user, &row.verb, &row.resource, &row.created_at].map(String::as_str));
+                table.row([&row.user, &row.verb, &row.resource, &times.shown(&row.created_at)].map(String::as_str));
             }
             Ok(output::answer(&shell.screen.table(&table, false))?)
         }

@@ -10,6 +10,7 @@ use crate::events::{newest, query::Query, table};
 use crate::get::definition;
 use crate::output::document::Document;
 use crate::output::sheet::Sheet;
+use crate::output::times::Times;
 use crate::output::{Format, lines_of, yaml};
 use crate::shell::Shell;
 
@@ -65,10 +66,10 @@ fn happened(shell: &Shell, events: &[Document]) -> String {
     "Recent events:\n".to_owned() + &lines_of(shown.lines().map(|line| format!("  {line}")))
 }
 
-fn origin(sheet: &mut Sheet, [owner, id, created, updated]: [&String; 4], version: u64) {
+fn origin(sheet: &mut Sheet, times: Times, [owner, id, created, updated]: [&String; 4], version: u64) {
     sheet.line("Owner", owner);
-    sheet.line("Created", created);
-    sheet.line("Updated", format!("{updated} (version {version})"));
+    sheet.line("Created", times.told(created));
+    sheet.line("Updated", format!("{} (version {version})", times.told(updated)));
     sheet.line("ID", id);
 }
 

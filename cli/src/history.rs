@@ -6,6 +6,7 @@ use crate::client::route::Route;
 use crate::events::word;
 use crate::output::document::Document;
 use crate::output::table::{Table, Width};
+use crate::output::times::Times;
 use crate::output::{self, Format, json, yaml};
 use crate::shell::Shell;
 
@@ -26,7 +27,7 @@ pub async fn run(shell: &Shell, options: &One) -> anyhow::Result<()> {
         Format::Yaml => Ok(output::answer(&events.iter().map(yaml::write).collect::<Vec<_>>().join("---\n"))?),
         _ => {
             let wide = format == Format::Wide;
-            Ok(output::answer(&shell.screen.table(&table(&events, wide), wide))?)
+            Ok(output::answer(&shell.screen.table(&table(&events, wide, shell.screen.times(wide)), wide))?)
         }
     }
 }
@@ -51,7 +52,7 @@ pub async fn read(client: &Client, of: &One, most: usize, until: Option<u64>) ->
     }
 }
 
-fn table(events: &[Document], wide: bool) -> Table {
+fn table(events: &[Document], wide: bool, times: Times) -> Table {
     let columns = ["SEQUENCE", "TIME", "EVENT", "CAUSE", "CHANGE", "ACTOR"].into_iter().chain(wide.then_some("DATA"));
     let mut table = Table::new(&columns.map(|title| (title, Width::Natural)).collect::<Vec<_>>());
     for event in events {
@@ -59,7 +60,7 @@ fn table(events: &[Document], wide: bool) -> Table {
         let of_data = |key| data.map(|data| word(data, key)).unwrap_or_default();
         let cells = [
             word(event, "sequence"),
-            word(event, "time"),
+            times.shown(&word(event, "time")),
             what(event).to_owned(),
             of_data("cause"),
             change(&of_data("from"), &of_data("to"), &of_data("version")),
@@ -109,7 +110,7 @@ mod tests {
             event("registered", r#"{"cause":"registered","from":null,"to":"active","version":1}"#),
         ];
         assert_eq!(
-            table(&events, false).render(false, false),
+            table(&events, false, Times::Exact).render(false, false),
             "SEQUENCE  TIME  EVENT        CAUSE         CHANGE             ACTOR\n\
              7         T     deleted      retention     inactive → gone    user/ann\n\
              7         T     deactivated  disconnected  active → inactive  user/ann\n\

@@ -14,6 +14,7 @@ pub mod yaml;
 use crate::clock;
 use crate::exit::Usage;
 use path::Path;
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::str::FromStr;
 use table::Table;
@@ -168,8 +169,14 @@ pub fn tell(text: &str) {
 
 /// In lines of so many columns; times and ids stay whole.
 pub fn filled(text: &str, width: usize) -> String {
+    wrapped(text, width).join("\n")
+}
+
+/// The same line by line.
+pub fn wrapped(text: &str, width: usize) -> Vec<Cow<'_, str>> {
     let options = textwrap::Options::new(width)
         .word_separator(textwrap::WordSeparator::AsciiSpace)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    textwrap::fill(text, options)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .break_words(false);
+    textwrap::wrap(text, options)
 }

@@ -22,11 +22,11 @@ use std::{
     max_term_width = 100,
     after_help = "\
 Examples:
-  mcplocal init                                  find what runs here, and write config.json
-  mcplocal check                                 whether all is there that publishing takes
-  mcplocal                                       publish, until it is stopped
-  mcplocal --name-suffix -laptop                 several machines with the same models
-  mcplocal --server https://models.example.org   another server than the credentials file names"
+  mcplocal init                    find what runs here, write config.json
+  mcplocal check                   whether all is there that it takes
+  mcplocal                         publish, until it is stopped
+  mcplocal --name-suffix -laptop   several machines with the same models
+  mcplocal --server https://models.example.org"
 )]
 pub struct Args {
     /// URL of the server; else `mcpdUrl` of the credentials file.
@@ -95,8 +95,8 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   mcplocal init
-  mcplocal init --yes                            all that is found, without a question
-  mcplocal --config ./lab.json init              write it elsewhere")]
+  mcplocal init --yes                  all that is found, without a question
+  mcplocal --config ./lab.json init    write it elsewhere")]
     Init {
         /// Publish all that is found, and ask nothing
         #[arg(long)]
@@ -120,7 +120,7 @@ Examples:
         after_help = "\
 Examples:
   mcplocal install-service --print
-  mcplocal --name-suffix -lab install-service    the flags are the service's, too"
+  mcplocal --name-suffix -lab install-service   the service has the flags, too"
     )]
     InstallService {
         /// Print it, and install nothing

@@ -11,15 +11,15 @@ pub enum Audit {
     /// Print the end of the log: its sequence and hash, to be kept elsewhere
     #[command(after_help = "\
 Examples:
-  mcpctl audit head > head.txt     later: mcpctl audit verify --against \"$(cat head.txt)\"
+  mcpctl audit head > head.txt
   mcpctl audit head -o json")]
     Head,
     /// Follow the hash chain through the whole log, and compare every row of the tables with a fresh fold of it
     #[command(after_help = "\
 Examples:
   mcpctl audit verify
-  mcpctl audit verify --against \"$(cat head.txt)\"              is that head still in the history?
-  mcpctl audit verify --heads heads.jsonl --head-key head.pub  are all that the server signed?")]
+  mcpctl audit verify --against \"$(cat head.txt)\"   is that still in it?
+  mcpctl audit verify --heads heads.jsonl --head-key head.pub")]
     Verify(Verify),
     /// Make the read tables anew from the log; until they are complete, the old ones are read
     #[command(after_help = "\
@@ -36,9 +36,9 @@ Examples:
     /// Make a log from an export, offline; it has the same head then
     #[command(after_help = "\
 Examples:
-  mcpctl audit import log.jsonl --log sqlite:data/log.db    then: mcpd --data-dir data
+  mcpctl audit import log.jsonl --log sqlite:data/log.db
   zcat log.jsonl.gz | mcpctl audit import - --log sqlite:data/log.db
-  mcpctl audit import altered.jsonl --log sqlite:new/log.db --rewritten 1234:9f2c…    something was erased")]
+  mcpctl audit import altered.jsonl --log sqlite:new.db --rewritten 1234:9f2c…")]
     Import(Import),
     /// Print the whole registry as it was at some point
     #[command(after_help = "\

@@ -16,7 +16,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   mcpctl context use staging
-  mcpctl context use default      the credentials file, as before there were others")]
+  mcpctl context use default      the credentials file")]
     Use {
         /// Its name
         #[arg(add = ArgValueCompleter::new(completions::contexts))]

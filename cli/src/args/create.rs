@@ -14,14 +14,16 @@ pub enum Create {
     /// Make an Llm that the server reaches by its URL
     #[command(after_help = "\
 Examples:
-  mcpctl create llm gpt --type openai --model gpt-4.1 --url https://api.openai.com/v1 --key-env OPENAI_API_KEY
-  mcpctl create llm qwen --type vllm --model Qwen/Qwen3-8B --url http://gpu-1:8000/v1 --pool qwen -l team=red")]
+  mcpctl create llm gpt --type openai --model gpt-4.1 \\
+    --url https://api.openai.com/v1 --key-env OPENAI_API_KEY
+  mcpctl create llm qwen --type vllm --model Qwen/Qwen3-8B \\
+    --url http://gpu-1:8000/v1 --pool qwen -l team=red")]
     Llm(Llm),
     /// Make an agent: a persona on an Llm or a pool
     #[command(after_help = "\
 Examples:
-  mcpctl create agent reviewer --llm qwen --system 'You review code.' --param temperature=0.2
-  mcpctl create agent reviewer --llm qwen --system-file reviewer.md --project apollo")]
+  mcpctl create agent reviewer --llm qwen --system 'You review code.'
+  mcpctl create agent reviewer --llm qwen --system-file reviewer.md -p top_k=4")]
     Agent(Agent),
     /// Make a project: what agents work on together
     #[command(after_help = "\
@@ -36,8 +38,8 @@ Examples:
     /// Make a prompt: a text that joins the system prompt of an agent, a project's agents, or a personality
     #[command(after_help = "\
 Examples:
-  mcpctl create prompt house-style --project apollo --content 'Write British English.'
-  mcpctl create prompt pirate-talk --personality pirate --content-file talk.md --priority 10")]
+  mcpctl create prompt house-style --project apollo --content 'Be brief.'
+  mcpctl create prompt talk --personality pirate --content-file talk.md")]
     Prompt(Prompt),
 }
 

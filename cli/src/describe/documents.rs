@@ -22,7 +22,12 @@ pub async fn project(client: &Client, answer: &Answer, screen: Screen) -> anyhow
     sheet.line("MCP servers", project.mcp_servers.iter().map(server).collect::<Vec<_>>().join(", "));
     sheet.line("Prompts", names(client, "prompts", "project", &project.name).await?);
     sheet.line("Agents", names(client, "agents", "project", &project.name).await?);
-    origin(&mut sheet, [&project.owner_id, &project.id, &project.created_at, &project.updated_at], project.version);
+    origin(
+        &mut sheet,
+        screen.times(false),
+        [&project.owner_id, &project.id, &project.created_at, &project.updated_at],
+        project.version,
+    );
     Ok(Seen { text: sheet.render_within(screen.width(false)), name: project.name })
 }
 
@@ -34,7 +39,7 @@ pub async fn personality(client: &Client, answer: &Answer, screen: Screen) -> an
     sheet.optional("Description", it.description.as_ref());
     sheet.line("Agent", &it.agent);
     sheet.line("Prompts", names(client, "prompts", "personality", &it.name).await?);
-    origin(&mut sheet, [&it.owner_id, &it.id, &it.created_at, &it.updated_at], it.version);
+    origin(&mut sheet, screen.times(false), [&it.owner_id, &it.id, &it.created_at, &it.updated_at], it.version);
     Ok(Seen { text: sheet.render_within(screen.width(false)), name: it.name })
 }
 
@@ -50,7 +55,12 @@ pub fn prompt(answer: &Answer, screen: Screen) -> anyhow::Result<Seen> {
     );
     sheet.line("Priority", prompt.priority.to_string());
     sheet.line("Content", &prompt.content);
-    origin(&mut sheet, [&prompt.owner_id, &prompt.id, &prompt.created_at, &prompt.updated_at], prompt.version);
+    origin(
+        &mut sheet,
+        screen.times(false),
+        [&prompt.owner_id, &prompt.id, &prompt.created_at, &prompt.updated_at],
+        prompt.version,
+    );
     Ok(Seen { text: sheet.render_within(screen.width(false)), name: prompt.name })
 }
 

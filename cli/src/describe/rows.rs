@@ -58,7 +58,12 @@ fn agent_sheet(agent: &Agent, model: &str, screen: Screen) -> String {
     sheet.optional("Default params", agent.default_params.as_ref().and_then(|r| object(r.get())));
     sheet.optional("Extras", agent.extras.as_ref().and_then(|r| object(r.get())));
     sheet.optional("Labels", labels(&agent.labels));
-    origin(&mut sheet, [&agent.owner_id, &agent.id, &agent.created_at, &agent.updated_at], agent.version);
+    origin(
+        &mut sheet,
+        screen.times(false),
+        [&agent.owner_id, &agent.id, &agent.created_at, &agent.updated_at],
+        agent.version,
+    );
     sheet.render_within(screen.width(false))
 }
 
@@ -90,7 +95,7 @@ fn llm_sheet(llm: &Llm, agents: &[Agent], screen: Screen) -> String {
     sheet.optional("Labels", labels(&llm.labels));
     let pinned: Vec<_> = agents.iter().map(|a| format!("{} ({})", a.name, a.status)).collect();
     sheet.line("Agents", pinned.join(", "));
-    origin(&mut sheet, [&llm.owner_id, &llm.id, &llm.created_at, &llm.updated_at], llm.version);
+    origin(&mut sheet, screen.times(false), [&llm.owner_id, &llm.id, &llm.created_at, &llm.updated_at], llm.version);
     sheet.render_within(screen.width(false))
 }
 

@@ -1,6 +1,6 @@
 //! `Key: value` lines that line up, for one thing seen whole.
 
-use super::clean;
+use super::{clean, wrapped};
 use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
 
@@ -46,7 +46,7 @@ impl Sheet {
                 }
             } else {
                 let padding = width - key.width() - 1;
-                let pieces = room.map_or_else(|| vec![value.into()], |room| textwrap::wrap(value, room));
+                let pieces = room.map_or_else(|| vec![value.into()], |room| wrapped(value, room));
                 for (index, piece) in pieces.iter().enumerate() {
                     let _ = match index {
                         0 => writeln!(out, "{key}: {:padding$}{piece}", ""),

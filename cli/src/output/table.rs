@@ -97,8 +97,13 @@ impl Table {
         rest
     }
 
-    /// Takes from the widest columns of texts, each of which keeps room for its title.
+    /// Takes what no cell needs, and then from the widest columns of texts, each of which keeps room for its title.
     fn narrow(&self, widths: &mut [usize], most: usize) {
+        if cells(widths) > most {
+            for (column, width) in widths.iter_mut().enumerate() {
+                *width = (*width).min(self.natural(column));
+            }
+        }
         let is_text = |column: usize| matches!(self.columns[column].1, Width::Exact(_) | Width::AtMost(_));
         while cells(widths) > most {
             let can_give =
@@ -141,12 +146,16 @@ impl Table {
         (0..self.columns.len()).map(|i| self.width(i, wide)).collect()
     }
 
-    fn width(&self, column: usize, wide: bool) -> usize {
-        let (title, width) = self.columns[column];
-        let cells = self.rows.iter().map(|r| r[column].width());
+    /// As wide as its title and its widest cell.
+    fn natural(&self, column: usize) -> usize {
+        let texts = self.rows.iter().map(|row| row[column].width());
         let before = self.flushed.get(column).copied();
-        let natural = cells.chain([title.width()]).chain(before).max().unwrap_or(0);
-        match width {
+        texts.chain([self.columns[column].0.width()]).chain(before).max().unwrap_or(0)
+    }
+
+    fn width(&self, column: usize, wide: bool) -> usize {
+        let natural = self.natural(column);
+        match self.columns[column].1 {
             _ if wide => natural,
             Width::Natural | Width::Spare => natural,
             Width::AtLeast(least) => natural.max(least),
@@ -294,8 +303,8 @@ mod tests {
             assert!(shown.lines().all(|line| line.width() <= most), "{most}: {shown}");
         }
         let narrow = table.render_within(false, false, Some(40));
-        assert_eq!(narrow.lines().next(), Some("NAME         LLM            DESCRIPTION"));
-        assert_eq!(narrow.lines().nth(1), Some("local-coder  vllm-local     words words…"));
+        assert_eq!(narrow.lines().next(), Some("NAME         LLM         DESCRIPTION"));
+        assert_eq!(narrow.lines().nth(1), Some("local-coder  vllm-local  words words wo…"));
     }
 
     #[test]
