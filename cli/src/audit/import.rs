@@ -32,7 +32,7 @@ pub fn run(shell: &Shell, options: &Import) -> anyhow::Result<()> {
     let (from, size) = open(&options.file)?;
     make_folder(&target)?;
     let draft = Draft::begin(&target).map_err(|error| stuck(&error))?;
-    let bar = Bar::new("importing, bytes of the file", size, shell.screen, size > 0);
+    let bar = Bar::new("importing", size, shell.screen, size > 0);
     let (mut records, mut rewriting) = (Records { from, line: 0, read: 0 }, options.rewritten.map(Rewriting::until));
     let mut replica = Replica::default().on(draft.log());
     let (mut batch, mut batched) = (Vec::with_capacity(BATCH), 0);

@@ -6,8 +6,9 @@ use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-const BAR: &str = "{msg} {bar:30} {percent}% {human_pos}/{human_len} ({per_sec}, {eta} left)";
-const COUNT: &str = "{msg} {human_pos} ({per_sec})";
+/// As wide as the terminal, whatever that is.
+const BAR: &str = "{msg} {wide_bar} {percent}% {human_pos}/{human_len}, {eta} left";
+const COUNT: &str = "{msg} {human_pos}";
 /// What is over sooner shows no bar.
 const MOMENT: Duration = Duration::from_millis(500);
 /// Redraws a second.
