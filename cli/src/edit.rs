@@ -117,6 +117,9 @@ fn way_on(path: &Path) -> String {
 fn edit(path: &Path) -> Result<(), Stuck> {
     let named = |variable| std::env::var(variable).ok().filter(|value| !value.trim().is_empty());
     let editor = named("VISUAL").or_else(|| named("EDITOR")).unwrap_or_else(|| "vi".to_owned());
+    // Ctrl-C is the editor's, and would end this program beneath it.
+    #[cfg(unix)]
+    let _ours = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
     let next = "set EDITOR to an editor that waits, such as `nano` or `code --wait`";
     let ended = Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("mcpctl").arg(path).status();
     match ended {

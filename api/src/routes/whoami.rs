@@ -108,25 +108,26 @@ fn verdict(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: Option<&str
     }
 }
 
-/// Whose a virtual row is decides who deletes it.
+/// Whose a virtual row is decides who deletes it, and who makes it public by editing it.
 fn of_virtual(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: &str) -> Option<Verdict> {
     let owner = app.look(|state| match kind {
         Kind::Llm => state.llms.get(name).filter(|row| row.kind == row::Kind::Virtual).map(|row| row.owner),
         Kind::Agent => state.agents.get(name).filter(|row| row.kind == row::Kind::Virtual).map(|row| row.owner),
         Kind::Project | Kind::Personality | Kind::Prompt => None,
     });
-    let is_own = owner.filter(|_| verb == Verb::Delete)? == caller.user.id;
+    let is_own = owner.filter(|_| matches!(verb, Verb::Delete | Verb::Edit))? == caller.user.id;
     if access::hand(app, caller, verb, kind, name).reach == Reach::All {
         return None;
     }
     let publishes = access::reason(app, caller, Verb::Publish, kind, Some(name)).is_some();
-    let (user, kind) = (&caller.user.name, kind.as_str());
+    let (user, kind, verb_word) = (&caller.user.name, kind.as_str(), verb.as_str());
     if is_own {
-        return publishes.then(|| Verdict { allowed: true, reason: format!("user '{user}' publishes it") });
+        return (publishes && verb == Verb::Delete)
+            .then(|| Verdict { allowed: true, reason: format!("user '{user}' publishes it") });
     }
     let reason = format!(
-        "'{user}' may not delete {kind}/{name}: it is virtual and belongs to another user; that takes role admin, or a grant \
-         of `delete {kind}/{name}`"
+        "'{user}' may not {verb_word} {kind}/{name}: it is virtual and belongs to another user; that takes role admin, or a grant \
+         of `{verb_word} {kind}/{name}`"
     );
     Some(Verdict { allowed: false, reason })
 }

@@ -14,6 +14,9 @@ use std::collections::HashMap;
 /// What can be applied, in the order in which it is: what others name comes before them.
 const NOUNS: [Noun; 5] = [Noun::Llms, Noun::Projects, Noun::Agents, Noun::Personalities, Noun::Prompts];
 
+/// What is said of rows.
+const ROWS: &str = ": what `-o json` prints are rows; `-o yaml` prints their documents";
+
 /// Where a document is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Place {
@@ -101,7 +104,11 @@ impl Wanted {
 }
 
 fn wanted(document: Document, place: Place) -> Result<Wanted, String> {
-    let Document::Map(mut members) = document else { return Err("the document is no mapping".to_owned()) };
+    let mut members = match document {
+        Document::Map(members) => members,
+        Document::List(_) => return Err(format!("the document is a list, and no mapping{ROWS}")),
+        _ => return Err("the document is no mapping".to_owned()),
+    };
     let kinds = NOUNS.map(Noun::word);
     let at = members.iter().position(|(key, _)| key == "kind");
     let given = at.map(|at| members.remove(at).1);
@@ -110,6 +117,9 @@ fn wanted(document: Document, place: Place) -> Result<Wanted, String> {
         _ => None,
     };
     let noun = noun.ok_or_else(|| {
+        if matches!(&given, Some(Document::Text(word)) if ["public", "virtual"].contains(&word.as_str())) {
+            return format!("`kind` is one of {}{ROWS}", kinds.join(", "));
+        }
         let meant = match &given {
             Some(Document::Text(word)) => closest(word, kinds.into_iter()),
             _ => None,
@@ -196,7 +206,9 @@ mod tests {
             ("name: a\n", "f.yaml:1: `kind` is one of"),
             ("kind: agents\nname: a\n", "did you mean agent?"),
             ("\nkind: agent\nname: 5\n", "f.yaml:2: `name` is a text"),
-            ("- kind: agent\n", "f.yaml:1: the document is no mapping"),
+            ("- kind: agent\n", "f.yaml:1: the document is a list, and no mapping: what `-o json` prints are rows"),
+            ("{\"name\": \"a\", \"kind\": \"virtual\"}", "prompt: what `-o json` prints are rows"),
+            ("agent\n", "f.yaml:1: the document is no mapping"),
             ("kind: agent\nname: a\nextras: {1: 2}\n", "f.yaml:3: a key is a text"),
             ("kind: agent\nname: a\nllm: b\nllm: c\n", "f.yaml:4: the key \"llm\" is there already"),
             ("{\"kind\": \"agent\",\n\"name\": \"a\",\n\"name\": \"b\"}", "f.yaml:3: the key \"name\""),

@@ -103,6 +103,8 @@ async fn can_i_knows_whose_a_virtual_row_is_and_a_new_session_has_no_past() {
         assert_eq!(verdict["allowed"], allowed, "{verdict}");
         assert!(verdict["reason"].as_str().is_some_and(|given| given.contains(reason)), "{verdict}");
     }
+    let edits = bob.get("/auth/can-i?verb=edit&resource=llm/qwen").await.expect(200).json();
+    assert_eq!(edits["allowed"], false, "whoever edits it makes it public: {edits}");
     assert_eq!(ann.delete("/llms/qwen").await.status, 204);
     // Nobody's any more, so anybody's.
     let publisher = mcpctl_tests::Publisher::new(bob.clone(), "s");

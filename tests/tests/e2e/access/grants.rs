@@ -49,7 +49,7 @@ async fn a_grant_allows_one_verb_on_the_names_that_fit_and_no_more() {
     for (args, answer, why) in [
         (["auth", "can-i", "run", "agent/local-a"], "yes\n", "user 'ann' was granted `run agent/local-*`"),
         (["auth", "can-i", "run", "agent"], "no\n", "'ann' may not run agents: that takes role chatter"),
-        (["auth", "can-i", "view", "llms/x"], "", "resource: is a kind, such as agent"),
+        (["auth", "can-i", "view", "llms/x"], "", "RESOURCE: is a kind, such as agent"),
         (["auth", "can-i", "view", "llm/x"], "yes\n", "the token of user 'ann' has role viewer"),
         (["auth", "can-i", "audit", "log"], "no\n", "'ann' may not audit log: that takes role admin"),
     ] {
