@@ -223,6 +223,9 @@ mod tests {
             (Method::GET, "/api/v1/agents/coder/history", Need::Nothing),
             (Method::POST, "/api/v1/llms/_provider-register", publish),
             (Method::GET, "/api/v1/llms/_provider-stream", publish),
+            (Method::POST, "/api/v1/llms/_provider-register/dry-run", publish),
+            // Each document is asked for.
+            (Method::POST, "/api/v1/dry-run", Need::Nothing),
             (Method::POST, "/api/v1/llms/_provider-task/1/result", publish),
             (Method::POST, "/api/v1/llms/qwen/infer", of(Verb::Run, Kind::Llm, Some("qwen"))),
             (Method::POST, "/api/v1/llms/q%77en/infer", of(Verb::Run, Kind::Llm, Some(""))),

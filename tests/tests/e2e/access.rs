@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 const SOON: std::time::Duration = std::time::Duration::from_secs(10);
 
-async fn token(mcpd: &Mcpd, name: &str, role: &str) -> Client {
+pub async fn token(mcpd: &Mcpd, name: &str, role: &str) -> Client {
     let output = mcpd.mcpctl(&["token", "create", "--name", name, "--role", role, "-o", "json"]).await;
     assert!(output.status.success(), "{output:?}");
     let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");

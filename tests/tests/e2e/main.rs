@@ -8,6 +8,7 @@ mod calls;
 mod chat;
 mod cluster;
 mod documents;
+mod dry_run;
 mod durability;
 mod editing;
 mod first_start;

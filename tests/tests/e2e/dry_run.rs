@@ -1,0 +1,85 @@
+//! What documents and declarations would do: the same answers as of the real writes, and nothing is written.
+
+use mcpctl_tests::{Client, Mcpd, samples};
+use serde_json::{Value, json};
+
+async fn tried(client: &Client, documents: Value) -> Vec<Value> {
+    let answer = client.post("/dry-run", &json!({"documents": documents})).await.expect(200).json();
+    answer["documents"].as_array().expect("outcomes").clone()
+}
+
+fn llm(name: &str) -> Value {
+    json!({"kind": "llm", "definition": samples::public(name, "http://127.0.0.1:9/v1")})
+}
+
+fn agent(name: &str, llm: &str) -> Value {
+    json!({"kind": "agent", "definition": {"name": name, "llm": llm}})
+}
+
+#[tokio::test]
+async fn each_document_is_tried_on_top_of_those_before_it_and_none_is_written() {
+    let mcpd = Mcpd::start(&["--max-rows-per-user", "3"]).await;
+    let client = mcpd.client();
+    let _ = client.post("/llms", &samples::public("old", "http://127.0.0.1:9/v1")).await.expect(201);
+    let before = client.sequence().await;
+    let mut changed = llm("old");
+    changed["definition"]["description"] = "new".into();
+    let outcomes =
+        tried(&client, json!([llm("old"), changed, llm("gpt"), agent("coder", "gpt"), agent("late", "old")])).await;
+    assert_eq!(outcomes[0]["unchanged"]["row"]["name"], "old");
+    assert_eq!(outcomes[1]["configured"]["row"]["description"], "new");
+    assert_eq!(outcomes[2]["created"]["row"]["name"], "gpt");
+    assert_eq!(outcomes[3]["created"]["row"]["llm"]["name"], "gpt", "an Llm that is not there yet");
+    assert_eq!(outcomes[4]["refused"]["error"]["code"], "TOO_MANY_ROWS", "{outcomes:?}");
+    let outcomes = tried(&client, json!([agent("coder", "nobody"), llm("gpt")])).await;
+    assert_eq!((outcomes.len(), &outcomes[0]["refused"]["status"]), (1, &json!(404)), "what comes after is not tried");
+    let large =
+        json!({"kind": "agent", "definition": {"name": "a", "llm": "old", "systemPrompt": "x".repeat(950_000)}});
+    assert_eq!(tried(&client, json!([large])).await[0]["refused"]["status"], 413);
+    let problems = tried(&client, json!([{"kind": "llm", "definition": {"name": "a", "typo": 1}}])).await;
+    assert!(problems[0]["refused"]["error"]["details"].as_array().is_some_and(|all| all.len() > 1), "{problems:?}");
+    for (body, says) in [
+        (json!({"documents": [{"kind": "planet", "definition": {}}]}), "'planet' is no kind of document"),
+        (json!({"documents": {}}), "invalid type"),
+        (json!([]), "expected an object"),
+    ] {
+        client.post("/dry-run", &body).await.refused(400, "INVALID", says);
+    }
+    assert_eq!(client.sequence().await, before);
+    assert_eq!(client.get("/agents").await.expect(200).json(), json!([]));
+}
+
+#[tokio::test]
+async fn whoever_may_not_write_it_is_told_so() {
+    let mcpd = Mcpd::start(&[]).await;
+    let viewer = crate::access::token(&mcpd, "ann", "viewer").await;
+    let outcomes = tried(&viewer, json!([llm("gpt")])).await;
+    let said = outcomes[0]["refused"]["error"]["error"].as_str().unwrap_or_default();
+    assert!(said.contains("'ann' may not create llm/gpt"), "{outcomes:?}");
+    let declared = json!({"providerSessionId": "s", "providers": [samples::llm("qwen")]});
+    let refused = viewer.post("/llms/_provider-register/dry-run", &declared).await;
+    refused.refused(403, "FORBIDDEN", "may not publish");
+    let _ = mcpd.client().post("/llms", &samples::public("gpt", "http://127.0.0.1:9/v1")).await.expect(201);
+    let editor = crate::access::token(&mcpd, "eve", "editor").await;
+    let mut with_key = llm("gpt");
+    with_key["definition"]["apiKeyRef"] = json!({"env": "KEY"});
+    let said = tried(&editor, json!([with_key])).await[0]["refused"]["error"]["error"].to_string();
+    assert!(said.contains("may not set the `apiKeyRef`"), "{said}");
+}
+
+#[tokio::test]
+async fn a_declaration_is_answered_as_its_register_would_be() {
+    let mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    let before = client.sequence().await;
+    let declared = json!({"providerSessionId": "s", "providers": [samples::llm("qwen")],
+        "agents": [{"name": "coder", "llmName": "qwen"}]});
+    let tried = client.post("/llms/_provider-register/dry-run", &declared).await.expect(200).json();
+    assert_eq!((&tried["llms"][0]["name"], &tried["agents"][0]["status"]), (&json!("qwen"), &json!("active")));
+    assert_eq!(client.sequence().await, before);
+    client.get("/sessions/s").await.refused(404, "NOT_FOUND", "");
+    let _ = client.post("/llms", &samples::public("qwen", "http://127.0.0.1:9/v1")).await.expect(201);
+    for path in ["/llms/_provider-register/dry-run", "/llms/_provider-register"] {
+        client.post(path, &declared).await.refused(409, "PUBLIC_ROW", "Cannot publish over public Llm: qwen");
+    }
+}
