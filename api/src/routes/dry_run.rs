@@ -6,7 +6,8 @@ use crate::{
     app::App,
     auth::Caller,
     error::ApiError,
-    json, present,
+    json::{self, Problems},
+    present,
     rehearsal::{Rehearsal, rehearse},
     writer::WriteError,
 };
@@ -18,7 +19,7 @@ use mcpctl_events::{
     name::Name,
     state::State as Registry,
     wire::{
-        dry_run::{Outcome, Tried, Wishes},
+        dry_run::{Outcome, Tried, Wish, Wishes},
         error::ErrorBody,
     },
 };
@@ -36,22 +37,27 @@ pub async fn dry_run(
 ) -> Result<Json<Tried>, ApiError> {
     let body = json::read_json(body, &app.config.args).await?;
     let wishes: Wishes = json::object(&body).map_err(|error| ApiError::invalid("", error.to_string()))?;
-    let wishes = wishes.documents.into_iter().map(|wish| Ok((kind(&wish.kind)?, wish.definition.to_owned())));
-    let wishes: Vec<_> = wishes.collect::<Result<_, ApiError>>()?;
+    let wishes = read(wishes)?;
     let asked = caller.clone();
     rehearse(&app, &caller, move |app, rehearsal| all(app, rehearsal, &asked, &wishes)).await.map(Json)
 }
 
-fn kind(word: &str) -> Result<Kind, ApiError> {
-    let all = [Kind::Llm, Kind::Agent, Kind::Project, Kind::Personality, Kind::Prompt];
-    let unknown = || {
-        let words = all.map(Kind::as_str).join(", ");
-        ApiError::invalid(
-            "/documents",
-            format!("'{}' is no kind of document: it is one of {words}", word.escape_default()),
-        )
-    };
-    all.into_iter().find(|kind| kind.as_str() == word).ok_or_else(unknown)
+fn read(wishes: Wishes<'_>) -> Result<Vec<(Kind, Box<RawValue>)>, ApiError> {
+    let (problems, mut read) = (Problems::default(), Vec::with_capacity(wishes.documents.len()));
+    for (index, Wish { kind, definition }) in wishes.documents.into_iter().enumerate() {
+        if !definition.get().starts_with('{') {
+            problems.add(format!("/documents/{index}/definition"), "is an object");
+        }
+        match Kind::parse(&kind) {
+            Some(kind) => read.push((kind, definition.to_owned())),
+            None => problems.add(format!("/documents/{index}/kind"), format!("is one of {}", words())),
+        }
+    }
+    problems.check(Some(read))
+}
+
+fn words() -> String {
+    Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn all(app: &App, mut rehearsal: Rehearsal, caller: &Caller, wishes: &[(Kind, Box<RawValue>)]) -> Tried {

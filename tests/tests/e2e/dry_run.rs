@@ -39,7 +39,11 @@ async fn each_document_is_tried_on_top_of_those_before_it_and_none_is_written() 
     let problems = tried(&client, json!([{"kind": "llm", "definition": {"name": "a", "typo": 1}}])).await;
     assert!(problems[0]["refused"]["error"]["details"].as_array().is_some_and(|all| all.len() > 1), "{problems:?}");
     for (body, says) in [
-        (json!({"documents": [{"kind": "planet", "definition": {}}]}), "'planet' is no kind of document"),
+        (
+            json!({"documents": [{"kind": "planet", "definition": {}}]}),
+            "/documents/0/kind: is one of llm, agent, project, personality, prompt",
+        ),
+        (json!({"documents": [{"kind": "llm", "definition": []}]}), "/documents/0/definition: is an object"),
         (json!({"documents": {}}), "invalid type"),
         (json!([]), "expected an object"),
     ] {

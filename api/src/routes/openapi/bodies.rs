@@ -2,7 +2,9 @@
 //! it is found at once.
 #![expect(dead_code, reason = "only described")]
 
-use super::values::{CallResource, CallVerb, Count, EditVerb, Lasts, Name, Resource, SessionId, Text, Url, Variable};
+use super::values::{
+    CallResource, CallVerb, Count, EditVerb, GrantKind, Lasts, Name, Resource, SessionId, Text, Url, Variable,
+};
 use mcpctl_events::event::token::Role;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -421,16 +423,10 @@ pub struct Wishes {
 
 /// A document to try.
 #[derive(Deserialize, ToSchema)]
-#[serde(tag = "kind", content = "definition", rename_all = "lowercase")]
-pub enum Wish {
-    /// A public Llm.
-    Llm(NewLlm),
-    /// A public agent.
-    Agent(NewAgent),
-    /// A project.
-    Project(NewProject),
-    /// A personality.
-    Personality(NewPersonality),
-    /// A prompt.
-    Prompt(NewPrompt),
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    /// What it is.
+    kind: GrantKind,
+    /// The body that would create it; what is wrong with that is in the answer.
+    definition: Map<String, Value>,
 }
