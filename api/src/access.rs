@@ -39,12 +39,7 @@ pub fn check(app: &App, caller: &Caller, method: &Method, path: &str) -> Result<
             .or_else(|refused| allow(app, caller, verb, Kind::Agent, None).map_err(|_| refused)),
         Need::Of(verb @ (Verb::Edit | Verb::Delete), kind, Some(text)) => {
             let name = app.look(|state| called(state, kind, text).to_owned());
-            // Whoever publishes a row may take it away; the writer looks whose it is.
-            let is_publishable = verb == Verb::Delete && matches!(kind, Kind::Llm | Kind::Agent);
-            if is_publishable && reason(app, caller, Verb::Publish, kind, Some(&name)).is_some() {
-                return Ok(());
-            }
-            allow(app, caller, verb, kind, Some(&name))
+            allow_change(app, caller, verb, kind, &name)
         }
         Need::Of(verb, kind, name) => allow(app, caller, verb, kind, name),
     }
@@ -56,6 +51,16 @@ pub fn allow(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: Option<&s
         Some(_) => Ok(()),
         None => Err(denied(caller, verb, kind, name)),
     }
+}
+
+/// Refuses to edit or delete what neither the caller's role nor a grant of theirs allows, and what they do not publish.
+pub fn allow_change(app: &App, caller: &Caller, verb: Verb, kind: Kind, name: &str) -> Result<(), ApiError> {
+    // Whoever publishes a row may take it away; the writer looks whose it is.
+    let is_publishable = verb == Verb::Delete && matches!(kind, Kind::Llm | Kind::Agent);
+    if is_publishable && reason(app, caller, Verb::Publish, kind, Some(name)).is_some() {
+        return Ok(());
+    }
+    allow(app, caller, verb, kind, Some(name))
 }
 
 /// How far the caller's hand reaches when they delete or replace the row of this name.

@@ -28,7 +28,14 @@ pub async fn with(client: &Client, noun: Noun, name: &str) -> Option<String> {
         let of_publishers = (*list == Noun::Agents).then_some("virtual");
         let route = Route::api([list.list()]).with(owner, Some(name)).with("kind", of_publishers);
         let rows: Vec<Row> = client.get(&route).await.ok()?.read().ok()?;
-        along.extend(rows.iter().map(|row| format!("{}/{}", list.word(), clean::line(&row.name))));
+        for Row { name } in rows {
+            along.push(format!("{}/{}", list.word(), clean::line(&name)));
+            if *list == Noun::Personalities {
+                let route = Route::api(["prompts"]).with("personality", Some(&name));
+                let prompts: Vec<Row> = client.get(&route).await.ok()?.read().ok()?;
+                along.extend(prompts.iter().map(|row| format!("prompt/{}", clean::line(&row.name))));
+            }
+        }
     }
     told(along)
 }

@@ -8,6 +8,7 @@ pub mod source;
 pub mod standing;
 mod yaml;
 
+use crate::along;
 use crate::args::Apply;
 use crate::args::selector::Selector;
 use crate::client::failure::Failure;
@@ -26,16 +27,19 @@ pub async fn run(shell: &Shell, options: &Apply) -> anyhow::Result<()> {
     let whole = documents(&options.file, None)?;
     let all = selected(whole.clone(), options.selector.as_ref())?;
     let client = shell.client()?;
+    let pruned = options.selector.as_ref().filter(|_| options.prune);
     if options.dry_run {
-        try_all(&client, &all).await?;
-    } else {
-        apply_all(shell, &client, &all).await?;
-    }
-    if let Some(selector) = options.selector.as_ref().filter(|_| options.prune) {
-        prune::run(shell.screen, &client, selector, &whole, options.dry_run).await?;
-    }
-    if options.dry_run {
+        try_all(shell, &client, &all, pruned, &whole).await?;
         shell.screen.note("nothing was changed: this was --dry-run");
+        return Ok(());
+    }
+    apply_all(shell, &client, &all).await?;
+    if let Some(selector) = pruned {
+        for (noun, name) in prune::left(&client, selector, &whole).await? {
+            prune::run(shell.screen, &client, noun, &name).await.inspect_err(|_| {
+                shell.screen.note("all documents are applied; what comes after this row is not pruned");
+            })?;
+        }
     }
     Ok(())
 }
@@ -51,14 +55,36 @@ async fn apply_all(shell: &Shell, client: &Client, all: &[Wanted]) -> anyhow::Re
     Ok(())
 }
 
-async fn try_all(client: &Client, all: &[Wanted]) -> anyhow::Result<()> {
-    for (wanted, would) in dry_run::run(client, all).await? {
+/// Says what all of it would do. `whole` are also the documents that -l leaves out.
+async fn try_all(
+    shell: &Shell,
+    client: &Client,
+    all: &[Wanted],
+    pruned: Option<&Selector>,
+    whole: &[Wanted],
+) -> anyhow::Result<()> {
+    let deleted = match pruned {
+        Some(selector) => prune::left(client, selector, whole).await?,
+        None => Vec::new(),
+    };
+    let outlook = dry_run::run(client, all, &deleted).await?;
+    for (wanted, would) in outlook.documents {
+        let title = wanted.title();
         let done = match would.map_err(|error| placed(error, wanted))? {
             Would::Create(_) => "created",
-            Would::Configure(..) => "configured",
+            Would::Configure(standing, _) => {
+                if let Some(told) = standing.taken_over(&title, false) {
+                    shell.screen.note(&told);
+                }
+                "configured"
+            }
             Would::Nothing => "unchanged",
         };
-        output::answer(&format!("{} {done}\n", wanted.title()))?;
+        output::answer(&format!("{title} {done}\n"))?;
+    }
+    for ((noun, name), would) in deleted.iter().zip(outlook.deletions) {
+        would.map_err(|error| prune::titled(error, *noun, name))?;
+        prune::told(shell.screen, *noun, name, along::with(client, *noun, name).await, "would go")?;
     }
     Ok(())
 }
@@ -89,7 +115,7 @@ fn selected(mut all: Vec<Wanted>, selector: Option<&Selector>) -> anyhow::Result
 
 async fn apply(shell: &Shell, client: &Client, wanted: &Wanted) -> anyhow::Result<&'static str> {
     let body = json::compact(&wanted.definition);
-    let Some(standing) = Standing::of(client, wanted.noun, &wanted.name).await? else {
+    let Some(standing) = Standing::named(client, wanted.noun, &wanted.name).await? else {
         client.write(reqwest::Method::POST, &Route::api([wanted.noun.list()]), body, None).await?;
         return Ok("created");
     };
@@ -98,7 +124,7 @@ async fn apply(shell: &Shell, client: &Client, wanted: &Wanted) -> anyhow::Resul
     }
     // What was left out may be what the row had by default.
     let is_new = standing.put(client, &wanted.definition).await?;
-    if let Some(told) = standing.taken_over(&wanted.title()).filter(|_| is_new) {
+    if let Some(told) = standing.taken_over(&wanted.title(), true).filter(|_| is_new) {
         shell.screen.note(&told);
     }
     Ok(if is_new { "configured" } else { "unchanged" })
@@ -114,6 +140,14 @@ pub fn placed(mut error: anyhow::Error, wanted: &Wanted) -> anyhow::Error {
         {
             at = wanted.place.of(&problem.pointer);
             refusal.body.details.clear();
+        } else if let Some(first) = refusal.body.details.first()
+            && let Some(rest) = refusal.body.error.strip_prefix(&format!("{}: {}", first.pointer, first.reason))
+        {
+            // The same, and how many more there are; all of them are below it.
+            let rest = rest.to_owned();
+            at = wanted.place.of(&first.pointer);
+            refusal.body.error = format!("{}: {}{rest}", first.pointer, first.reason);
+            refusal.body.details.remove(0);
         }
         for (index, problem) in refusal.body.details.iter_mut().enumerate() {
             if index == 0 {

@@ -19,7 +19,7 @@ use agent::AgentChat;
 use llm::LlmChat;
 use options::{AgentOptions, LlmOptions, Settings};
 use render::Renderer;
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 
 /// What is talked to. Keeps what a conversation needs from one turn to the next.
 enum Partner {
@@ -61,7 +61,13 @@ async fn converse(
             shell.answer_json(&answer)
         }
         Some(message) => partner.say(&message, stream, Renderer::stdio(shell.screen)).await,
-        None => repl::run(shell.screen, partner, stream).await,
+        None => {
+            // Whoever says nothing finds out, too.
+            if !std::io::stdin().is_terminal() {
+                partner.check().await?;
+            }
+            repl::run(shell.screen, partner, stream).await
+        }
     }
 }
 

@@ -18,6 +18,8 @@ use trace::Trace;
 const CONNECT: Duration = Duration::from_secs(5);
 /// Longest wait for an answer that is neither a model's nor a stream.
 const ANSWER: Duration = Duration::from_secs(30);
+/// Most bytes of an answer that is read whole: a list of a hundred thousand rows has some 50 MiB.
+const LARGEST_ANSWER: usize = 512 << 20;
 /// Shorter than servers keep idle connections, so that a slow typist never meets a closed one.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -118,7 +120,11 @@ impl Client {
         let sequence = header.and_then(|v| v.to_str().ok()?.parse().ok());
         let link = response.headers().get(reqwest::header::LINK).and_then(|link| link.to_str().ok());
         let next = link.and_then(|link| cursor(&self.target.server, link));
-        let body = response.text().await.map_err(|e| Failure::transport(&self.target.server, &e))?;
+        let body = whole(response, LARGEST_ANSWER).await;
+        let body = body
+            .map_err(|error| self.broken(&error))?
+            .ok_or_else(|| Failure::Malformed { reason: format!("it is larger than {} MiB", LARGEST_ANSWER >> 20) })?;
+        let body = String::from_utf8(body).map_err(|_| Failure::Malformed { reason: "it is no UTF-8".to_owned() })?;
         self.trace.body(&body);
         Ok(Answer { body, sequence, next })
     }
@@ -155,6 +161,18 @@ impl Client {
         let request = self.http.request(method, route.url(&self.target.server)?);
         Ok(if route.is_public() { request } else { request.bearer_auth(&self.target.token) })
     }
+}
+
+/// All of a body; none if it is larger than `most` bytes.
+pub async fn whole(mut response: Response, most: usize) -> reqwest::Result<Option<Vec<u8>>> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await? {
+        if body.len() + piece.len() > most {
+            return Ok(None);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Some(body))
 }
 
 /// The cursor of `<…?cursor=…>; rel="next"` (RFC 8288).

@@ -3,7 +3,7 @@
 
 mod names;
 
-pub use names::{agents, any, contexts, formats, llms, projects, tokens};
+pub use names::{agents, any, contexts, formats, llms, projects, tokens, types};
 
 use crate::args::{Cli, Completions, ShellName};
 use crate::output::{self, Format};

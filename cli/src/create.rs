@@ -2,7 +2,7 @@
 
 use crate::apply::source;
 use crate::args::Noun;
-use crate::args::create::{self as flags, Create};
+use crate::args::create::{self as flags, Create, TYPES};
 use crate::client::failure;
 use crate::client::route::Route;
 use crate::exit::Usage;
@@ -24,7 +24,12 @@ pub async fn run(shell: &Shell, command: Create) -> anyhow::Result<()> {
         return shell.answer_json(&made.body);
     }
     let done = if format == Format::Name { "" } else { " created" };
-    Ok(output::answer(&format!("{}/{}{done}\n", noun.word(), clean::line(&name)))?)
+    output::answer(&format!("{}/{}{done}\n", noun.word(), clean::line(&name)))?;
+    if let Some(odd) = body["type"].as_str().filter(|word| !TYPES.contains(word)) {
+        let (odd, known) = (clean::line(odd), TYPES.join(", "));
+        shell.screen.note(&format!("'{odd}' is none of {known}: it is called as any server with OpenAI's API"));
+    }
+    Ok(())
 }
 
 /// What is asked of the server: nothing that was not given.

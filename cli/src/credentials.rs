@@ -124,7 +124,10 @@ pub fn parse_server(text: &str) -> Result<Url, Usage> {
     let refuse = |problem: &str| {
         Usage(format!("server address {shown:?}{problem}; an address looks like http://127.0.0.1:8420"))
     };
-    let url = Url::parse(text).map_err(|e| refuse(&format!(": {e}")))?;
+    if !text.contains("://") {
+        return Err(refuse(" does not start with http:// or https://"));
+    }
+    let url = Url::parse(text).map_err(|error| refuse(&format!(": {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(refuse(" does not start with http:// or https://"));
     }

@@ -51,9 +51,12 @@ async fn documented(shell: &Shell, client: &Client, options: &Delete, format: Fo
     Ok(())
 }
 
-async fn one(shell: &Shell, client: &Client, noun: Noun, name: &str, format: Format) -> anyhow::Result<()> {
-    let route = Route::api([noun.list(), name]);
-    let declared = is_declared(client, noun, &route).await;
+async fn one(shell: &Shell, client: &Client, noun: Noun, given: &str, format: Format) -> anyhow::Result<()> {
+    let route = Route::api([noun.list(), given]);
+    let row = row(client, noun, &route).await;
+    let declared = row.as_ref().is_some_and(Row::is_declared);
+    // It may have been named by its id.
+    let name = row.as_ref().and_then(|row| row.name.as_deref()).unwrap_or(given);
     let along = along::with(client, noun, name).await;
     client.delete(&route).await?;
     let done = match (format, noun) {
@@ -75,16 +78,23 @@ async fn one(shell: &Shell, client: &Client, noun: Noun, name: &str, format: For
     Ok(())
 }
 
-/// Whether a publisher holds the row right now. What can't be found out is not said.
-async fn is_declared(client: &Client, noun: Noun, route: &Route) -> bool {
-    #[derive(Deserialize)]
-    struct Row {
-        kind: String,
-        status: String,
+/// What of a row decides what is said of its end.
+#[derive(Deserialize)]
+struct Row {
+    name: Option<String>,
+    kind: Option<String>,
+    status: Option<String>,
+}
+
+impl Row {
+    /// Whether a publisher holds it right now.
+    fn is_declared(&self) -> bool {
+        self.kind.as_deref() == Some("virtual") && self.status.as_deref() != Some("inactive")
     }
-    if !matches!(noun, Noun::Agents | Noun::Llms) {
-        return false;
-    }
-    let row = client.get(route).await.ok().and_then(|answer| answer.read::<Row>().ok());
-    row.is_some_and(|row| row.kind == "virtual" && row.status != "inactive")
+}
+
+/// What can't be found out is not said.
+async fn row(client: &Client, noun: Noun, route: &Route) -> Option<Row> {
+    let has_name = !matches!(noun, Noun::Threads | Noun::Tasks);
+    if has_name { client.get(route).await.ok()?.read().ok() } else { None }
 }

@@ -56,7 +56,7 @@ pub async fn run(shell: &Shell, options: &Diff) -> anyhow::Result<()> {
 async fn of_documents(client: &Client, options: &Diff) -> anyhow::Result<Vec<Change>> {
     let mut changes = Vec::new();
     let all = apply::documents(&options.file, options.selector.as_ref())?;
-    for (wanted, would) in dry_run::run(client, &all).await? {
+    for (wanted, would) in dry_run::run(client, &all, &[]).await?.documents {
         let what = match would.map_err(|error| apply::placed(error, wanted))? {
             Would::Nothing => continue,
             Would::Create(Document::Map(fields)) => {

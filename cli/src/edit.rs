@@ -22,12 +22,17 @@ pub async fn run(shell: &Shell, options: &Item) -> anyhow::Result<()> {
     let Some(standing) = Standing::of(&client, noun, &options.name).await? else {
         return Err(meant::missing(&client, noun, &options.name).await);
     };
+    let name = standing.name();
     if standing.is_held() {
-        return Err(held(noun, &options.name).into());
+        return Err(held(noun, name).into());
     }
-    let draft = Draft::write(noun, &options.name, &standing.definition)?;
-    let wanted = draft.edited(noun, &options.name)?;
-    let title = format!("{}/{}", noun.word(), clean::line(&options.name));
+    let draft = Draft::write(noun, name, &standing.definition)?;
+    let Some(wanted) = draft.edited(noun, name)? else {
+        draft.remove();
+        shell.screen.note("the text is empty: nothing was changed");
+        return Ok(());
+    };
+    let title = format!("{}/{}", noun.word(), clean::line(name));
     let is_new = !is_same(&standing.definition, &wanted.definition)
         && standing
             .put(&client, &wanted.definition)
@@ -35,7 +40,7 @@ pub async fn run(shell: &Shell, options: &Item) -> anyhow::Result<()> {
             .map_err(|error| crate::apply::placed(error, &wanted))
             .inspect_err(|_| draft.kept(shell))?;
     draft.remove();
-    if let Some(told) = standing.taken_over(&title).filter(|_| is_new) {
+    if let Some(told) = standing.taken_over(&title, true).filter(|_| is_new) {
         shell.screen.note(&told);
     }
     Ok(output::answer(&format!("{title} {}\n", if is_new { "configured" } else { "unchanged" }))?)
@@ -74,25 +79,36 @@ impl Draft {
         Ok(Self { path })
     }
 
-    /// What the user made of it.
-    fn edited(&self, noun: Noun, name: &str) -> Result<Wanted, Stuck> {
-        edit(&self.path).map_err(|stuck| Stuck {
-            problem: format!("{}; the text is in {}", stuck.problem, self.path.display()),
-            ..stuck
-        })?;
+    /// What the user made of it; nothing if it is empty.
+    fn edited(&self, noun: Noun, name: &str) -> Result<Option<Wanted>, Stuck> {
+        let before = fs::read_to_string(&self.path).unwrap_or_default();
+        let ended = edit(&self.path);
         let shown = self.path.display().to_string();
-        let text = fs::read_to_string(&self.path)
-            .map_err(|error| Stuck::new(format!("cannot read {shown}: {error}"), "edit it again"))?;
+        let text = fs::read_to_string(&self.path);
+        if let Err(stuck) = ended {
+            // What nobody has changed is no loss.
+            if text.is_ok_and(|text| text == before) {
+                self.remove();
+                return Err(stuck);
+            }
+            return Err(Stuck { problem: format!("{}; the text is in {shown}", stuck.problem), ..stuck });
+        }
+        let text = text.map_err(|error| Stuck::new(format!("cannot read {shown}: {error}"), "edit it again"))?;
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
         let next = way_on(&self.path);
         let read = read::read(&[Source { name: shown, text }]);
         let mut all = read.map_err(|stuck| Stuck { next: next.clone(), ..stuck })?;
-        match (all.pop(), all.is_empty()) {
-            (Some(wanted), true) if (wanted.noun, &*wanted.name) == (noun, name) => Ok(wanted),
-            _ => Err(Stuck::new(
-                format!("what was edited is no longer the one document of {} '{name}'", noun.word()),
-                next,
-            )),
+        let Some(wanted) = all.pop().filter(|_| all.is_empty()) else {
+            return Err(Stuck::new("one document is edited here, and no more", next));
+        };
+        if (wanted.noun, &*wanted.name) == (noun, name) {
+            return Ok(Some(wanted));
         }
+        let problem = format!("{} '{name}' cannot become {}: kind and name stay", noun.word(), wanted.title());
+        let next = format!("{}, which makes a new one; or edit it again", way_on(&self.path));
+        Err(Stuck::new(problem, next))
     }
 
     fn kept(&self, shell: &Shell) {

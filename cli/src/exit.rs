@@ -20,6 +20,11 @@ pub struct Stuck {
     pub next: String,
 }
 
+/// A file that says what is to be done, and does not make sense: wrong usage, as a flag is, with a way out of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.problem)]
+pub struct Misconfigured(pub Stuck);
+
 impl Stuck {
     /// A failure with its way out.
     pub fn new(problem: impl Into<String>, next: impl Into<String>) -> Self {
@@ -55,6 +60,10 @@ pub fn code(result: anyhow::Result<()>, screen: Screen) -> ExitCode {
     }
     if let Some(stuck) = error.downcast_ref::<Stuck>() {
         output::tell(&format!("next: {}", stuck.next));
+    }
+    if let Some(Misconfigured(stuck)) = error.downcast_ref::<Misconfigured>() {
+        output::tell(&format!("next: {}", stuck.next));
+        return ExitCode::from(2);
     }
     if error.is::<Usage>() {
         output::tell("next: see `mcpctl --help`");

@@ -42,8 +42,8 @@ pub async fn run(shell: &Shell, options: &Label) -> anyhow::Result<()> {
     };
     let wanted = labelled(standing.definition.clone(), &options.changes);
     let is_new = wanted != standing.definition && standing.put(&client, &wanted).await?;
-    let title = format!("{}/{}", options.noun.word(), clean::line(&options.name));
-    if let Some(told) = standing.taken_over(&title).filter(|_| is_new) {
+    let title = format!("{}/{}", options.noun.word(), clean::line(standing.name()));
+    if let Some(told) = standing.taken_over(&title, true).filter(|_| is_new) {
         shell.screen.note(&told);
     }
     let done = if is_new { "labeled" } else { "unchanged" };

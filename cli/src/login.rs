@@ -34,7 +34,7 @@ pub async fn keep(shell: &Shell, context: &Context, command: &str) -> anyhow::Re
     if token.is_empty() {
         let next = "give it with --token, with MCPCTL_TOKEN or on stdin; on the server's machine, the admin's is in \
                     ~/.mcpctl/credentials";
-        return Err(Stuck::new("no token was given", next).into());
+        return Err(Stuck::new(format!("no token for {shown} was given"), next).into());
     }
     if token.contains(|c: char| !c.is_ascii_graphic()) {
         return Err(Usage("a token is one word of visible ASCII characters".to_owned()).into());

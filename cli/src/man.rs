@@ -9,6 +9,9 @@ use roff::{Roff, roman};
 use std::io;
 use std::path::Path;
 
+/// What stands at the foot of each page.
+const SOURCE: &str = concat!("mcpctl ", env!("CARGO_PKG_VERSION"));
+
 /// Writes the page of the program, or all pages into a folder.
 pub fn run(shell: &Shell, options: &Man) -> anyhow::Result<()> {
     shell.format(&[Format::Table], "man")?;
@@ -26,7 +29,8 @@ pub fn run(shell: &Shell, options: &Man) -> anyhow::Result<()> {
 
 fn page(command: &Command) -> io::Result<Vec<u8>> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name());
-    let (man, mut page) = (clap_mangen::Man::new(command.clone()).title(name), Vec::new());
+    let (man, mut page) =
+        (clap_mangen::Man::new(command.clone()).title(name).source(SOURCE).manual("mcpctl"), Vec::new());
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;

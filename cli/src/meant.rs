@@ -68,6 +68,10 @@ fn meant(noun: Noun, name: &str, own: &[Row], others: &[Row]) -> String {
         return format!("there is an {} of this name: say `{} {name}`", title(other), other.word());
     }
     let list = noun.list();
+    // What is missing is missing here, and not everywhere: it belongs to something else.
+    if own.iter().any(|row| row.name == name) {
+        return format!("there is one of this name, of another agent: `mcpctl get {list}` lists what there is");
+    }
     if let Some(close) = closest(name, own.iter().map(|row| row.name.as_str())) {
         return format!("did you mean '{close}'? `mcpctl get {list}` lists what there is");
     }

@@ -359,11 +359,7 @@ impl Chain {
         if count == 0 {
             return Err(StageError::NoEvents);
         }
-        let header = header(RecordKind::Commit, self.tenure, self.last_sequence, count, self.head);
-        let bytes = encode(header, draft.idempotency, draft.stamp, draft.events);
-        if bytes.len() > MAX_RECORD_BYTES {
-            return Err(StageError::TooLarge { bytes: bytes.len() });
-        }
+        let bytes = commit(self.tenure, self.last_sequence, self.head, draft)?;
         let first_sequence = self.last_sequence + 1;
         self.last_sequence += count;
         let staged = self.fly(bytes, first_sequence);
@@ -381,6 +377,16 @@ impl Chain {
         self.in_flight.push_back(hash);
         Staged { bytes, hash, first_sequence, last_sequence: self.last_sequence }
     }
+}
+
+/// The record of a commit behind `last_sequence`, where `head` is.
+///
+/// # Errors
+/// It would not fit on the log.
+pub fn commit(tenure: Tenure, last_sequence: u64, head: Hash, draft: Draft) -> Result<Bytes, StageError> {
+    let header = header(RecordKind::Commit, tenure, last_sequence, draft.events.len() as u64, head);
+    let bytes = encode(header, draft.idempotency, draft.stamp, draft.events);
+    if bytes.len() > MAX_RECORD_BYTES { Err(StageError::TooLarge { bytes: bytes.len() }) } else { Ok(bytes) }
 }
 
 /// A record without events.

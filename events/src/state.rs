@@ -82,6 +82,51 @@ pub struct State {
     touches: Touches,
 }
 
+impl State {
+    /// A copy to try something on, without what is remembered of clients' keys: no rule asks for those.
+    #[must_use]
+    pub fn without_keys(&self) -> Self {
+        let Self {
+            now,
+            llms,
+            agents,
+            projects,
+            personalities,
+            prompts,
+            sessions,
+            users,
+            tokens,
+            grants,
+            expiry_suspended_until,
+            elected,
+            pins,
+            pools,
+            belongings,
+            keys: _,
+            touches: _,
+        } = self;
+        Self {
+            now: *now,
+            llms: llms.clone(),
+            agents: agents.clone(),
+            projects: projects.clone(),
+            personalities: personalities.clone(),
+            prompts: prompts.clone(),
+            sessions: sessions.clone(),
+            users: users.clone(),
+            tokens: tokens.clone(),
+            grants: grants.clone(),
+            expiry_suspended_until: *expiry_suspended_until,
+            elected: elected.clone(),
+            pins: pins.clone(),
+            pools: pools.clone(),
+            belongings: belongings.clone(),
+            keys: Keys::default(),
+            touches: Touches::default(),
+        }
+    }
+}
+
 /// What changed, while somebody asks. A copy of a state is asked by nobody, and states are equal whoever asks.
 #[derive(Debug, Default)]
 struct Touches(Option<Vec<Touched>>);

@@ -162,8 +162,24 @@ impl Args {
 
     /// The settings, and the file that says what is published.
     pub(crate) fn settings(&self) -> Result<(PathBuf, Settings), String> {
-        let (home, file) = (self.home()?, self.file()?);
         // What can never work is said at once, and not only in the log.
+        let server = self.server()?;
+        let file = self.file()?;
+        let mut config = Config::load(&file).map_err(|invalid| invalid.to_string())?;
+        if let Some(suffix) = self.name_suffix.as_deref().filter(|suffix| !suffix.is_empty()) {
+            config = config.suffixed(suffix).map_err(|why| format!("--name-suffix {why}"))?;
+        }
+        let settings = Settings::new(server, self.session_file()?, config);
+        Ok((file, Settings { transport: self.transport, ..settings }))
+    }
+
+    /// Where the id of this machine's session is kept.
+    pub(crate) fn session_file(&self) -> Result<PathBuf, String> {
+        Ok(self.home()?.join("provider-session"))
+    }
+
+    /// Where the server is, and the token for it.
+    pub(crate) fn server(&self) -> Result<ServerSource, String> {
         let url = self.server.as_deref().filter(|url| !url.is_empty());
         let url = url.map(server_url).transpose().map_err(|why| format!("--server: {why}"))?;
         let file_of_token = self.token_file.as_ref().filter(|file| !file.as_os_str().is_empty());
@@ -171,13 +187,7 @@ impl Args {
             Some(file) => Some(read_token(file)?),
             None => self.token.clone().filter(|token| !token.expose().is_empty()),
         };
-        let mut config = Config::load(&file).map_err(|invalid| invalid.to_string())?;
-        if let Some(suffix) = self.name_suffix.as_deref().filter(|suffix| !suffix.is_empty()) {
-            config = config.suffixed(suffix).map_err(|why| format!("--name-suffix {why}"))?;
-        }
-        let server = ServerSource::Credentials { file: home.join("credentials"), url, token };
-        let settings = Settings::new(server, home.join("provider-session"), config);
-        Ok((file, Settings { transport: self.transport, ..settings }))
+        Ok(ServerSource::Credentials { file: self.home()?.join("credentials"), url, token })
     }
 
     /// The flags that a service is to run with: paths hold from any folder.

@@ -115,11 +115,16 @@ async fn registry<W: Write>(
         Ok(server) => server,
         Err(why) => return report.line("registry", Outcome::Bad(why)),
     };
-    match server.would_register(&declared).await {
+    let mut tried = server.would_register(&declared).await;
+    if let Err(error) = &tried
+        && error.is_session_of_another_user()
+    {
+        report.line("registry", Outcome::Odd(format!("{error}; mcplocal makes a new session then")))?;
+        declared.provider_session_id = None;
+        tried = server.would_register(&declared).await;
+    }
+    match tried {
         Ok(_) => report.line("registry", Outcome::Good("would take all of it".to_owned())),
-        Err(error) if error.is_session_of_another_user() => {
-            report.line("registry", Outcome::Odd(format!("{error}; mcplocal makes a new session then")))
-        }
         Err(error) if error.status() == Some(StatusCode::NOT_FOUND) && error.code() == "NOT_FOUND" => {
             let why = "whether it would take all of it is not known: the server is of a version that does not tell";
             report.line("registry", Outcome::Odd(why.to_owned()))

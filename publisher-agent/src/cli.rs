@@ -2,7 +2,9 @@
 
 use crate::{
     args::{Args, Command, LogFormat},
-    check, init, run,
+    check,
+    config::{ApiKey, Config},
+    init, run,
     service::Service,
     settings::Settings,
     standing,
@@ -32,17 +34,15 @@ pub fn main(args: &Args) -> ExitCode {
     if let Some(Command::Init { yes }) = args.command {
         return begun(args, yes);
     }
+    if let Some(Command::Status) = args.command {
+        return shown(args);
+    }
     let (file, settings) = match args.settings() {
         Ok(read) => read,
-        Err(why) => {
-            eprintln!("mcplocal: {}", why.replace('\n', "\nmcplocal: "));
-            return ExitCode::from(USAGE);
-        }
+        Err(why) => return misused(&why),
     };
-    match args.command {
-        Some(Command::Check) => return checked(&file, &settings),
-        Some(Command::Status) => return shown(&settings),
-        Some(Command::Init { .. } | Command::InstallService { .. }) | None => {}
+    if let Some(Command::Check) = args.command {
+        return checked(&file, &settings);
     }
     for warning in &settings.config.warnings {
         warn!("{}: {warning}", file.display());
@@ -74,8 +74,13 @@ fn checked(file: &Path, settings: &Settings) -> ExitCode {
     }
 }
 
-fn shown(settings: &Settings) -> ExitCode {
-    match blocking(standing::look(settings)) {
+/// Asks the registry alone: no configuration is needed for that.
+fn shown(args: &Args) -> ExitCode {
+    let (server, file) = match args.server().and_then(|server| Ok((server, args.session_file()?))) {
+        Ok(read) => read,
+        Err(why) => return misused(&why),
+    };
+    match blocking(standing::look(&server, &file)) {
         Ok(Ok((sheet, connected))) => {
             let written = io::stdout().lock().write_all(sheet.as_bytes());
             if written.is_ok() && connected { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -102,11 +107,12 @@ fn begun(args: &Args, takes_all: bool) -> ExitCode {
 fn installed(args: &Args, print: bool) -> ExitCode {
     let flags = match args.flags() {
         Ok(flags) => flags,
-        Err(why) => {
-            eprintln!("mcplocal: {why}");
-            return ExitCode::from(USAGE);
-        }
+        Err(why) => return misused(&why),
     };
+    if let Some(told) = args.file().ok().and_then(|file| Config::load(&file).ok()).and_then(|config| not_there(&config))
+    {
+        eprintln!("mcplocal: {told}");
+    }
     let service = Service::of_this_system(&flags);
     let text =
         service.and_then(
@@ -116,6 +122,29 @@ fn installed(args: &Args, print: bool) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+/// What a service has not, which this shell may have: variables with keys.
+fn not_there(config: &Config) -> Option<String> {
+    let variables: Vec<_> = config
+        .published()
+        .filter_map(|provider| match &provider.api_key {
+            Some(ApiKey::Env(name)) => Some(format!("{name} (of {})", provider.name)),
+            _ => None,
+        })
+        .collect();
+    (!variables.is_empty()).then(|| {
+        format!(
+            "warning: a service has no variables of your shell: {}. Name a file in that `apiKey` instead, \
+             {{\"file\": …}}, or add an Environment= line to the service",
+            variables.join(", ")
+        )
+    })
+}
+
+fn misused(why: &str) -> ExitCode {
+    eprintln!("mcplocal: {}", why.replace('\n', "\nmcplocal: "));
+    ExitCode::from(USAGE)
 }
 
 fn failed(why: &dyn Display) -> ExitCode {

@@ -21,7 +21,7 @@ const EXAMPLE: &str = r#"{"llm": {"providers": [{"name": "qwen", "type": "openai
 /// # Errors
 /// A sentence on why nothing was written.
 pub async fn run(file: &Path, takes_all: bool) -> Result<(), String> {
-    let shown = file.display();
+    let shown = shown::line(&file.to_string_lossy());
     if file.exists() {
         return Err(format!("{shown} is there already: edit it, `mcplocal check` checks it"));
     }

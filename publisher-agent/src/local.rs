@@ -9,7 +9,7 @@ use crate::{
     shown,
 };
 use futures_util::future::join_all;
-use hyper::Request;
+use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 use tokio_util::task::TaskTracker;
@@ -45,6 +45,8 @@ pub struct Found {
     pub candidate: Candidate,
     /// Ids of its models; `None` if nothing that lists models answers there.
     pub models: Option<Vec<String>>,
+    /// What is wrong with what answers there, if something does.
+    pub odd: Option<String>,
 }
 
 /// Looks for all candidates at once.
@@ -52,8 +54,12 @@ pub async fn look(candidates: &[Candidate]) -> Vec<Found> {
     let client = Client::new(LIMIT, &TaskTracker::new());
     let client = &client;
     let looks = candidates.iter().map(|&candidate| async move {
-        let models = within(LIMIT, models(client, &candidate.url())).await.flatten();
-        Found { candidate, models }
+        let late = || Err(Some("it does not answer in time".to_owned()));
+        let (models, odd) = match within(LIMIT, models(client, &candidate.url())).await.unwrap_or_else(late) {
+            Ok(models) => (Some(models), None),
+            Err(odd) => (None, odd),
+        };
+        Found { candidate, models, odd }
     });
     join_all(looks).await
 }
@@ -65,25 +71,29 @@ impl Candidate {
     }
 }
 
-async fn models(client: &Client, base: &str) -> Option<Vec<String>> {
+/// The models of a server; or what is wrong with it, if something is there.
+async fn models(client: &Client, base: &str) -> Result<Vec<String>, Option<String>> {
     let mut request = Request::new(Payload::empty());
-    *request.uri_mut() = format!("{base}/models").parse().ok()?;
-    let answer = client.send(request).await.ok().filter(|answer| answer.status().is_success())?;
-    let body = read_all(answer.into_body(), LONGEST).await.ok()?;
-    let list: List = serde_json::from_slice(&body).ok()?;
-    Some(
-        list.data
-            .into_iter()
-            .map(|listed| listed.id)
-            .filter(|id| !id.is_empty() && !id.contains(char::is_control))
-            .collect(),
-    )
+    *request.uri_mut() = format!("{base}/models").parse().map_err(|_| None)?;
+    let answer = client.send(request).await.map_err(|_| None)?;
+    let status = answer.status();
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        return Err(Some(format!("it answers {status}: it wants a key, which `apiKey` of a provider names")));
+    }
+    if !status.is_success() {
+        return Err(Some(format!("it answers {status} to GET /v1/models")));
+    }
+    let body = read_all(answer.into_body(), LONGEST).await.map_err(|error| Some(error.to_string()))?;
+    let list: List =
+        serde_json::from_slice(&body).map_err(|_| Some("what it answers is no list of models".to_owned()))?;
+    let is_id = |id: &String| !id.is_empty() && !id.contains(char::is_control);
+    Ok(list.data.into_iter().map(|listed| listed.id).filter(is_id).collect())
 }
 
 /// Providers for the models that can chat, at most so many of each server, as `config.json` has them.
 pub fn providers(found: &[Found], most: usize) -> Vec<Value> {
     let (mut taken, mut providers) = (BTreeSet::new(), Vec::new());
-    for Found { candidate, models } in found {
+    for Found { candidate, models, .. } in found {
         for model in models.iter().flatten().filter(|model| !is_embedding(model)).take(most) {
             providers.push(
                 json!({"name": names::claim(model, &mut taken), "type": candidate.kind.word(), "model": model,
@@ -103,7 +113,10 @@ fn is_embedding(model: &str) -> bool {
 /// Which servers were found, and which not; `most` are published of each.
 pub fn report(found: &[Found], most: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
-    for Found { candidate, models } in found {
+    for Found { candidate, models, odd } in found {
+        if let Some(odd) = odd {
+            lines.push(format!("something answers at 127.0.0.1:{}, {}'s port: {odd}", candidate.port, candidate.label));
+        }
         let Some(models) = models else { continue };
         let place = format!("found {} at 127.0.0.1:{}", candidate.label, candidate.port);
         lines.push(match models.len() {
@@ -112,7 +125,7 @@ pub fn report(found: &[Found], most: usize) -> String {
             _ => format!("{place}: {}", models.iter().map(|model| shown::line(model)).collect::<Vec<_>>().join(", ")),
         });
     }
-    let missing = found.iter().filter(|f| f.models.is_none());
+    let missing = found.iter().filter(|f| f.models.is_none() && f.odd.is_none());
     let missing: Vec<_> = missing.map(|f| format!("{} (port {})", f.candidate.label, f.candidate.port)).collect();
     if !missing.is_empty() {
         lines.push(format!("not running here: {}", missing.join(", ")));
@@ -159,6 +172,7 @@ mod tests {
         let one = |(i, m): (usize, Option<&[&str]>)| Found {
             candidate: CANDIDATES[i],
             models: m.map(|ids| ids.iter().map(|&id| id.to_owned()).collect()),
+            odd: None,
         };
         models.iter().copied().enumerate().map(one).collect()
     }

@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinSet,
     time::{Instant, sleep},
 };
@@ -65,6 +65,7 @@ pub struct Publisher {
     client: Client,
     batching: Batching,
     woke: watch::Sender<u64>,
+    again: Notify,
 }
 
 impl Publisher {
@@ -84,8 +85,8 @@ impl Publisher {
         let tasks = Tasks::new(models.clone(), timing);
         let client = Client::new(SERVER_IDLE, tracker);
         let woke = watch::Sender::new(0);
-        let batching = Batching::default();
-        Ok(Self { source: server, config, session, transport, timing, models, tasks, client, batching, woke })
+        let (batching, again) = (Batching::default(), Notify::new());
+        Ok(Self { source: server, config, session, transport, timing, models, tasks, client, batching, woke, again })
     }
 
     /// Runs for ever.
@@ -125,6 +126,16 @@ impl Publisher {
             Ok(id) => *self.session.id.lock().unwrap_or_else(PoisonError::into_inner) = id,
             Err(error) => warn!("the session stays: {error:#}"),
         }
+    }
+
+    /// Has what is declared be declared once more: the registry may hold something else of this session.
+    pub fn declare_again(&self) {
+        self.again.notify_one();
+    }
+
+    /// Waits until it is to be declared once more.
+    pub async fn is_to_declare_again(&self) {
+        self.again.notified().await;
     }
 
     /// Changes when the machine woke up from now on.

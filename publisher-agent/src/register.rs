@@ -29,7 +29,7 @@ pub async fn first(publisher: &Publisher, notice: &mut Notice) -> Result<(Arc<Se
 /// Declares anew on each change, until nothing is left to publish.
 pub async fn follow(publisher: Arc<Publisher>, server: Arc<Server>, mut declared: Register) -> anyhow::Result<Ended> {
     let mut states = publisher.models.availability.subscribe();
-    let (mut notice, mut backoff) = (Notice::default(), Backoff::default());
+    let (mut notice, mut backoff, mut is_due) = (Notice::default(), Backoff::default(), false);
     loop {
         let next = declare(&publisher.config, &states.borrow_and_update(), &server.session);
         if is_empty(&next) {
@@ -43,8 +43,11 @@ pub async fn follow(publisher: Arc<Publisher>, server: Arc<Server>, mut declared
             }
             continue;
         }
-        if same(&next, &declared) {
-            states.changed().await?;
+        if same(&next, &declared) && !is_due {
+            tokio::select! {
+                changed = states.changed() => changed?,
+                () = publisher.is_to_declare_again() => is_due = true,
+            }
             continue;
         }
         let Some(sent) = publisher.unless_woken(send(&publisher, &server, &next)).await else { continue };
@@ -52,7 +55,7 @@ pub async fn follow(publisher: Arc<Publisher>, server: Arc<Server>, mut declared
             Ok(()) => {
                 notice.over("the server took the registration");
                 backoff.reset();
-                declared = next;
+                (declared, is_due) = (next, false);
             }
             Err(why) => {
                 notice.trouble(explain(&why, &next));

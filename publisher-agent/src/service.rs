@@ -1,5 +1,6 @@
 //! `mcplocal install-service`: a service of the user's that publishes from login to logout.
 
+use crate::shown;
 use std::{
     env, fs,
     io::{self, Write},
@@ -28,8 +29,8 @@ impl Service {
     /// It is not known where this program or the user's folder is.
     pub fn of_this_system(args: &[String]) -> io::Result<Self> {
         let manager = if cfg!(target_os = "macos") { Manager::Launchd } else { Manager::Systemd };
-        let home = env::var_os("HOME").map(PathBuf::from);
-        let home = home.ok_or_else(|| io::Error::other("HOME is not set: the user's folder is not known"))?;
+        let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+        let home = home.ok_or_else(|| io::Error::other("HOME names no whole path: the user's folder is not known"))?;
         Ok(Self::of(manager, &env::current_exe()?, &home, args))
     }
 
@@ -84,19 +85,23 @@ impl Service {
     /// # Errors
     /// It cannot be written, or another one is there.
     pub fn install(&self) -> io::Result<String> {
-        let shown = self.file.display();
+        let shown = shown::line(&self.file.to_string_lossy());
         match fs::read_to_string(&self.file) {
             Ok(text) if text == self.text => {}
             Ok(_) => {
                 let reason = format!("{shown} is there already, and differs: remove it, or compare it with --print");
                 return Err(io::Error::other(reason));
             }
-            Err(_) => {
-                fs::create_dir_all(self.file.parent().unwrap_or(Path::new(".")))?;
-                fs::File::create_new(&self.file)?.write_all(self.text.as_bytes())?;
-            }
+            Err(_) => self.write().map_err(|error| io::Error::other(format!("cannot write {shown}: {error}")))?,
         }
         Ok(format!("{shown} is there; begin with: {}", self.begin))
+    }
+}
+
+impl Service {
+    fn write(&self) -> io::Result<()> {
+        fs::create_dir_all(self.file.parent().unwrap_or(Path::new(".")))?;
+        fs::File::create_new(&self.file)?.write_all(self.text.as_bytes())
     }
 }
 
@@ -129,6 +134,13 @@ mod tests {
             r#"ExecStart=/usr/bin/mcplocal --server http://h:1 --config "/home/a b/100%%.json" --home "/o'brien""#;
         assert!(service.text.lines().any(|line| line == command), "{}", service.text);
         assert!(service.text.contains("RestartPreventExitStatus=2\n"), "a wrong configuration is not tried again");
+    }
+
+    #[test]
+    fn the_one_that_is_packaged_is_the_same() {
+        let packaged = include_str!("../../deploy/systemd/mcplocal.service");
+        let own = Service::of(Manager::Systemd, Path::new("/usr/bin/mcplocal"), Path::new("/home/ann"), &[]);
+        assert_eq!(packaged.split_once('\n').map(|(_, text)| text), Some(own.text()), "but for its first line");
     }
 
     #[test]

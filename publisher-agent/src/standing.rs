@@ -3,12 +3,12 @@
 use crate::{
     http::{Client, Payload, read_all, within},
     server::ask,
-    settings::Settings,
+    settings::ServerSource,
     shown,
 };
 use hyper::{Method, StatusCode};
 use mcpctl_events::wire::{error::ErrorBody, sessions::Session};
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 use tokio_util::task::TaskTracker;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -18,9 +18,8 @@ const LARGEST_ANSWER: usize = 16 << 20;
 ///
 /// # Errors
 /// A sentence on why nothing is known.
-pub async fn look(settings: &Settings) -> Result<(String, bool), String> {
-    let endpoint = settings.server.read()?;
-    let file = &settings.session_file;
+pub async fn look(server: &ServerSource, file: &Path) -> Result<(String, bool), String> {
+    let endpoint = server.read()?;
     let Ok(id) = fs::read_to_string(file) else {
         return Err(format!("{} is not there: mcplocal has not run here yet", file.display()));
     };

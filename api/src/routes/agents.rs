@@ -279,10 +279,15 @@ pub async fn delete(
 ) -> Result<Response, ApiError> {
     let key = idempotency(&headers, &caller, &format!("DELETE /agents/{name}"), b"")?;
     let name = path_name::<AgentDefinition>(&app, &name)?;
-    let by = access::hand(&app, &caller, Verb::Delete, Kind::Agent, &name);
-    let mut written = write(&app, &caller, Command::DeleteAgent(DeleteRow { name, by }), key, query).await?;
+    let mut written = write(&app, &caller, deletion(&app, &caller, name), key, query).await?;
     show_written(&app, &mut written, &[], |_, _| ()).await?;
     Ok(written.empty())
+}
+
+/// The command that deletes a row; whether the caller may is asked of its path.
+pub(super) fn deletion(app: &App, caller: &Caller, name: Name) -> Command {
+    let by = access::hand(app, caller, Verb::Delete, Kind::Agent, &name);
+    Command::DeleteAgent(DeleteRow { name, by })
 }
 
 /// Pauses an agent, or ends the pause.

@@ -9,9 +9,14 @@ use crate::{
     json::{self, Problems},
     present,
     rehearsal::{Rehearsal, rehearse},
-    writer::WriteError,
 };
-use axum::{Extension, Json, body::Body, extract::State};
+use axum::{
+    Extension,
+    body::{Body, Bytes},
+    extract::State,
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse, Response},
+};
 use mcpctl_events::{
     access::{Kind, Verb},
     command::Command,
@@ -19,13 +24,16 @@ use mcpctl_events::{
     name::Name,
     state::State as Registry,
     wire::{
-        dry_run::{Outcome, Tried, Wish, Wishes},
+        dry_run::{MOST, Outcome, Tried, Wish, Wishes},
         error::ErrorBody,
     },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
+
+/// Levels that the list of documents puts around each.
+const AROUND: usize = 3;
 
 /// Says what documents would do, one after the other, up to the first that would be refused.
 #[utoipa::path(post, path = "/api/v1/dry-run", operation_id = "dryRun", tag = "registry", request_body = bodies::Wishes,
@@ -34,24 +42,91 @@ pub async fn dry_run(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     body: Body,
-) -> Result<Json<Tried>, ApiError> {
-    let body = json::read_json(body, &app.config.args).await?;
-    let wishes: Wishes = json::object(&body).map_err(|error| ApiError::invalid("", error.to_string()))?;
-    let wishes = read(wishes)?;
+) -> Result<Response, ApiError> {
+    let body = json::read_body(body, &app.config.args).await?;
     let asked = caller.clone();
-    rehearse(&app, &caller, move |app, rehearsal| all(app, rehearsal, &asked, &wishes)).await.map(Json)
+    // All of it may take longer than calls under way may wait for their next chunk.
+    let tried = rehearse(&app, &caller, move |app, rehearsal| try_all(app, rehearsal, &asked, &body)).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], tried).into_response())
 }
 
-fn read(wishes: Wishes<'_>) -> Result<Vec<(Kind, Box<RawValue>)>, ApiError> {
-    let (problems, mut read) = (Problems::default(), Vec::with_capacity(wishes.documents.len()));
-    for (index, Wish { kind, definition }) in wishes.documents.into_iter().enumerate() {
-        if !definition.get().starts_with('{') {
-            problems.add(format!("/documents/{index}/definition"), "is an object");
+fn try_all(app: &App, mut rehearsal: Rehearsal, caller: &Caller, body: &[u8]) -> Result<Bytes, ApiError> {
+    let depth = app.config.args.max_json_depth;
+    json::check_depth(body, depth + AROUND)?;
+    let wishes: Wishes = json::object(body).map_err(|error| ApiError::invalid("", error.to_string()))?;
+    let wishes = read(&wishes)?;
+    let mut documents = Vec::with_capacity(wishes.len());
+    for (kind, wish) in wishes {
+        let tried = match wish {
+            Wished::Definition(body) => {
+                json::check_depth(body, depth).and_then(|()| one(app, &mut rehearsal, caller, kind, body))
+            }
+            Wished::Deletion(name) => delete(app, &mut rehearsal, caller, kind, name),
+        };
+        let refused = |error: ApiError| Outcome::Refused { status: error.status.as_u16(), error: error.body() };
+        let is_refused = tried.is_err();
+        documents.push(tried.unwrap_or_else(refused));
+        if is_refused {
+            break;
         }
-        match Kind::parse(&kind) {
-            Some(kind) => read.push((kind, definition.to_owned())),
-            None => problems.add(format!("/documents/{index}/kind"), format!("is one of {}", words())),
+    }
+    serde_json::to_vec(&Tried { documents }).map(Bytes::from).map_err(ApiError::internal)
+}
+
+enum Wished<'a> {
+    Definition(&'a [u8]),
+    Deletion(Name),
+}
+
+/// All of them, or every problem with what is around the definitions.
+fn read<'a>(wishes: &Wishes<'a>) -> Result<Vec<(Kind, Wished<'a>)>, ApiError> {
+    let (problems, mut read, mut names) = (Problems::default(), Vec::new(), HashSet::new());
+    if wishes.documents.len() > MOST {
+        problems.add("/documents", format!("are more than {MOST}: try them in parts"));
+        return problems.check(None);
+    }
+    for (index, wish) in wishes.documents.iter().enumerate() {
+        let at = format!("/documents/{index}");
+        let wish: Wish<'a> = match json::object(wish.get().as_bytes()) {
+            Ok(wish) => wish,
+            Err(error) => {
+                problems.add(at, error.to_string());
+                continue;
+            }
+        };
+        let Some(kind) = Kind::parse(&wish.kind) else {
+            problems.add(format!("{at}/kind"), format!("is one of {}", words()));
+            continue;
+        };
+        let (wished, name) = match (wish.definition, wish.delete) {
+            (Some(definition), None) if definition.get().starts_with('{') => {
+                let body = definition.get().as_bytes();
+                (Wished::Definition(body), name_in(body))
+            }
+            (Some(_), None) => {
+                problems.add(format!("{at}/definition"), "is an object");
+                continue;
+            }
+            (None, Some(name)) if matches!(kind, Kind::Llm | Kind::Agent) => match Name::parse(&name) {
+                Ok(name) => (Wished::Deletion(name.clone()), Some(name)),
+                Err(error) => {
+                    problems.add(format!("{at}/delete"), error.to_string());
+                    continue;
+                }
+            },
+            (None, Some(_)) => {
+                problems.add(format!("{at}/delete"), "is for Llms and agents");
+                continue;
+            }
+            _ => {
+                problems.add(at, "has either `definition` or `delete`");
+                continue;
+            }
+        };
+        if name.is_some_and(|name| !names.insert((kind.as_str(), name))) {
+            problems.add(at, "is there twice, by its kind and name");
         }
+        read.push((kind, wished));
     }
     problems.check(Some(read))
 }
@@ -60,22 +135,8 @@ fn words() -> String {
     Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn all(app: &App, mut rehearsal: Rehearsal, caller: &Caller, wishes: &[(Kind, Box<RawValue>)]) -> Tried {
-    let mut documents = Vec::with_capacity(wishes.len());
-    for (kind, definition) in wishes {
-        let tried = one(app, &mut rehearsal, caller, *kind, definition.get().as_bytes());
-        let refused = |error: ApiError| Outcome::Refused { status: error.status.as_u16(), error: error.body() };
-        let is_refused = tried.is_err();
-        documents.push(tried.unwrap_or_else(refused));
-        if is_refused {
-            break;
-        }
-    }
-    Tried { documents }
-}
-
 fn one(app: &App, rehearsal: &mut Rehearsal, caller: &Caller, kind: Kind, body: &[u8]) -> Result<Outcome, ApiError> {
-    let named = name_in(body).filter(|name| is_there(&rehearsal.state, kind, name));
+    let named = name_in(body).filter(|name| rehearsal.look(app, |state| is_there(state, kind, name)));
     let (name, command) = match &named {
         Some(name) => {
             access::allow(app, caller, Verb::Edit, kind, Some(name))?;
@@ -83,13 +144,20 @@ fn one(app: &App, rehearsal: &mut Rehearsal, caller: &Caller, kind: Kind, body: 
         }
         None => creation(app, caller, kind, body)?,
     };
-    let changed = rehearsal.decide(&command).map_err(WriteError::from)?;
-    let row = shown(app, &rehearsal.state, kind, &name)?;
-    Ok(match (named, changed) {
-        (None, _) => Outcome::Created { row },
-        (Some(_), true) => Outcome::Configured { row },
-        (Some(_), false) => Outcome::Unchanged { row },
-    })
+    if !rehearsal.decide(app, &command)? {
+        return Ok(Outcome::Unchanged {});
+    }
+    let row = rehearsal.look(app, |state| shown(app, state, kind, &name));
+    let row = row.ok_or_else(|| ApiError::internal("what was rehearsed cannot be shown"))?;
+    Ok(if named.is_none() { Outcome::Created { row } } else { Outcome::Configured { row } })
+}
+
+fn delete(app: &App, rehearsal: &mut Rehearsal, caller: &Caller, kind: Kind, name: Name) -> Result<Outcome, ApiError> {
+    access::allow_change(app, caller, Verb::Delete, kind, &name)?;
+    let command =
+        if kind == Kind::Llm { llms::deletion(app, caller, name) } else { agents::deletion(app, caller, name) };
+    rehearsal.decide(app, &command)?;
+    Ok(Outcome::Deleted {})
 }
 
 /// The name in a body, where it is one: whoever reads the rest says what is wrong with it.
@@ -131,19 +199,18 @@ fn replacement(app: &App, caller: &Caller, kind: Kind, name: &Name, body: &[u8])
     }
 }
 
-fn shown(app: &App, state: &Registry, kind: Kind, name: &Name) -> Result<Box<RawValue>, ApiError> {
+fn shown(app: &App, state: &Registry, kind: Kind, name: &Name) -> Option<Box<RawValue>> {
     fn raw<T: Serialize>(row: Option<T>) -> Option<Box<RawValue>> {
         to_raw_value(&row?).ok()
     }
     fn document<D: documents::Kind>(state: &Registry, name: &Name) -> Option<Box<RawValue>> {
         raw(D::documents(state).get(name).map(|document| D::shown(document)))
     }
-    let row = match kind {
+    match kind {
         Kind::Llm => raw(state.llms.get(name).map(|row| present::llm(app, state, row))),
         Kind::Agent => raw(state.agents.get(name).map(|row| present::agent(app, state, row))),
         Kind::Project => document::<ProjectDefinition>(state, name),
         Kind::Personality => document::<PersonalityDefinition>(state, name),
         Kind::Prompt => document::<PromptDefinition>(state, name),
-    };
-    row.ok_or_else(|| ApiError::internal("what was rehearsed cannot be shown"))
+    }
 }

@@ -272,10 +272,15 @@ pub async fn delete(
 ) -> Result<Response, ApiError> {
     let key = idempotency(&headers, &caller, &format!("DELETE /llms/{name}"), b"")?;
     let name = path_name::<LlmDefinition>(&app, &name)?;
-    let by = access::hand(&app, &caller, Verb::Delete, Kind::Llm, &name);
-    let mut written = write(&app, &caller, Command::DeleteLlm(DeleteRow { name, by }), key, query).await?;
+    let mut written = write(&app, &caller, deletion(&app, &caller, name), key, query).await?;
     show_written(&app, &mut written, &[], |_, _| ()).await?;
     Ok(written.empty())
+}
+
+/// The command that deletes a row; whether the caller may is asked of its path.
+pub(super) fn deletion(app: &App, caller: &Caller, name: Name) -> Command {
+    let by = access::hand(app, caller, Verb::Delete, Kind::Llm, &name);
+    Command::DeleteLlm(DeleteRow { name, by })
 }
 
 /// Pauses an Llm, or ends the pause.

@@ -10,7 +10,6 @@ use crate::{
     present,
     rehearsal::rehearse,
     routes::openapi::bodies,
-    writer::WriteError,
 };
 use axum::{
     Extension, Json,
@@ -78,10 +77,10 @@ pub async fn dry_run(
     let register = read(&app, &caller, body).await?;
     let rehearsed = rehearse(&app, &caller, move |app, mut rehearsal| {
         let (session, (llms, agents)) = (register.session.clone(), names(&register));
-        rehearsal.decide(&Command::Register(register)).map_err(WriteError::from)?;
-        Ok(registered(app, &rehearsal.state, &session, &llms, &agents))
+        rehearsal.decide(app, &Command::Register(register))?;
+        Ok(rehearsal.look(app, |state| registered(app, state, &session, &llms, &agents)))
     });
-    rehearsed.await?.map(Json)
+    rehearsed.await.map(Json)
 }
 
 /// Reads a declaration that its caller may make.

@@ -2,14 +2,17 @@
 
 use super::read::{Wanted, is_same};
 use super::standing::Standing;
-use crate::client::failure::{Failure, Refusal};
+use crate::args::Noun;
+use crate::client::failure::{Failure, Refusal, reworded};
 use crate::client::{Client, route::Route};
+use crate::exit::Stuck;
 use crate::get::definition;
 use crate::output::document::Document;
 use crate::output::json;
 use mcpctl_events::wire::dry_run::{Outcome, Tried, Wish, Wishes};
+use mcpctl_events::wire::error::ErrorBody;
 use reqwest::{Method, StatusCode};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 /// What one document would do.
 pub enum Would {
@@ -21,47 +24,79 @@ pub enum Would {
     Nothing,
 }
 
-/// Looks at each document, on top of those before it. The last one is why one would be refused, if one would be: what comes
-/// after that is not looked at.
-pub async fn run<'a>(client: &Client, all: &'a [Wanted]) -> anyhow::Result<Vec<(&'a Wanted, anyhow::Result<Would>)>> {
+/// What all of them would do.
+pub struct Outlook<'a> {
+    /// Up to the first that would be refused.
+    pub documents: Vec<(&'a Wanted, anyhow::Result<Would>)>,
+    /// What would become of the rows that are to be deleted, up to the first that would not be.
+    pub deletions: Vec<anyhow::Result<()>>,
+}
+
+/// Looks at each document, on top of those before it, and at deletions after them.
+pub async fn run<'a>(client: &Client, all: &'a [Wanted], deleted: &[(Noun, String)]) -> anyhow::Result<Outlook<'a>> {
     let mut standing = Vec::with_capacity(all.len());
     for wanted in all {
-        standing.push(Standing::of(client, wanted.noun, &wanted.name).await?);
+        standing.push(Standing::named(client, wanted.noun, &wanted.name).await?);
     }
-    let is_new = |(wanted, standing): &(&Wanted, &Option<Standing>)| {
+    let is_new = |wanted: &Wanted, standing: &Option<Standing>| {
         !standing.as_ref().is_some_and(|standing| is_same(&standing.definition, &wanted.definition))
     };
-    let new: Vec<_> = all.iter().zip(&standing).filter(is_new).map(|(wanted, _)| wanted).collect();
-    let mut outcomes = ask(client, &new).await?.into_iter();
-    let mut looked = Vec::with_capacity(all.len());
+    let new: Vec<_> = all.iter().zip(&standing).filter(|(wanted, standing)| is_new(wanted, standing)).collect();
+    let mut wishes = new.iter().map(|(wanted, _)| document(wanted)).collect::<Result<Vec<_>, _>>()?;
+    for (noun, name) in deleted {
+        wishes.push(wish(*noun, None, Some(name.clone()))?);
+    }
+    let mut outcomes = ask(client, &wishes).await?.into_iter();
+    let mut documents = Vec::with_capacity(all.len());
     for (wanted, standing) in all.iter().zip(standing) {
-        if !is_new(&(wanted, &standing)) {
-            looked.push((wanted, Ok(Would::Nothing)));
+        if !is_new(wanted, &standing) {
+            documents.push((wanted, Ok(Would::Nothing)));
             continue;
         }
         let Some(outcome) = outcomes.next() else { break };
-        looked.push((wanted, would(wanted, standing, outcome)));
+        documents.push((wanted, would(wanted, standing, outcome)));
     }
-    Ok(looked)
+    let deletions = outcomes.zip(deleted).map(|(outcome, (noun, name))| match outcome {
+        Outcome::Refused { status, error } => Err(refused(*noun, name, status, error)),
+        _ => Ok(()),
+    });
+    Ok(Outlook { deletions: deletions.collect(), documents })
 }
 
-/// Asks the server about documents that differ from what is there.
-async fn ask(client: &Client, new: &[&Wanted]) -> anyhow::Result<Vec<Outcome>> {
-    if new.is_empty() {
+fn document(wanted: &Wanted) -> anyhow::Result<Box<RawValue>> {
+    let definition = RawValue::from_string(json::compact(&wanted.definition))?;
+    wish(wanted.noun, Some(&definition), None)
+}
+
+fn wish(noun: Noun, definition: Option<&RawValue>, delete: Option<String>) -> anyhow::Result<Box<RawValue>> {
+    Ok(to_raw_value(&Wish { kind: noun.word().to_owned(), definition, delete })?)
+}
+
+/// Asks the server about what differs from what is there.
+async fn ask(client: &Client, wishes: &[Box<RawValue>]) -> anyhow::Result<Vec<Outcome>> {
+    if wishes.is_empty() {
         return Ok(Vec::new());
     }
-    let definitions = new.iter().map(|wanted| RawValue::from_string(json::compact(&wanted.definition)));
-    let definitions = definitions.collect::<Result<Vec<_>, _>>()?;
-    let wish = |(wanted, definition): (&&Wanted, _)| Wish { kind: wanted.noun.word().to_owned(), definition };
-    let documents = new.iter().zip(definitions.iter().map(|definition| &**definition)).map(wish).collect();
-    let body = serde_json::to_string(&Wishes { documents })?;
-    let tried: Tried = client.write(Method::POST, &Route::api(["dry-run"]), body, None).await?.read()?;
-    let is_whole = tried.documents.len() == new.len();
+    let body = serde_json::to_string(&Wishes { documents: wishes.iter().map(|wish| &**wish).collect() })?;
+    let answer = client.write(Method::POST, &Route::api(["dry-run"]), body, None).await.map_err(in_parts)?;
+    let tried: Tried = answer.read()?;
+    let is_whole = tried.documents.len() == wishes.len();
     if !is_whole && !matches!(tried.documents.last(), Some(Outcome::Refused { .. })) {
-        let reason = format!("it tells of {} documents, and was asked about {}", tried.documents.len(), new.len());
+        let reason = format!("it tells of {} documents, and was asked about {}", tried.documents.len(), wishes.len());
         return Err(Failure::Malformed { reason }.into());
     }
     Ok(tried.documents)
+}
+
+/// What is too much at once for a dry run can still be applied, one after the other.
+fn in_parts(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<Failure>() {
+        Some(Failure::Refused(refusal)) if refusal.status == StatusCode::PAYLOAD_TOO_LARGE => {
+            let next = "try the files in parts; `mcpctl apply` sends one document after the other";
+            Stuck::new(format!("all documents together: {}", refusal.body.error), next).into()
+        }
+        _ => error,
+    }
 }
 
 fn would(wanted: &Wanted, standing: Option<Standing>, outcome: Outcome) -> anyhow::Result<Would> {
@@ -69,12 +104,14 @@ fn would(wanted: &Wanted, standing: Option<Standing>, outcome: Outcome) -> anyho
     match (outcome, standing) {
         (Outcome::Created { row }, _) | (Outcome::Configured { row }, None) => Ok(Would::Create(definition(&row)?)),
         (Outcome::Configured { row }, Some(standing)) => Ok(Would::Configure(standing, definition(&row)?)),
-        (Outcome::Unchanged { .. }, _) => Ok(Would::Nothing),
-        (Outcome::Refused { status, error }, _) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-            let subject = Route::api([wanted.noun.list(), &wanted.name]).subject();
-            let refusal = Refusal { status, body: error, subject, retry_after: None, by_model: false };
-            Err(Failure::Refused(Box::new(refusal)).into())
-        }
+        (Outcome::Unchanged {} | Outcome::Deleted {}, _) => Ok(Would::Nothing),
+        (Outcome::Refused { status, error }, _) => Err(refused(wanted.noun, &wanted.name, status, error)),
     }
+}
+
+fn refused(noun: Noun, name: &str, status: u16, body: ErrorBody) -> anyhow::Error {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let subject = Route::api([noun.list(), name]).subject();
+    let body = reworded(body);
+    Failure::Refused(Box::new(Refusal { status, body, subject, retry_after: None, by_model: false })).into()
 }

@@ -1,25 +1,53 @@
-//! On which line of a text each member of a document is.
+//! On which line of a text each part of a document is.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-/// The lines of one document's members.
+/// The lines of a part of a document, and of what is in it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Lines(BTreeMap<String, usize>);
+pub struct Lines {
+    /// Counted from 1.
+    line: usize,
+    within: Within,
+}
+
+/// What a part holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Within {
+    /// Nothing that could be pointed into.
+    #[default]
+    Nothing,
+    /// Members, by their names: each is where its name is.
+    Members(HashMap<String, Lines>),
+    /// Elements.
+    Elements(Vec<Lines>),
+}
 
 impl Lines {
-    /// Notes that what a JSON pointer (RFC 6901) names is on this line, counted from 1.
-    pub fn note(&mut self, pointer: String, line: usize) {
-        self.0.insert(pointer, line);
+    /// A part that is on this line.
+    pub fn new(line: usize, within: Within) -> Self {
+        Self { line, within }
     }
 
-    /// The line of what a JSON pointer names, or of what it is in.
+    /// The same part, which is said to be on another line.
+    pub fn on(self, line: usize) -> Self {
+        Self { line, ..self }
+    }
+
+    /// The line of what a JSON pointer (RFC 6901) names, or of what it is in.
     pub fn of(&self, pointer: &str) -> Option<usize> {
-        let mut pointer = pointer;
-        loop {
-            if let Some(line) = self.0.get(pointer) {
-                return Some(*line);
-            }
-            pointer = &pointer[..pointer.rfind('/')?];
+        if !(pointer.is_empty() || pointer.starts_with('/')) {
+            return None;
         }
+        let mut at = self;
+        for part in pointer.split('/').skip(1) {
+            let found = match &at.within {
+                Within::Nothing => None,
+                Within::Members(members) => members.get(&part.replace("~1", "/").replace("~0", "~")),
+                Within::Elements(elements) => part.parse::<usize>().ok().and_then(|index| elements.get(index)),
+            };
+            let Some(found) = found else { break };
+            at = found;
+        }
+        Some(at.line).filter(|line| *line > 0)
     }
 }

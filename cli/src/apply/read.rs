@@ -71,24 +71,32 @@ fn parse(source: &Source) -> Result<Vec<Parsed>, Stuck> {
     let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
     let values: Result<Vec<&RawValue>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
     let read = match values {
-        Ok(values) => values.into_iter().map(|value| of_json(text, value)).collect(),
+        Ok(values) => of_json(text, values),
         Err(_) => yaml::parse(text, 1),
     };
     read.map_err(|fault| stuck(&format!("{}:{}", source.name, fault.line), &fault.problem))
 }
 
-/// A value of JSON. All but some letters in its texts is YAML too, which knows the lines.
-fn of_json(text: &str, value: &RawValue) -> Result<Parsed, Fault> {
-    let before = value.get().as_ptr() as usize - text.as_ptr() as usize;
-    let first_line = 1 + text[..before].matches('\n').count();
-    let lines = match yaml::parse(value.get(), first_line) {
-        Ok(mut parsed) => parsed.pop().map(|parsed| parsed.lines),
-        Err(fault) if fault.is_syntax => None,
-        Err(fault) => return Err(fault),
-    };
-    let fault = |problem| Fault { line: first_line, problem, is_syntax: true };
-    let document = Document::parse(value.get()).map_err(|stuck| fault(stuck.problem))?;
-    Ok(Parsed { document, lines: lines.unwrap_or_default() })
+/// Values of JSON. All but some letters in its texts is YAML too, which knows the lines.
+fn of_json(text: &str, values: Vec<&RawValue>) -> Result<Vec<Parsed>, Fault> {
+    let (mut line, mut counted, mut all) = (1, 0, Vec::with_capacity(values.len()));
+    for value in values {
+        let begins = value.get().as_ptr() as usize - text.as_ptr() as usize;
+        line += text[counted..begins].matches('\n').count();
+        counted = begins;
+        let lines = match yaml::parse(value.get(), line) {
+            Ok(mut parsed) => parsed.pop().map(|parsed| parsed.lines),
+            Err(fault) if fault.is_syntax => None,
+            Err(fault) => return Err(fault),
+        };
+        let fault = |problem: String| {
+            let problem = problem.trim_start_matches("the server's answer ").to_owned();
+            Fault { line, problem, is_syntax: true }
+        };
+        let document = Document::parse(value.get()).map_err(|stuck| fault(stuck.problem))?;
+        all.push(Parsed { document, lines: lines.unwrap_or_default() });
+    }
+    Ok(all)
 }
 
 fn stuck(place: &str, problem: &str) -> Stuck {

@@ -35,11 +35,16 @@ fn within(dir: &Path) -> Result<Vec<PathBuf>, Stuck> {
         Stuck::new(format!("cannot read {}: {error}", shown(dir)), "name a folder that you may look into")
     })?;
     let is_one = |path: &PathBuf| {
-        let ending = path.extension().and_then(|ending| ending.to_str());
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
         let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        path.is_file() && !is_hidden && ending.is_some_and(|ending| ENDINGS.contains(&ending))
+        !is_hidden && !path.is_dir() && ending.is_some_and(|ending| ENDINGS.contains(&&*ending))
     };
     let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path()).filter(is_one).collect();
+    // One that is left out would be taken for one that was deleted.
+    if let Some(odd) = files.iter().find(|path| !path.is_file()) {
+        let next = "make it a file that can be read, or move it out of the folder; nothing was done";
+        return Err(Stuck::new(format!("{} cannot be read as a file", shown(odd)), next));
+    }
     files.sort();
     if files.is_empty() {
         let problem = format!("no file in {} ends in .yaml, .yml or .json", shown(dir));
@@ -71,4 +76,24 @@ pub fn text(path: &Path, next: &str) -> Result<String, Stuck> {
 
 fn shown(path: &Path) -> String {
     if path == Path::new("-") { "stdin".to_owned() } else { clean::line(&path.to_string_lossy()).into_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_file_of_a_folder_is_left_out_in_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("b.YAML"), "b").unwrap();
+        std::fs::write(at("a.json"), "a").unwrap();
+        std::fs::write(at(".hidden.yaml"), "x").unwrap();
+        std::fs::write(at("notes.txt"), "x").unwrap();
+        std::fs::create_dir(at("below.yaml")).unwrap();
+        let texts: Vec<_> = read(&[folder.path().to_owned()]).unwrap().into_iter().map(|source| source.text).collect();
+        assert_eq!(texts, ["a", "b"]);
+        std::os::unix::fs::symlink("/nowhere", at("c.yml")).unwrap();
+        assert!(read(&[folder.path().to_owned()]).unwrap_err().problem.contains("c.yml cannot be read as a file"));
+    }
 }

@@ -40,6 +40,19 @@ impl Standing {
         }
     }
 
+    /// As [`of`](Self::of), by its name alone: what has that for an id is another one.
+    pub async fn named(client: &Client, noun: Noun, name: &str) -> anyhow::Result<Option<Self>> {
+        Ok(Self::of(client, noun, name).await?.filter(|standing| standing.name() == name))
+    }
+
+    /// Its own name: it may have been asked for by its id.
+    pub fn name(&self) -> &str {
+        match self.definition.get("name") {
+            Some(Document::Text(name)) => name,
+            _ => "",
+        }
+    }
+
     /// Whether it is a publisher's. Whoever writes over it makes it public, which its publisher cannot publish over.
     pub fn is_virtual(&self) -> bool {
         self.row.kind.as_deref() == Some("virtual")
@@ -50,12 +63,13 @@ impl Standing {
         self.is_virtual() && self.row.status.as_deref() != Some("inactive")
     }
 
-    /// What to tell whoever wrote over one that was a publisher's.
-    pub fn taken_over(&self, title: &str) -> Option<String> {
+    /// What to tell whoever wrote over one that was a publisher's; or would, if asked what would be.
+    pub fn taken_over(&self, title: &str, is_done: bool) -> Option<String> {
         let (kind, name) = title.split_once('/')?;
+        let (was, is) = if is_done { ("was", "is") } else { ("is", "would be") };
         self.is_virtual().then(|| {
             format!(
-                "{title} was a publisher's, and is public from now on: its publisher is refused with it; `mcpctl delete \
+                "{title} {was} a publisher's, and {is} public from now on: its publisher is refused with it; `mcpctl delete \
                  {kind} {name}` gives the name back"
             )
         })

@@ -2,16 +2,20 @@
 //!
 //! What a plain word means is YAML's core schema (YAML 1.2.2, 10.3.2), as far as JSON can say it.
 
-use super::lines::Lines;
+mod scalar;
+
+use super::lines::{Lines, Within};
 use crate::output::document::Document;
-use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use saphyr_parser::{Event, Parser, Tag};
+use std::collections::HashMap;
 
 /// Deeper documents are refused, as the server does.
 const DEPTH: usize = 100;
-/// Values that aliases may add to a text: each stands for all that its anchor holds.
-const REPEATED: usize = 100_000;
+/// Bytes that aliases may add to a text: each stands for all that its anchor holds.
+const REPEATED: usize = 16 << 20;
+/// Bytes that a value takes besides its text.
+const VALUE: usize = 32;
+const NO_TEXT: &str = "a key is a text; quote it if it looks like something else";
 
 /// One document.
 #[derive(Debug, PartialEq)]
@@ -35,17 +39,16 @@ pub struct Fault {
 
 /// All documents of a text; `first_line` is the number of its first line.
 pub fn parse(text: &str, first_line: usize) -> Result<Vec<Parsed>, Fault> {
-    let mut builder = Builder { first_line, ..Builder::default() };
-    let mut documents = Vec::new();
+    let (mut builder, mut documents) = (Builder::default(), Vec::new());
+    let number = |line: usize| line.max(1) + first_line.saturating_sub(1);
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| Fault {
-            line: builder.number(error.marker().line()),
+            line: number(error.marker().line()),
             problem: error.info().to_owned(),
             is_syntax: true,
         })?;
-        let line = builder.number(span.start.line());
-        let done = builder.take(event, line).map_err(|problem| Fault { line, problem, is_syntax: false })?;
-        documents.extend(done);
+        let line = number(span.start.line());
+        documents.extend(builder.take(event, line).map_err(|problem| Fault { line, problem, is_syntax: false })?);
     }
     Ok(documents)
 }
@@ -53,76 +56,61 @@ pub fn parse(text: &str, first_line: usize) -> Result<Vec<Parsed>, Fault> {
 /// A document under way.
 #[derive(Default)]
 struct Builder {
-    first_line: usize,
-    lines: Lines,
     /// What the next value is a part of, outermost first.
     open: Vec<Open>,
-    root: Option<Document>,
+    root: Option<Parsed>,
     anchors: HashMap<usize, (Document, usize)>,
     repeated: usize,
 }
 
 struct Open {
     inside: Inside,
-    /// The pointer of it.
-    pointer: String,
+    line: usize,
     anchor: usize,
 }
 
 enum Inside {
-    Map { members: Vec<(String, Document)>, keys: HashSet<String>, key: Option<String> },
-    List(Vec<Document>),
+    Map { members: Vec<(String, Document)>, lines: HashMap<String, Lines>, key: Option<(String, usize)> },
+    List { items: Vec<Document>, lines: Vec<Lines> },
 }
 
 impl Builder {
-    fn number(&self, line: usize) -> usize {
-        line.max(1) + self.first_line.saturating_sub(1)
-    }
-
     fn take(&mut self, event: Event<'_>, line: usize) -> Result<Option<Parsed>, String> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                if let Some(open) = self.open.last_mut()
-                    && let Inside::Map { keys, key: key @ None, .. } = &mut open.inside
-                {
-                    return named(key, keys, text, style, tag.as_deref()).map(|pointed| {
-                        self.lines.note(format!("{}/{pointed}", open.pointer), line);
-                        None
-                    });
-                }
-                self.begin(line)?;
-                let value = scalar(text, style, tag.as_deref())?;
-                self.end(value, anchor);
+                let value = scalar::read(text, style, tag.as_deref())?;
+                self.anchored(anchor, &value);
+                self.value(value, Lines::new(line, Within::Nothing), line)?;
             }
             Event::Alias(anchor) => {
-                self.begin(line)?;
                 let (value, size) = self.anchors.get(&anchor).ok_or("the alias stands for what it is in")?.clone();
                 self.repeated += size;
                 if self.repeated > REPEATED {
-                    return Err(format!("aliases stand for more than {REPEATED} values"));
+                    return Err(format!("aliases stand for more than {} MiB", REPEATED >> 20));
                 }
-                self.end(value, 0);
+                self.value(value, Lines::new(line, Within::Nothing), line)?;
             }
             Event::MappingStart(anchor, tag) => {
-                let inside = Inside::Map { members: Vec::new(), keys: HashSet::new(), key: None };
+                let inside = Inside::Map { members: Vec::new(), lines: HashMap::new(), key: None };
                 self.enter(inside, anchor, tag.as_deref(), line)?;
             }
             Event::SequenceStart(anchor, tag) => {
-                self.enter(Inside::List(Vec::new()), anchor, tag.as_deref(), line)?;
+                let inside = Inside::List { items: Vec::new(), lines: Vec::new() };
+                self.enter(inside, anchor, tag.as_deref(), line)?;
             }
             Event::MappingEnd | Event::SequenceEnd => {
-                let Some(open) = self.open.pop() else { return Ok(None) };
-                let value = match open.inside {
-                    Inside::Map { members, .. } => Document::Map(members),
-                    Inside::List(items) => Document::List(items),
+                let Some(Open { inside, line, anchor }) = self.open.pop() else { return Ok(None) };
+                let (value, within) = match inside {
+                    Inside::Map { members, lines, .. } => (Document::Map(members), Within::Members(lines)),
+                    Inside::List { items, lines } => (Document::List(items), Within::Elements(lines)),
                 };
-                self.end(value, open.anchor);
+                self.anchored(anchor, &value);
+                self.value(value, Lines::new(line, within), line)?;
             }
             Event::DocumentEnd => {
-                let lines = std::mem::take(&mut self.lines);
                 // An anchor is one document's own.
                 self.anchors.clear();
-                return Ok(self.root.take().map(|document| Parsed { document, lines }));
+                return Ok(self.root.take());
             }
             Event::DocumentStart(_) | Event::StreamStart | Event::StreamEnd | Event::Nothing => {}
         }
@@ -131,146 +119,57 @@ impl Builder {
 
     fn enter(&mut self, inside: Inside, anchor: usize, tag: Option<&Tag>, line: usize) -> Result<(), String> {
         let kind = if matches!(inside, Inside::Map { .. }) { "map" } else { "seq" };
-        if let Some(tag) = tag.filter(|tag| !(tag.is_yaml_core_schema() && tag.suffix == kind)) {
-            return Err(unknown(tag));
+        if let Some(tag) = tag.filter(|tag| scalar::core(tag) != Some(kind)) {
+            return Err(scalar::unknown(tag));
         }
-        let pointer = self.begin(line)?;
+        if matches!(self.open.last(), Some(Open { inside: Inside::Map { key: None, .. }, .. })) {
+            return Err(NO_TEXT.to_owned());
+        }
         if self.open.len() >= DEPTH {
             return Err(format!("is nested deeper than {DEPTH} levels"));
         }
-        self.open.push(Open { inside, pointer, anchor });
+        self.open.push(Open { inside, line, anchor });
         Ok(())
     }
 
-    /// A value begins; its pointer.
-    fn begin(&mut self, line: usize) -> Result<String, String> {
-        let pointer = match self.open.last() {
-            None => String::new(),
-            Some(Open { inside: Inside::List(items), pointer, .. }) => format!("{pointer}/{}", items.len()),
-            // Where its name is.
-            Some(Open { inside: Inside::Map { key: Some(key), .. }, pointer, .. }) => {
-                return Ok(format!("{pointer}/{}", escaped(key)));
-            }
-            Some(_) => return Err("a key is a text; quote it if it looks like something else".to_owned()),
-        };
-        self.lines.note(pointer.clone(), line);
-        Ok(pointer)
-    }
-
-    /// A value is whole.
-    fn end(&mut self, value: Document, anchor: usize) {
+    fn anchored(&mut self, anchor: usize, value: &Document) {
         if anchor > 0 {
-            let size = size(&value);
-            self.anchors.insert(anchor, (value.clone(), size));
+            self.anchors.insert(anchor, (value.clone(), size(value)));
         }
+    }
+
+    /// A value is whole: a key, a member, an element, or the document.
+    fn value(&mut self, value: Document, at: Lines, line: usize) -> Result<(), String> {
         match self.open.last_mut().map(|open| &mut open.inside) {
-            None => self.root = Some(value),
-            Some(Inside::List(items)) => items.push(value),
-            Some(Inside::Map { members, key, .. }) => members.extend(key.take().map(|key| (key, value))),
+            None => self.root = Some(Parsed { document: value, lines: at }),
+            Some(Inside::List { items, lines }) => {
+                items.push(value);
+                lines.push(at);
+            }
+            Some(Inside::Map { members, lines, key }) => match (key.take(), value) {
+                (Some((name, line)), value) => {
+                    lines.insert(name.clone(), at.on(line));
+                    members.push((name, value));
+                }
+                (None, Document::Text(name)) if lines.contains_key(&name) => {
+                    return Err(format!("the key \"{name}\" is there already"));
+                }
+                (None, Document::Text(name)) => *key = Some((name, line)),
+                (None, _) => return Err(NO_TEXT.to_owned()),
+            },
         }
+        Ok(())
     }
 }
 
-/// Takes the name of a member; as a pointer spells it.
-fn named(
-    key: &mut Option<String>,
-    keys: &mut HashSet<String>,
-    text: Cow<'_, str>,
-    style: ScalarStyle,
-    tag: Option<&Tag>,
-) -> Result<String, String> {
-    let Document::Text(name) = scalar(text, style, tag)? else {
-        return Err("a key is a text; quote it if it looks like something else".to_owned());
-    };
-    if !keys.insert(name.clone()) {
-        return Err(format!("the key \"{name}\" is there already"));
-    }
-    let pointed = escaped(&name);
-    *key = Some(name);
-    Ok(pointed)
-}
-
-fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
-}
-
+/// Bytes that a copy of it takes, about.
 fn size(value: &Document) -> usize {
-    match value {
-        Document::Token(_) | Document::Text(_) => 1,
-        Document::List(items) => 1 + items.iter().map(size).sum::<usize>(),
-        Document::Map(members) => 1 + members.iter().map(|(_, value)| size(value)).sum::<usize>(),
-    }
-}
-
-fn unknown(tag: &Tag) -> String {
-    format!("has the tag {tag}, which nothing here knows")
-}
-
-/// What a scalar means.
-fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Result<Document, String> {
-    match tag {
-        None if style == ScalarStyle::Plain => plain(text),
-        None => Ok(Document::Text(text.into_owned())),
-        Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Ok(Document::Text(text.into_owned())),
-        Some(tag) if tag.is_yaml_core_schema() => match plain(text)? {
-            token @ Document::Token(_) => Ok(token),
-            Document::Text(text) => Err(format!("{text} is no {}", tag.suffix)),
-            _ => Err(unknown(tag)),
-        },
-        Some(tag) => Err(unknown(tag)),
-    }
-}
-
-/// What a word without quotes means.
-fn plain(text: Cow<'_, str>) -> Result<Document, String> {
-    Ok(match &*text {
-        "" | "~" | "null" | "Null" | "NULL" => Document::Token("null".to_owned()),
-        "true" | "True" | "TRUE" => Document::Token("true".to_owned()),
-        "false" | "False" | "FALSE" => Document::Token("false".to_owned()),
-        word if is_beyond_json(word) => return Err(format!("holds the number {word}, which JSON has not")),
-        word => match number(word) {
-            Some(token) => Document::Token(token),
-            None => Document::Text(text.into_owned()),
-        },
-    })
-}
-
-/// Infinity, and what is no number.
-fn is_beyond_json(word: &str) -> bool {
-    let word = word.strip_prefix(['-', '+']).unwrap_or(word);
-    matches!(word, ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN")
-}
-
-/// A number as JSON spells it.
-fn number(word: &str) -> Option<String> {
-    if let Some((radix, digits)) =
-        word.strip_prefix("0x").map(|digits| (16, digits)).or_else(|| Some((8, word.strip_prefix("0o")?)))
-    {
-        return u128::from_str_radix(digits, radix)
-            .ok()
-            .filter(|_| !digits.starts_with('+'))
-            .map(|number| number.to_string());
-    }
-    let (sign, digits) = match word.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", word.strip_prefix('+').unwrap_or(word)),
-    };
-    let (mantissa, exponent) = digits.find(['e', 'E']).map_or((digits, ""), |at| digits.split_at(at));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let power = exponent.get(1..).unwrap_or_default();
-    let power = power.strip_prefix(['-', '+']).unwrap_or(power);
-    let is_number = are_digits(whole)
-        && are_digits(fraction)
-        && !(whole.is_empty() && fraction.is_empty())
-        && are_digits(power)
-        && exponent.is_empty() == power.is_empty();
-    if !is_number {
-        return None;
-    }
-    let whole = Some(whole.trim_start_matches('0')).filter(|whole| !whole.is_empty()).unwrap_or("0");
-    let fraction = if fraction.is_empty() { String::new() } else { format!(".{fraction}") };
-    Some(format!("{sign}{whole}{fraction}{exponent}"))
+    VALUE
+        + match value {
+            Document::Token(text) | Document::Text(text) => text.len(),
+            Document::List(items) => items.iter().map(size).sum::<usize>(),
+            Document::Map(members) => members.iter().map(|(key, value)| VALUE + key.len() + size(value)).sum::<usize>(),
+        }
 }
 
 #[cfg(test)]
@@ -332,14 +231,38 @@ mod tests {
             ("'5'", r#""5""#),
             ("!!str 5", r#""5""#),
             ("!!int 5", "5"),
+            ("!!float 5", "5"),
+            ("!!float 1.5", "1.5"),
+            ("!!bool true", "true"),
+            ("!!null ~", "null"),
+            ("! 5", r#""5""#),
+            ("!<tag:yaml.org,2002:str> 5", r#""5""#),
+            ("!!map {a: 1}", r#"{"a":1}"#),
+            ("{&k key: 1, w: *k}", r#"{"key":1,"w":"key"}"#),
+            ("{a: &k key, *k : 1}", r#"{"a":"key","key":1}"#),
             ("\"a\\tb\"", r#""a\tb""#),
             ("|\n  two\n  lines", "\"two\\nlines\\n\""),
         ] {
             assert_eq!(value(text).as_deref(), Ok(meant), "{text}");
         }
-        for text in
-            [".inf", "-.INF", ".nan", "!custom a", "!!int a", "!!map [1]", "{1: 2}", "{[a]: 2}", "{a: 1, a: 2}", "[a"]
-        {
+        for text in [
+            ".inf",
+            "-.INF",
+            ".nan",
+            "!custom a",
+            "!!int a",
+            "!!int 1.5",
+            "!!bool 5",
+            "!!null 7",
+            "!!int true",
+            "!!map [1]",
+            "!custom {a: 1}",
+            "{1: 2}",
+            "{[a]: 2}",
+            "{a: 1, a: 2}",
+            "[a",
+            "0x123456789012345678901234567890123",
+        ] {
             assert!(value(text).is_err(), "{text}");
         }
     }
@@ -352,6 +275,8 @@ mod tests {
         let bomb: Vec<_> = (1..9).map(level).collect();
         let fault = parse(&format!("a0: &a0 x\n{}", bomb.concat()), 1).unwrap_err();
         assert!(fault.problem.contains("aliases stand for more than"), "{fault:?}");
+        let long = format!("a: &a \"{}\"\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(20));
+        assert!(parse(&long, 1).unwrap_err().problem.contains("aliases stand for more than"), "long texts, few times");
     }
 
     #[test]
@@ -361,6 +286,9 @@ mod tests {
         assert_eq!(line("a: 1\n---\nb: [\n"), 4);
         assert_eq!(line(&"- ".repeat(101)), 1);
         assert_eq!(line(&"- ".repeat(100_000)), 1);
+        // What points to a part is not kept with each part.
+        let long_key = format!("? {}\n: [{}]\n", "k".repeat(1 << 18), "1, ".repeat(20_000));
+        assert_eq!(parse(&long_key, 1).unwrap().len(), 1);
     }
 
     #[test]

@@ -1,12 +1,19 @@
 //! Names as `get -o name` prints them, `agent/coder`, are names, too.
 
+use super::audit::Audit;
 use super::{Command, Noun};
 
 impl Command {
     /// The same with bare names: no name has a slash.
     pub fn with_bare_names(mut self) -> Self {
         match &mut self {
-            Command::Get(get) => get.name.iter_mut().for_each(|name| bare(get.noun, name)),
+            Command::Get(get) => {
+                get.name.iter_mut().for_each(|name| bare(get.noun, name));
+                get.agent.iter_mut().for_each(|name| bare(Noun::Agents, name));
+            }
+            Command::Chat(options) => bare(Noun::Agents, &mut options.agent),
+            Command::ChatLlm(options) => bare(Noun::Llms, &mut options.llm),
+            Command::Audit(Audit::Timeline(timeline)) => bare(timeline.of.noun.into(), &mut timeline.of.name),
             Command::History(one) => bare(one.noun.into(), &mut one.name),
             Command::Why(why) => bare(why.of.noun.into(), &mut why.of.name),
             Command::Describe(item) | Command::Edit(item) => bare(item.noun.into(), &mut item.name),
@@ -33,8 +40,8 @@ fn bare(noun: Noun, name: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::args::Cli;
-    use crate::args::Command;
 
     #[test]
     fn what_get_prints_can_be_given_to_every_command() {
@@ -50,6 +57,9 @@ mod tests {
             Command::Label(label) => label.name,
             Command::Disable(many) | Command::Enable(many) => many.names.join(" "),
             Command::Delete(delete) => delete.names.join(" "),
+            Command::Chat(options) => options.agent,
+            Command::ChatLlm(options) => options.llm,
+            Command::Audit(Audit::Timeline(timeline)) => timeline.of.name,
             _ => panic!("{words}"),
         };
         for (words, name) in [
@@ -60,6 +70,9 @@ mod tests {
             ("describe llm llm/a", "a"),
             ("history agent agent/a", "a"),
             ("why agent agent/a", "a"),
+            ("chat agent/a", "a"),
+            ("chat-llm llm/a", "a"),
+            ("audit timeline agent agent/a", "a"),
             ("edit prompt prompt/a", "a"),
             ("label agent agent/a b=c", "a"),
             ("disable agent agent/a b", "a b"),

@@ -8,6 +8,9 @@ use clap_complete::ArgValueCompleter;
 use serde_json::Value;
 use std::path::PathBuf;
 
+/// Kinds of model servers that have a name here; any other one is called in the same way.
+pub const TYPES: [&str; 5] = ["openai", "vllm", "ollama", "lmstudio", "llamacpp"];
+
 /// What to make.
 #[derive(Subcommand)]
 pub enum Create {
@@ -49,7 +52,7 @@ pub struct Llm {
     /// Its name
     pub name: String,
     /// Kind of server, such as openai, vllm, ollama, lmstudio or llamacpp
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", add = ArgValueCompleter::new(completions::types))]
     pub type_: String,
     /// The model's name at that server
     #[arg(long, value_name = "MODEL")]

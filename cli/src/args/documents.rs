@@ -4,7 +4,7 @@ use super::selector::Selector;
 use super::{Deletable, Documented, RowNoun};
 use crate::completions;
 use crate::label::Change;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use clap_complete::ArgValueCompleter;
 use std::path::PathBuf;
 
@@ -27,15 +27,16 @@ pub struct Apply {
 
 /// Two points of the history.
 #[derive(Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["from", "file"]))]
 pub struct Diff {
     /// The one point: a sequence, or a time such as 2026-01-31T12:00:00Z
-    #[arg(value_name = "SEQUENCE|TIME", required_unless_present = "file")]
+    #[arg(value_name = "SEQUENCE|TIME")]
     pub from: Option<String>,
     /// The other point [default: now]
     #[arg(value_name = "SEQUENCE|TIME")]
     pub to: Option<String>,
     /// Instead: what documents would change; a file of them, a folder of such files, or - for stdin (repeatable)
-    #[arg(short, long, value_name = "FILE|DIR|-", conflicts_with = "from")]
+    #[arg(short, long, value_name = "FILE|DIR|-")]
     pub file: Vec<PathBuf>,
     /// Only documents with these labels
     #[arg(short = 'l', long, value_name = "KEY=VALUE,…", requires = "file")]

@@ -51,7 +51,7 @@ pub enum Deletable {
     /// A persona on a model: its personalities and prompts go too
     #[value(alias = "agents")]
     Agent,
-    /// A model that can be called
+    /// A model that can be called: publishers' agents on it go too
     #[value(alias = "llms")]
     Llm,
     /// What agents work on together: its prompts go too, its agents stay

@@ -16,14 +16,30 @@ impl FromStr for Selector {
             let (key, value) = label.split_once('=').filter(|(key, _)| !key.is_empty() && !key.ends_with('!'))?;
             Some((key.to_owned(), value.strip_prefix('=').unwrap_or(value).to_owned()))
         };
-        let pairs = text.split(',').map(pair).collect::<Option<Vec<_>>>();
-        pairs.map(Self).ok_or("labels are KEY=VALUE, with commas between several")
+        let pairs = labels(text).iter().map(|label| pair(label)).collect::<Option<Vec<_>>>();
+        pairs.map(Self).ok_or("labels are KEY=VALUE, with commas between several; a comma of a value is \\,")
     }
+}
+
+/// What stands between commas; one behind a backslash is a part of it.
+fn labels(text: &str) -> Vec<String> {
+    let (mut labels, mut letters) = (vec![String::new()], text.chars());
+    while let Some(letter) = letters.next() {
+        let last = labels.last_mut();
+        match (letter, last) {
+            (',', _) => labels.push(String::new()),
+            ('\\', Some(last)) => last.extend(letters.next()),
+            (letter, Some(last)) => last.push(letter),
+            (_, None) => {}
+        }
+    }
+    labels
 }
 
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pairs: Vec<_> = self.0.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let pairs = self.0.iter().map(|(key, value)| format!("{key}={value}").replace('\\', r"\\").replace(',', r"\,"));
+        let pairs: Vec<_> = pairs.collect();
         f.write_str(&pairs.join(","))
     }
 }
@@ -55,6 +71,9 @@ mod tests {
         ] {
             assert_eq!(selector.picks(&Document::parse(definition).unwrap()), is_picked, "{definition}");
         }
+        let comma: Selector = r"k=a\,b,x=y".parse().unwrap();
+        assert!(comma.picks(&Document::parse(r#"{"labels":{"k":"a,b","x":"y"}}"#).unwrap()));
+        assert_eq!(comma.to_string(), r"k=a\,b,x=y");
         for odd in ["", "team", "=red", "team!=red", "a=b,"] {
             assert!(odd.parse::<Selector>().is_err(), "{odd}");
         }

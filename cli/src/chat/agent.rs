@@ -34,8 +34,7 @@ impl AgentChat {
     pub fn new(client: Client, options: AgentOptions) -> anyhow::Result<Self> {
         let tools = options.allow_tools;
         Ok(AgentChat {
-            // As `get agents -o name` prints it.
-            name: options.agent.strip_prefix("agent/").unwrap_or(&options.agent).to_owned(),
+            name: options.agent,
             thread: options.thread,
             settings: options.common.settings()?,
             client,

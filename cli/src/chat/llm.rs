@@ -33,9 +33,7 @@ struct Reply {
 impl LlmChat {
     /// A conversation in which nothing was said yet.
     pub fn new(client: Client, options: LlmOptions) -> anyhow::Result<Self> {
-        // As `get llms -o name` prints it.
-        let name = options.llm.strip_prefix("llm/").unwrap_or(&options.llm).to_owned();
-        Ok(LlmChat { name, history: Vec::new(), settings: options.common.settings()?, client })
+        Ok(LlmChat { name: options.llm, history: Vec::new(), settings: options.common.settings()?, client })
     }
 
     /// Says something and shows the reply.

@@ -5,6 +5,7 @@ mod next_step;
 
 use super::route::{Route, Subject};
 use super::trace::Trace;
+use super::whole;
 use mcpctl_events::wire::{
     error::{ErrorBody, Problem},
     server::misspoken,
@@ -13,6 +14,8 @@ use reqwest::{Response, StatusCode, Url, header};
 use serde_json::Value;
 use std::error::Error as _;
 
+/// Most bytes of a refusal that are read.
+const LARGEST: usize = 1 << 20;
 /// Longest part of an answer of unknown shape that is shown, in characters.
 const EXCERPT: usize = 300;
 
@@ -161,7 +164,8 @@ pub async fn refused(response: Response, route: &Route, trace: Trace) -> Failure
     let retry_after = header(header::RETRY_AFTER);
     let location = header(header::LOCATION);
     let is_page = header(header::CONTENT_TYPE).is_some_and(|content| content.starts_with("text/html"));
-    let text = response.text().await.unwrap_or_default();
+    let text = whole(response, LARGEST).await.ok().flatten().unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
     trace.body(&text);
     let body = match location.filter(|_| status.is_redirection()) {
         Some(to) => plain(format!("the server sends requests on to {to}")),
@@ -188,10 +192,14 @@ fn said_by_model(status: StatusCode, body: &ErrorBody) -> ErrorBody {
     plain(format!("the model server answered {status}{colon}{said}"))
 }
 
+/// The registry's words for people: all problems are below them.
+pub fn reworded(body: ErrorBody) -> ErrorBody {
+    ErrorBody { error: body.error.replace(" more, see details)", " more)"), ..body }
+}
+
 fn body(status: StatusCode, text: &str) -> ErrorBody {
     if let Ok(body) = serde_json::from_str::<ErrorBody>(text) {
-        // They are below it.
-        return ErrorBody { error: body.error.replace(" more, see details)", " more)"), ..body };
+        return reworded(body);
     }
     let value: Value = serde_json::from_str(text).unwrap_or_default();
     if let Some(sentence) = value.get("error").and_then(sentence) {

@@ -2,14 +2,13 @@
 
 use crate::output::document::Document;
 use crate::output::{json, tell};
+use mcpctl_events::wire::secrets::is_suspect;
 use reqwest::header::HeaderMap;
 use reqwest::{Request, Response};
 use std::time::Duration;
 
 /// Longest part of a body that is shown, in characters.
 const LONGEST: usize = 4000;
-/// Members of bodies that hold secrets, in lower case.
-const SECRET: [&str; 6] = ["token", "apikey", "authorization", "password", "secret", "value"];
 /// Stands for one.
 const MASK: &str = "***";
 /// How the registry's own tokens begin.
@@ -81,10 +80,12 @@ fn without_secrets(document: Document) -> Document {
             members
                 .into_iter()
                 .map(|(key, value)| {
-                    let is_secret = SECRET.contains(&key.to_ascii_lowercase().as_str());
+                    // Besides what the registry itself takes for a secret: the `value` of a variable.
+                    let is_secret =
+                        is_suspect(&key) || ["value", "pass", "cookie"].contains(&key.to_ascii_lowercase().as_str());
                     let value = match value {
                         Document::Text(_) if is_secret => Document::text(MASK),
-                        Document::Map(variables) if key == "env" => {
+                        Document::Map(variables) if ["env", "headers"].contains(&&*key) => {
                             Document::Map(variables.into_iter().map(|(name, _)| (name, Document::text(MASK))).collect())
                         }
                         Document::List(args) if key == "args" => {
@@ -102,28 +103,37 @@ fn without_secrets(document: Document) -> Document {
     }
 }
 
-/// An argument of a program: flags are no secret, what they are given may be.
+/// An argument of a program: the names of flags are no secret, all else may be.
 fn argument(argument: Document) -> Document {
-    match argument {
-        Document::Text(text) => Document::text(match text.split_once('=') {
-            Some((flag, _)) if flag.starts_with('-') => format!("{flag}={MASK}"),
-            None if text.starts_with('-') => text,
-            _ => MASK.to_owned(),
-        }),
-        other => without_secrets(other),
-    }
+    let Document::Text(text) = argument else { return without_secrets(argument) };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    // A short one may have its value right behind it.
+    let flag = match text.strip_prefix("--") {
+        Some(long) => &text[..2 + long.find(|c| !is_name(c)).unwrap_or(long.len())],
+        None if text.starts_with('-') && text.chars().count() == 2 => &text,
+        None => "",
+    };
+    let rest = &text[flag.len()..];
+    let mask = match rest.chars().next() {
+        None => String::new(),
+        Some('=') => format!("={MASK}"),
+        Some(_) => MASK.to_owned(),
+    };
+    Document::text(format!("{flag}{mask}"))
 }
 
 /// A URL without what may let somebody in: user, password and query.
 fn without_login(text: String) -> String {
     let Ok(mut url) = reqwest::Url::parse(&text) else { return text };
-    if !["http", "https"].contains(&url.scheme()) || url.username().is_empty() && url.query().is_none() {
+    let has_login = !url.username().is_empty() || url.password().is_some();
+    let is_web = ["http", "https"].contains(&url.scheme());
+    if !(has_login || is_web && url.query().is_some()) {
         return text;
     }
-    if !url.username().is_empty() {
+    if has_login {
         let _ = url.set_username(MASK).and_then(|()| url.set_password(None));
     }
-    if url.query().is_some() {
+    if is_web && url.query().is_some() {
         url.set_query(Some(MASK));
     }
     url.into()
@@ -158,8 +168,14 @@ mod tests {
             r#"{"url":"http://***@h/x?***","env":{"GITHUB_PAT":"***"},"apiKeyRef":{"env":"KEY"},"model":"a:b"}"#
         );
         assert_eq!(
-            masked(r#"{"args":["-y","server","--key=k","--key","k"]}"#),
-            r#"{"args":["-y","***","--key=***","--key","***"]}"#
+            masked(
+                r#"{"args":["-y","server","--key=k","--key","k","-pk","--key:k","-H X: k"],"url":"http://:pw@h/v1"}"#
+            ),
+            r#"{"args":["-y","***","--key=***","--key","***","***","--key***","***"],"url":"http://***@h/v1"}"#
+        );
+        assert_eq!(
+            masked(r#"{"dsn":"postgres://u:pw@h/d","headers":{"X-Key":"k"},"myApiKey":"k","max_tokens":5,"t":"a: b"}"#),
+            r#"{"dsn":"postgres://***@h/d","headers":{"X-Key":"***"},"myApiKey":"***","max_tokens":5,"t":"a: b"}"#
         );
         assert_eq!(masked("a mcp_0123abc, and mcp_f"), "a mcp_***, and mcp_***");
         assert!(masked(&"x".repeat(5000)).ends_with("… (5000 bytes)"));

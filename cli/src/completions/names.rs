@@ -1,5 +1,6 @@
 //! Names that the server knows, for a shell that asks. Whatever fails, there are none.
 
+use crate::args::create::TYPES;
 use crate::args::{Cli, Global, Noun};
 use crate::client::route::Route;
 use crate::credentials::context::Context;
@@ -20,7 +21,8 @@ const MOST: usize = 500;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
-    id: String,
+    /// Tokens have none.
+    id: Option<String>,
     /// Sessions have none.
     name: Option<String>,
     description: Option<String>,
@@ -45,6 +47,12 @@ pub fn contexts(typed: &OsStr) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
     let names = known.iter().map(Context::name).filter(|name| name.starts_with(&*typed));
     names.map(|name| CompletionCandidate::new(name.to_owned())).collect()
+}
+
+/// Kinds of model servers.
+pub fn types(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    TYPES.into_iter().filter(|word| word.starts_with(&*typed)).map(CompletionCandidate::new).collect()
 }
 
 /// Values of `-o`.
@@ -78,7 +86,7 @@ fn candidates(rows: Option<Vec<Row>>, typed: &OsStr) -> Vec<CompletionCandidate>
     let mut found = Vec::new();
     for Row { id, name, description, pool_name } in rows.unwrap_or_default() {
         let help = description.filter(|text| !text.is_empty() && !text.contains(steers));
-        found.push((name.unwrap_or(id), help));
+        found.extend(name.or(id).map(|name| (name, help)));
         found.extend(pool_name.map(|pool| (pool, Some("a pool".to_owned()))));
     }
     found.retain(|(name, _)| name.starts_with(&*typed) && is_name(name));

@@ -1,6 +1,6 @@
 //! What `dev` publishes: what config.json says, else what runs on this machine, else a demo.
 
-use crate::exit::Usage;
+use crate::exit::{Misconfigured, Stuck};
 use crate::home;
 use crate::output::Screen;
 use mcplocal::config::Config;
@@ -49,7 +49,10 @@ fn from_file(path: &Path) -> anyhow::Result<Option<Plan>> {
     if !path.exists() {
         return Ok(None);
     }
-    let config = Config::load(path).map_err(|invalid| Usage(invalid.to_string()))?;
+    let config = Config::load(path).map_err(|invalid| {
+        let next = "correct it; `mcplocal check` says whether all of it is right, and README what a provider may have";
+        Misconfigured(Stuck::new(invalid.to_string(), next))
+    })?;
     Ok(Some(expecting(config)))
 }
 
@@ -105,10 +108,10 @@ mod tests {
     #[test]
     fn every_found_model_is_published_and_the_first_gets_an_agent() {
         let models = Some(vec!["llama3.2:latest".to_owned(), "qwen3".to_owned()]);
-        let plan = from_servers(&[Found { candidate: CANDIDATES[0], models }]).unwrap().unwrap();
+        let plan = from_servers(&[Found { candidate: CANDIDATES[0], models, odd: None }]).unwrap().unwrap();
         assert_eq!(names(&plan), ["agent/demo", "llm/llama3.2", "llm/qwen3"]);
         assert_eq!(plan.config.agents[0].llm_name, "llama3.2");
-        assert!(from_servers(&[Found { candidate: CANDIDATES[0], models: None }]).unwrap().is_none());
+        assert!(from_servers(&[Found { candidate: CANDIDATES[0], models: None, odd: None }]).unwrap().is_none());
     }
 
     #[test]
@@ -134,7 +137,7 @@ mod tests {
             {"name":"y","type":"echo","model":"m","publish":false}]},"agents":[{"name":"a","llm":"x"}]}"#;
         let plan = read(text).unwrap();
         assert_eq!((names(&plan), idle(&plan)), (vec!["agent/a", "llm/x"], None));
-        assert!(read("not json").unwrap_err().is::<Usage>());
+        assert!(read("not json").unwrap_err().is::<Misconfigured>());
         std::fs::remove_file(&path).unwrap();
     }
 }

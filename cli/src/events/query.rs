@@ -22,10 +22,19 @@ pub struct Query {
     pub subject: Option<String>,
 }
 
-/// The glob of a type: versions are left out in tables, and may be here.
+/// What events can be about, as their types begin.
+const SUBJECTS: [&str; 9] =
+    ["llm", "agent", "project", "personality", "prompt", "session", "token", "user", "registry"];
+
+/// The glob of a type: its version may be left out, and all but one of its words.
 pub fn glob(given: &str) -> String {
     let version = given.rsplit_once(".v").is_some_and(|(_, version)| version.parse::<u32>().is_ok());
-    if version || given.ends_with('*') { given.to_owned() } else { format!("{given}.v*") }
+    match given {
+        _ if version || given.contains('*') => given.to_owned(),
+        subject if SUBJECTS.contains(&subject) => format!("{subject}.*"),
+        what if !what.contains('.') => format!("*.{what}.v*"),
+        _ => format!("{given}.v*"),
+    }
 }
 
 impl Query {
@@ -103,4 +112,20 @@ fn list(answer: &Answer) -> anyhow::Result<Vec<Document>> {
 
 fn odd(reason: &str) -> Failure {
     Failure::Malformed { reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_type_may_be_given_in_part() {
+        for (given, glob) in [
+            ("agent.created", "agent.created.v*"),
+            ("agent.created.v1", "agent.created.v1"),
+            ("agent.*", "agent.*"),
+            ("agent", "agent.*"),
+            ("created", "*.created.v*"),
+        ] {
+            assert_eq!(super::glob(given), glob);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::{definition, documents, names, nothing, route, table, told_as_of};
 use crate::args::Get;
+use crate::client::failure::Failure;
 use crate::client::{Answer, Client};
 use crate::output::document::Document;
 use crate::output::pages::Pages;
@@ -23,7 +24,11 @@ pub async fn run(shell: &Shell, client: &Client, options: &Get, format: Format) 
         if cursor.is_none() {
             told_as_of(shell, options, &answer);
         }
-        cursor = answer.next.take();
+        let before = std::mem::replace(&mut cursor, answer.next.take());
+        if cursor.is_some() && cursor == before {
+            let reason = "the page after this one is this one".to_owned();
+            return Err(Failure::Malformed { reason }.into());
+        }
         output::answer(&writer.page(options, &answer)?)?;
         if cursor.is_none() {
             break;

@@ -6,6 +6,7 @@ use mcpctl_events::wire::chat::Thread;
 use mcpctl_events::wire::rows::{Agent, Llm};
 use mcpctl_events::wire::sessions::{QueuedCall, Session};
 use mcpctl_events::wire::tasks::InferenceTask;
+use std::collections::BTreeMap;
 
 /// Agents; `wide` says more of each.
 pub fn agents(rows: &[Agent], wide: bool) -> Table {
@@ -21,6 +22,7 @@ pub fn agents(rows: &[Agent], wide: bool) -> Table {
         ("CONNECTED", Width::Natural),
         ("DISABLED", Width::Natural),
         ("VERSION", Width::Natural),
+        ("LABELS", Width::Natural),
         ("ID", Width::Natural),
     ];
     let columns: Vec<_> = narrow.into_iter().chain(more.into_iter().filter(|_| wide)).collect();
@@ -31,7 +33,8 @@ pub fn agents(rows: &[Agent], wide: bool) -> Table {
         let status = status(&a.status, a.disabled && !wide);
         let cells = [&a.name, &a.kind, status, &a.llm.name, project, description];
         let version = a.version.to_string();
-        let more = [yes_no(a.connected), yes_no(a.disabled), &version, &a.id];
+        let labels = labels(&a.labels);
+        let more = [yes_no(a.connected), yes_no(a.disabled), &version, &labels, &a.id];
         table.row(cells.into_iter().chain(more.into_iter().filter(|_| wide)));
     }
     table
@@ -53,6 +56,7 @@ pub fn llms(rows: &[Llm], wide: bool) -> Table {
         ("CONNECTED", Width::Natural),
         ("DISABLED", Width::Natural),
         ("VERSION", Width::Natural),
+        ("LABELS", Width::Natural),
         ("URL", Width::Natural),
         ("DESCRIPTION", Width::Natural),
     ];
@@ -64,10 +68,16 @@ pub fn llms(rows: &[Llm], wide: bool) -> Table {
         let status = status(&l.status, l.disabled && !wide);
         let cells = [l.name.as_str(), pool, &l.kind, status, &l.type_, &l.model, tier, &l.id];
         let version = l.version.to_string();
-        let more = [yes_no(l.connected), yes_no(l.disabled), &version, url, description];
+        let labels = labels(&l.labels);
+        let more = [yes_no(l.connected), yes_no(l.disabled), &version, &labels, url, description];
         table.row(cells.into_iter().chain(more.into_iter().filter(|_| wide)));
     }
     table
+}
+
+/// As a selector picks them.
+fn labels(labels: &BTreeMap<String, String>) -> String {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
 /// Publishers; `wide` says what they are busy with.

@@ -90,6 +90,7 @@ mod tests {
         }
         assert_eq!(parts("$[?@.name == 'b'].n"), ["12345678901234567890123"]);
         assert_eq!(parts("$[2].n"), ["1e400"]);
+        assert_eq!(parts("$[?match(@.name, '[ac]')].name"), [r#""a""#, r#""c""#]);
         assert_eq!(parts("$[0].n"), ["1.50"]);
         assert_eq!(parts("$[0].labels['x/y']"), [r#""1""#]);
         assert_eq!(parts("$[5]"), [""; 0]);

@@ -5,6 +5,8 @@
 use super::{clean::steers, document::Document, json};
 use std::fmt::Write;
 
+/// Longest key that may stand before its colon, in bytes; readers allow 1024 characters.
+const LONGEST_KEY: usize = 1000;
 /// Words that some YAML reader takes for something else than a string.
 const RESERVED: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
 
@@ -25,7 +27,13 @@ fn block(document: &Document, indent: usize, out: &mut String) {
     match document {
         Document::Map(members) => {
             for (key, value) in members {
-                let _ = write!(out, "{:indent$}{}:", "", text(key));
+                let key = text(key);
+                // A longer one is no simple key (YAML 1.2.2, 7.4.2).
+                let _ = if key.len() > LONGEST_KEY {
+                    write!(out, "{:indent$}? {key}\n{:indent$}:", "", "")
+                } else {
+                    write!(out, "{:indent$}{key}:", "")
+                };
                 member(value, indent, out);
             }
         }

@@ -4,24 +4,30 @@ use super::error::ErrorBody;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+/// Most documents that are tried at once.
+pub const MOST: usize = 10_000;
+
 /// Documents to try.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wishes<'a> {
-    /// In the order in which they would be written: what others name comes before them.
+    /// [`Wish`]es, at most [`MOST`], in the order in which they would be written: what others name comes before them.
     #[serde(borrow)]
-    pub documents: Vec<Wish<'a>>,
+    pub documents: Vec<&'a RawValue>,
 }
 
-/// One document to try.
+/// One document to try, or a row to delete.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wish<'a> {
     /// `llm`, `agent`, `project`, `personality` or `prompt`.
     pub kind: String,
     /// The body that would create it; its `name` says what it would replace if that is there.
-    #[serde(borrow)]
-    pub definition: &'a RawValue,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<&'a RawValue>,
+    /// Instead: the name of an Llm or an agent that would be deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete: Option<String>,
 }
 
 /// What they would do.
@@ -49,12 +55,10 @@ pub enum Outcome {
         #[cfg_attr(feature = "openapi", schema(value_type = Object))]
         row: Box<RawValue>,
     },
-    /// This row is so already.
-    Unchanged {
-        /// The row.
-        #[cfg_attr(feature = "openapi", schema(value_type = Object))]
-        row: Box<RawValue>,
-    },
+    /// The row is so already.
+    Unchanged {},
+    /// It would delete a row.
+    Deleted {},
     /// It would not be written, and what comes after it was not tried.
     Refused {
         /// The status that its write would get.

@@ -154,6 +154,12 @@ async fn labels_pick_what_is_listed_applied_pruned_paused_and_deleted() {
     assert!(changed[1].contains("labels: ") && changed[1].contains("a100") && changed.len() == 2, "{changed:?}");
     let prune = [&apply[..], &["-l", "team=red", "--prune"]].concat();
     let expected = ["llm/one configured", "agent/reviewer unchanged", "llm/two pruned"];
+    let other = json!({"name": "other", "llm": "two"});
+    let _ = mcpd.client().post("/agents", &other).await.expect(201);
+    let (out, err, code) = run(&mcpd, &[&prune[..], &["--dry-run"]].concat()).await;
+    assert_eq!((out.len(), code), (2, Some(1)), "{out:?}");
+    assert!(err.contains("llm/two is not pruned: Llm 'two' is used by public agents: other"), "{err}");
+    assert_eq!(mcpd.client().delete("/agents/other").await.status, 204);
     assert_eq!(run(&mcpd, &[&prune[..], &["--dry-run"]].concat()).await.0, expected);
     assert_eq!(run(&mcpd, &prune).await.0, expected);
     assert_eq!(run(&mcpd, &["get", "llms", "-o", "name"]).await.0, ["llm/one", "llm/three"]);
@@ -231,18 +237,26 @@ async fn a_shell_completes_what_the_server_has() {
     let mcpd = Mcpd::start(&[]).await;
     let _ = mcpd.client().post("/llms", &samples::public("gpt-big", "http://h")).await.expect(201);
     let _ = mcpd.client().post("/agents", &json!({"name": "gpt-writer", "llm": "gpt-big"})).await.expect(201);
+    let _ = mcpd.client().post("/tokens", &json!({"name": "gpt-ci", "role": "viewer"})).await.expect(201);
+    let (url, token) = (mcpd.url.clone(), mcpd.home.token());
+    let added = mcpd.mcpctl(&["context", "add", "gpt-lab", "--server", &url, "--token", &token]).await;
+    assert!(added.status.success(), "{added:?}");
     for (words, found) in [
         (&["get", "agent", "gp"][..], &["gpt-writer"][..]),
         (&["describe", "llm", ""], &["gpt-big"]),
         (&["chat", "gpt"], &["gpt-writer"]),
         (&["create", "agent", "x", "--llm", "g"], &["gpt-big"]),
         (&["delete", "project", ""], &[]),
+        (&["token", "revoke", "gpt"], &["gpt-ci"]),
+        (&["context", "use", "gpt"], &["gpt-lab"]),
+        (&["create", "llm", "x", "--type", "vl"], &["vllm"]),
+        (&["get", "agents", "-o", "js"], &["json", "jsonpath="]),
     ] {
         let index = words.len().to_string();
         let env = [("COMPLETE", "bash"), ("_CLAP_IFS", "\n"), ("_CLAP_COMPLETE_INDEX", index.as_str())];
         let output = mcpd.mcpctl_with(&[&["--", "mcpctl"], words].concat(), &env).await;
         let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-        let names: Vec<_> = shown.lines().filter(|line| line.starts_with("gpt")).collect();
+        let names: Vec<_> = shown.lines().filter(|line| !line.is_empty() && !line.starts_with('-')).collect();
         assert_eq!(names, found, "{words:?}: {shown}");
     }
 }

@@ -18,7 +18,8 @@ const HEAD: &str = "\
 
 What each command prints, as a test has it from the real programs: a server, and a publisher with the built-in echo. Ids,
 times, hashes, tokens and durations are replaced, since they differ from run to run. On a terminal, tables are cut to its
-width, statuses have colours, and times are ages (`3m`); here they are as in a pipe. Lines of stderr are among the others.
+width, but for those of `-o wide`, statuses have colours, and times are ages (`3m`); here they are as in a pipe. Lines of
+stderr are among the others.
 `mcpctl COMMAND --help` has all flags.
 ";
 

@@ -3,7 +3,7 @@
 #![expect(dead_code, reason = "only described")]
 
 use super::values::{
-    CallResource, CallVerb, Count, EditVerb, GrantKind, Lasts, Name, Resource, SessionId, Text, Url, Variable,
+    CallResource, CallVerb, Count, EditVerb, GrantKind, Lasts, Name, Resource, RowKind, SessionId, Text, Url, Variable,
 };
 use mcpctl_events::event::token::Role;
 use serde::Deserialize;
@@ -421,12 +421,32 @@ pub struct Wishes {
     documents: Vec<Wish>,
 }
 
+/// A document to try, or a row to delete.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Wish {
+    /// A document.
+    Document(Document),
+    /// A deletion.
+    Deletion(Deletion),
+}
+
 /// A document to try.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Wish {
+pub struct Document {
     /// What it is.
     kind: GrantKind,
     /// The body that would create it; what is wrong with that is in the answer.
     definition: Map<String, Value>,
+}
+
+/// A row to delete.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Deletion {
+    /// What it is.
+    kind: RowKind,
+    /// Its name.
+    delete: Name,
 }

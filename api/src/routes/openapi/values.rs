@@ -73,6 +73,8 @@ values! {
     CallVerb = verbs(|verb| !verb.is_grantable(Kind::Project));
     /// To what kind something may be granted.
     GrantKind = one_of(Kind::ALL.iter().map(|kind| kind.as_str()));
+    /// An Llm or an agent.
+    RowKind = one_of(["llm", "agent"].into_iter());
     /// A name, or a glob over names.
     Glob = text(Some("^[a-z0-9*][a-z0-9._*-]{0,90}$"), 0);
     /// What may be asked about.

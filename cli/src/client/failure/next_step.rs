@@ -4,6 +4,9 @@ use super::{Failure, Refusal, about};
 use crate::client::route::Subject;
 use reqwest::StatusCode;
 
+/// How a sentence about a public model's server begins; its Llm follows in quotes.
+const MODEL_SERVER: &str = "the model server of '";
+
 /// What to try next, best first.
 pub fn after(failure: &Failure) -> Vec<String> {
     let step = match failure {
@@ -47,6 +50,9 @@ fn about_subject(refusal: &Refusal) -> Option<String> {
     if refusal.body.code == "USER_NOT_FOUND" {
         return Some("`mcpctl token list` lists who there is".to_owned());
     }
+    if refusal.body.code == "LAST_ADMIN" {
+        return Some("`mcpctl token create --name NAME --role admin` makes another one".to_owned());
+    }
     if let Some(missing) = about::missing(&refusal.body.error) {
         return Some(listing(&missing, refusal.subject.as_ref()));
     }
@@ -57,6 +63,14 @@ fn about_subject(refusal: &Refusal) -> Option<String> {
     match (refusal.status, subject.list.as_str()) {
         (StatusCode::NOT_FOUND, "grants") => Some("`mcpctl auth grants` lists what there is".to_owned()),
         (StatusCode::NOT_FOUND, list @ ("agents" | "llms")) => Some(format!("`mcpctl get {list}` lists what there is")),
+        (StatusCode::CONFLICT, "inference-tasks") => {
+            Some(format!("nothing is left to cancel; `mcpctl get task {} -o json` has the answer", subject.name))
+        }
+        // A URL that nobody watches: what is known of it is where it is.
+        (StatusCode::BAD_GATEWAY, _) if refusal.body.error.starts_with(MODEL_SERVER) => {
+            let at = refusal.body.error[MODEL_SERVER.len()..].split('\'').next().unwrap_or_default();
+            Some(format!("check that server, at the URL that `mcpctl describe llm {at}` shows"))
+        }
         (StatusCode::CONFLICT, _) => describe(subject).map(|describe| format!("{describe} says how it is now")),
         (StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT, _) => {
             explain(subject).map(|explain| format!("{explain} says how it stands, and why"))
@@ -87,7 +101,9 @@ fn making_room(taken: &Subject) -> String {
         "personalities" => "personality",
         list => list.trim_end_matches('s'),
     };
-    format!("`mcpctl edit {word} {name}` changes it, and so does `mcpctl apply`; or take another name")
+    format!(
+        "take another name; `mcpctl get {word} {name}` shows what is there, and `mcpctl edit` and `apply` change it"
+    )
 }
 
 fn by_status(status: StatusCode) -> &'static str {
@@ -97,7 +113,7 @@ fn by_status(status: StatusCode) -> &'static str {
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
             "correct what the message names; `mcpctl COMMAND --help` explains names and flags"
         }
-        StatusCode::CONFLICT => "`mcpctl get` shows what is there now; then try again",
+        StatusCode::CONFLICT => "see what is there now with `mcpctl get` or `mcpctl events`, and then try again",
         StatusCode::PAYLOAD_TOO_LARGE => "send less: a shorter message or system prompt, or begin a new thread",
         StatusCode::TOO_MANY_REQUESTS => "wait a moment, then try again",
         status if status.is_redirection() => "give that address as --server",
@@ -176,8 +192,8 @@ mod tests {
             (404, "Personality not found: y; agent 'x' has none", Some("agents"), "get personalities --agent x"),
             (404, "Token not found: y", Some("tokens"), "mcpctl token list"),
             (409, "Token 'y' already exists", None, "mcpctl token revoke y"),
-            (409, "Personality 'y' already exists", None, "mcpctl edit personality y"),
-            (409, "Llm 'y' already exists", None, "mcpctl edit llm y"),
+            (409, "Personality 'y' already exists", None, "mcpctl get personality y"),
+            (409, "Llm 'y' already exists", None, "mcpctl get llm y"),
         ] {
             assert!(said(status, error, list)[0].contains(part), "{error}: {:?}", said(status, error, list));
         }

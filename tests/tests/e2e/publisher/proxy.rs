@@ -1,6 +1,8 @@
 //! Behind a proxy that holds uploads back.
 
-use mcpctl_tests::{Mcpd, Mcplocal, Model, Reply, mcplocal::config, nginx::Nginx, program, samples, sse::Sse};
+use mcpctl_tests::{
+    Mcpd, Mcplocal, Model, Reply, eventually, mcplocal::config, nginx::Nginx, program, samples, sse::Sse,
+};
 use reqwest::Method;
 use std::time::{Duration, Instant};
 
@@ -99,6 +101,23 @@ async fn check_tells_what_the_registry_would_refuse() {
     let (said, _) = check(&mcpd, &["--server", &mcpd.url]).await;
     assert!(said.contains("provider 'llm', name: Cannot publish over public Llm: llm"), "{said}");
     assert!(said.contains("publish it under another name (--name-suffix"), "{said}");
+}
+
+#[tokio::test]
+async fn a_publisher_that_takes_its_session_back_declares_what_is_its_own() {
+    let mcpd = Mcpd::start(&[]).await;
+    let client = mcpd.client();
+    let model = Model::start(Reply::Chunks(vec![samples::words("hi")], PAUSE)).await;
+    let first = Mcplocal::start(&mcpd.home, &config("llm", &model.url), &[]);
+    first.connected(&client, "llm").await;
+    let second = Mcplocal::start(&mcpd.home, &config("llm", &model.url), &["--name-suffix", "-laptop"]);
+    second.connected(&client, "llm-laptop").await;
+    drop(second);
+    first.connected(&client, "llm").await;
+    eventually("the other one's row is let go", Duration::from_secs(10), async || {
+        (client.row("/llms", "llm-laptop").await?["status"] == "inactive").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
