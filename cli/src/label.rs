@@ -2,6 +2,7 @@
 
 use crate::apply::standing::Standing;
 use crate::args::{Label, Noun};
+use crate::exit::Usage;
 use crate::meant;
 use crate::output::document::Document;
 use crate::output::{self, Format, clean};
@@ -36,6 +37,14 @@ impl FromStr for Change {
 /// Changes the labels of one.
 pub async fn run(shell: &Shell, options: &Label) -> anyhow::Result<()> {
     shell.format(&[Format::Table], "label")?;
+    let key = |change: &Change| match change {
+        Change::Set(key, _) | Change::Remove(key) => key.clone(),
+    };
+    let mut keys: Vec<_> = options.changes.iter().map(key).collect();
+    keys.sort_unstable();
+    if let Some([twice, ..]) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Usage(format!("the label {twice:?} is there twice")).into());
+    }
     let (client, noun) = (shell.client()?, Noun::from(options.noun));
     let Some(standing) = Standing::of(&client, noun, &options.name).await? else {
         return Err(meant::missing(&client, noun, &options.name).await);

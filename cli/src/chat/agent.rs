@@ -45,6 +45,11 @@ impl AgentChat {
         })
     }
 
+    /// The manner that was asked for.
+    pub fn personality(&self) -> Option<&str> {
+        self.personality.as_deref()
+    }
+
     /// Says something and shows the reply.
     pub async fn say<O: Write, E: Write>(
         &mut self,

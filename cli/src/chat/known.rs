@@ -4,10 +4,17 @@ use super::Partner;
 use crate::client::failure::Failure;
 use crate::client::route::Route;
 use crate::exit::Stuck;
+use crate::output::clean;
 use reqwest::StatusCode;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Owned {
+    agent: String,
+}
 
 impl Partner {
-    /// Fails if there is no such agent or thread. What is talked to as a model may also be a pool, which only a call finds
+    /// Fails if there is no such agent, thread or personality. What is talked to as a model may also be a pool, which only a call finds
     /// out.
     pub(super) async fn check(&self) -> anyhow::Result<()> {
         let Partner::Agent(chat) = self else { return Ok(()) };
@@ -16,6 +23,15 @@ impl Partner {
         }
         if let Some(thread) = &chat.thread {
             chat.client.get(&Route::api(["threads", thread])).await?;
+        }
+        if let Some(personality) = chat.personality() {
+            let found = chat.client.get(&Route::api(["personalities", personality])).await?;
+            let found: Owned = found.read()?;
+            if found.agent != chat.name {
+                let list = format!("`mcpctl get personalities --agent {}` lists what there is", chat.name);
+                let of = clean::line(&found.agent);
+                return Err(Stuck::new(format!("personality '{personality}' is of agent '{of}'"), list).into());
+            }
         }
         Ok(())
     }

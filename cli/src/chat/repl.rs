@@ -238,6 +238,9 @@ fn system(partner: &mut Partner, text: &str) -> String {
     settings.system.as_ref().map_or_else(|| "system prompt: its own".to_owned(), |s| format!("system prompt: {s}"))
 }
 
+/// Parameters that every model API takes as numbers.
+const NUMBERS: [&str; 5] = ["temperature", "top_p", "top_k", "max_tokens", "seed"];
+
 fn set(partner: &mut Partner, text: &str) -> String {
     let settings = partner.settings();
     let (key, given) = text.split_once(|c: char| c.is_whitespace() || c == '=').unwrap_or((text, ""));
@@ -246,6 +249,9 @@ fn set(partner: &mut Partner, text: &str) -> String {
         (key, "") => {
             settings.params.remove(key);
             settings.extra.remove(key);
+        }
+        (key, given) if NUMBERS.contains(&key) && !value(given).is_number() => {
+            return format!("{key} is a number, and {given} is none");
         }
         (key, given) => {
             // An `--extra` of the same name would win over the parameter.
@@ -270,6 +276,8 @@ mod tests {
     fn commands_change_what_goes_along() {
         let mut partner = agent_partner("http://127.0.0.1:9", &[]);
         assert_eq!(command(&mut partner, "/set temperature 0.2"), Next::Told("temperature = 0.2".into()));
+        let told = Next::Told("temperature is a number, and hot is none".into());
+        assert_eq!(command(&mut partner, "/set temperature hot"), told);
         assert_eq!(command(&mut partner, "/set stop=END"), Next::Told("stop = \"END\"\ntemperature = 0.2".into()));
         assert_eq!(command(&mut partner, "/set stop"), Next::Told("temperature = 0.2".into()));
         assert_eq!(command(&mut partner, "/system be terse"), Next::Told("system prompt: be terse".into()));

@@ -3,7 +3,7 @@
 
 use crate::credentials::{Credentials, context::Context, replace};
 use crate::exit::Stuck;
-use mcpctl_events::log::sqlite::SqliteLog;
+use mcpctl_events::log::sqlite::{OpenError, SqliteLog};
 use std::path::{Path, PathBuf};
 
 /// Moves the registry's folder aside, so that the next start makes a new one; where to, if there was any. Nothing is
@@ -12,18 +12,25 @@ pub fn set_aside(data: &Path) -> Result<Option<PathBuf>, Stuck> {
     if !data.exists() || data.read_dir().is_ok_and(|mut entries| entries.next().is_none()) {
         return Ok(None);
     }
-    let stuck = |problem: String| Stuck::new(problem, "stop what runs there, or take another --data-dir");
     // Who moves a registry that runs would have it write into what was moved.
     let log = data.join("log.db");
     if !log.is_file() {
         let next = "name the folder of a registry with --data-dir, or leave out --reset";
         return Err(Stuck::new(format!("{} is not moved: there is no log.db in it", data.display()), next));
     }
-    drop(SqliteLog::open(&log).map_err(|error| stuck(format!("{} is not moved: {error}", data.display())))?);
+    drop(SqliteLog::open(&log).map_err(|error| {
+        let next = match error {
+            OpenError::Locked { .. } => "stop what runs there, or take another --data-dir",
+            _ => "see that its disk is not full and may be written, or take another --data-dir",
+        };
+        Stuck::new(format!("{} is not moved: {error}", data.display()), next)
+    })?);
     let name = data.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let aside = data.with_file_name(format!("{name}-{}", crate::clock::id().simple()));
-    std::fs::rename(data, &aside)
-        .map_err(|error| stuck(format!("cannot move {} to {}: {error}", data.display(), aside.display())))?;
+    std::fs::rename(data, &aside).map_err(|error| {
+        let problem = format!("cannot move {} to {}: {error}", data.display(), aside.display());
+        Stuck::new(problem, "make the folder that it is in writable, or take another --data-dir")
+    })?;
     Ok(Some(aside))
 }
 

@@ -18,6 +18,9 @@ pub enum Width {
     Spare,
 }
 
+/// A terminal that has fewer columns shows less than whole names.
+const TIGHT: usize = 60;
+const LEAST_NAME: usize = 14;
 /// Cells that a text keeps where a terminal is narrow.
 const LEAST: usize = 8;
 
@@ -108,8 +111,12 @@ impl Table {
         while cells(widths) > most {
             let can_give =
                 |column: &usize| is_text(*column) && widths[*column] > self.columns[*column].0.width().max(LEAST);
-            let Some(widest) = (0..widths.len()).filter(can_give).max_by_key(|column| widths[*column]) else { return };
+            let Some(widest) = (0..widths.len()).filter(can_give).max_by_key(|column| widths[*column]) else { break };
             widths[widest] -= 1;
+        }
+        // Where there is room for little, what a row is called gives way to how it is.
+        while most < TIGHT && cells(widths) > most && widths.first().is_some_and(|first| *first > LEAST_NAME) {
+            widths[0] -= 1;
         }
     }
 
@@ -244,6 +251,15 @@ fn status_code(status: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_room_is_tight_a_name_gives_way_to_what_is_behind_it() {
+        let mut table = Table::new(&[("NAME", Width::Natural), ("STATUS", Width::AtLeast(10))]);
+        table.row(["a-name-of-some-length-that-goes-on", "active"]);
+        let row = |most| table.render_within(false, false, Some(most)).lines().nth(1).map(str::to_owned);
+        assert_eq!(row(30).as_deref(), Some("a-name-of-some-length…  active"));
+        assert_eq!(row(70).as_deref(), Some("a-name-of-some-length-that-goes-on  active"));
+    }
 
     #[test]
     fn a_spare_column_goes_before_anything_is_cut() {

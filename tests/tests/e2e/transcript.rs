@@ -76,6 +76,7 @@ impl Settled {
             ("head [0-9a-f]{12}…", "head 28f58d633c2a…"),
             ("mcp_[0-9a-f]+", "mcp_…"),
             (r"[0-9.]+ w/s · [0-9.]+s", "186.1 w/s · 0.0s"),
+            (r"after [0-9]+ ms", "after 1 ms"),
             (r"[0-9]+ (ms|s) ago", "1 s ago"),
             (r"[0-9]+\.[0-9] s ago", "1 s ago"),
             (r"for [0-9.]+ (ms|s)", "for 1 s"),
