@@ -17,6 +17,7 @@ use crate::exit::Stuck;
 use crate::output::{self, Format, json};
 use crate::shell::Shell;
 use dry_run::Would;
+use mcpctl_events::wire::error::ErrorBody;
 use read::Wanted;
 use standing::Standing;
 use std::path::PathBuf;
@@ -134,28 +135,50 @@ async fn apply(shell: &Shell, client: &Client, wanted: &Wanted) -> anyhow::Resul
 pub fn placed(mut error: anyhow::Error, wanted: &Wanted) -> anyhow::Error {
     let mut at = wanted.place.of("");
     if let Some(Failure::Refused(refusal)) = error.downcast_mut::<Failure>() {
-        // The only one is the message already, and its line is before it.
-        if let [problem] = refusal.body.details.as_slice()
-            && refusal.body.error == format!("{}: {}", problem.pointer, problem.reason)
-        {
-            at = wanted.place.of(&problem.pointer);
-            refusal.body.details.clear();
-        } else if let Some(first) = refusal.body.details.first()
-            && let Some(rest) = refusal.body.error.strip_prefix(&format!("{}: {}", first.pointer, first.reason))
-        {
-            // The same, and how many more there are; all of them are below it.
-            let rest = rest.to_owned();
+        let ErrorBody { error: sentence, details, .. } = &mut refusal.body;
+        if let Some(first) = details.first() {
             at = wanted.place.of(&first.pointer);
-            refusal.body.error = format!("{}: {}{rest}", first.pointer, first.reason);
-            refusal.body.details.remove(0);
-        }
-        for (index, problem) in refusal.body.details.iter_mut().enumerate() {
-            if index == 0 {
-                at = wanted.place.of(&problem.pointer);
+            // The sentence is about the first one, and its line is before it.
+            let said = format!("{}: {}", first.pointer, first.reason);
+            if sentence.strip_prefix(&said).is_some_and(|rest| rest.is_empty() || rest.starts_with(" (and ")) {
+                details.remove(0);
             }
+        }
+        for problem in details {
             let place = wanted.place.of(&problem.pointer);
             problem.pointer = if problem.pointer.is_empty() { place } else { format!("{place} {}", problem.pointer) };
         }
     }
     error.context(format!("{at}: {}", wanted.title()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::failure::Refusal;
+    use mcpctl_events::wire::error::Problem;
+
+    #[test]
+    fn a_refusal_has_the_line_of_each_problem_and_says_none_twice() {
+        let source =
+            source::Source { name: "f.yaml".to_owned(), text: "kind: llm\nname: a\ntype: 1\nurl: x\n".to_owned() };
+        let wanted = read::read(&[source]).unwrap().remove(0);
+        let problem = |pointer: &str| Problem { pointer: pointer.to_owned(), reason: "is odd".to_owned() };
+        let told = |sentence: &str, pointers: &[&str]| {
+            let details = pointers.iter().map(|pointer| problem(pointer)).collect();
+            let body = ErrorBody { error: sentence.to_owned(), code: "INVALID".to_owned(), details };
+            let (status, subject) = (reqwest::StatusCode::BAD_REQUEST, None);
+            let refusal = Refusal { status, body, subject, retry_after: None, by_model: false };
+            let error = placed(Failure::Refused(Box::new(refusal)).into(), &wanted);
+            let below = error.downcast_ref::<Failure>().map(|failure| failure.details().collect::<Vec<_>>());
+            (format!("{error:#}"), below.unwrap_or_default())
+        };
+        let one = told("/url: is odd", &["/url"]);
+        assert_eq!(one, ("f.yaml:4: llm/a: /url: is odd".to_owned(), vec![]));
+        let (sentence, below) = told("/type: is odd (and 1 more)", &["/type", "/url"]);
+        assert_eq!(sentence, "f.yaml:3: llm/a: /type: is odd (and 1 more)");
+        assert_eq!(below, ["f.yaml:4 /url: is odd"]);
+        let (sentence, below) = told("is used by others", &["agent/b"]);
+        assert_eq!((&*sentence, &*below[0]), ("f.yaml:1: llm/a: is used by others", "f.yaml:1 agent/b: is odd"));
+    }
 }

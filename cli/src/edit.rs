@@ -94,15 +94,13 @@ impl Draft {
             return Err(Stuck { problem: format!("{}; the text is in {shown}", stuck.problem), ..stuck });
         }
         let text = text.map_err(|error| Stuck::new(format!("cannot read {shown}: {error}"), "edit it again"))?;
-        if text.trim().is_empty() {
-            return Ok(None);
-        }
         let next = way_on(&self.path);
         let read = read::read(&[Source { name: shown, text }]);
         let mut all = read.map_err(|stuck| Stuck { next: next.clone(), ..stuck })?;
-        let Some(wanted) = all.pop().filter(|_| all.is_empty()) else {
+        let Some(wanted) = all.pop() else { return Ok(None) };
+        if !all.is_empty() {
             return Err(Stuck::new("one document is edited here, and no more", next));
-        };
+        }
         if (wanted.noun, &*wanted.name) == (noun, name) {
             return Ok(Some(wanted));
         }

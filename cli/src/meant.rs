@@ -70,7 +70,11 @@ fn meant(noun: Noun, name: &str, own: &[Row], others: &[Row]) -> String {
     let list = noun.list();
     // What is missing is missing here, and not everywhere: it belongs to something else.
     if own.iter().any(|row| row.name == name) {
-        return format!("there is one of this name, of another agent: `mcpctl get {list}` lists what there is");
+        return if noun == Noun::Personalities {
+            format!("there is one of this name, of another agent: `mcpctl get {list}` lists what there is")
+        } else {
+            "it is there now; with --as-of, it was not there then".to_owned()
+        };
     }
     if let Some(close) = closest(name, own.iter().map(|row| row.name.as_str())) {
         return format!("did you mean '{close}'? `mcpctl get {list}` lists what there is");

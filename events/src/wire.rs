@@ -13,6 +13,7 @@ pub mod error;
 pub mod publish;
 pub mod rows;
 pub mod secrets;
+pub mod selector;
 pub mod server;
 pub mod sessions;
 pub mod sse;

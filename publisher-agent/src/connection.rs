@@ -78,15 +78,13 @@ pub async fn keep(publisher: Arc<Publisher>, server: Arc<Server>) -> anyhow::Res
         if past.ends_tasks(&end, Instant::now()) {
             publisher.tasks.cancel_all();
         }
-        let is_superseded = matches!(end, End::Superseded);
+        if matches!(end, End::Superseded) {
+            publisher.lost_its_session();
+        }
         let Some(wait) = past.wait_after(end, began.elapsed(), &server.endpoint.url) else {
             return Ok(Ended::Forgotten);
         };
         publisher.pause(wait).await;
-        if is_superseded {
-            // Whoever had it meanwhile has declared what is its own.
-            publisher.declare_again();
-        }
     }
 }
 

@@ -37,6 +37,7 @@ async fn poll(publisher: &Publisher, server: &Arc<Server>, notice: &mut Notice) 
     loop {
         match ask(server, patience.wait()).await {
             Ok(frames) => {
+                publisher.has_its_session();
                 if patience.answered() {
                     notice.over("connected again");
                     info!("polling {} for tasks", server.endpoint.url);

@@ -21,7 +21,10 @@ use crate::{
 use anyhow::Context;
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -65,6 +68,7 @@ pub struct Publisher {
     client: Client,
     batching: Batching,
     woke: watch::Sender<u64>,
+    is_lost: AtomicBool,
     again: Notify,
 }
 
@@ -86,7 +90,20 @@ impl Publisher {
         let client = Client::new(SERVER_IDLE, tracker);
         let woke = watch::Sender::new(0);
         let (batching, again) = (Batching::default(), Notify::new());
-        Ok(Self { source: server, config, session, transport, timing, models, tasks, client, batching, woke, again })
+        Ok(Self {
+            source: server,
+            config,
+            session,
+            transport,
+            timing,
+            models,
+            tasks,
+            client,
+            batching,
+            woke,
+            is_lost: AtomicBool::new(false),
+            again,
+        })
     }
 
     /// Runs for ever.
@@ -128,9 +145,17 @@ impl Publisher {
         }
     }
 
-    /// Has what is declared be declared once more: the registry may hold something else of this session.
-    pub fn declare_again(&self) {
-        self.again.notify_one();
+    /// Somebody else has the session, and may declare something else for it.
+    pub fn lost_its_session(&self) {
+        self.is_lost.store(true, Ordering::Relaxed);
+    }
+
+    /// The session is this publisher's again: what it declares is declared once more, if somebody else had it. Not before:
+    /// then the other one would go on with rows that are not its own.
+    pub fn has_its_session(&self) {
+        if self.is_lost.swap(false, Ordering::Relaxed) {
+            self.again.notify_one();
+        }
     }
 
     /// Waits until it is to be declared once more.

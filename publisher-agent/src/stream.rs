@@ -74,7 +74,10 @@ impl Reader<'_> {
                 Ok(frame) => publisher.tasks.handle(frame, server),
                 Err(why) => warn!("a task that cannot be understood: {why}"),
             },
-            b"hello" => *ping = hello(event, server, notice).or(*ping),
+            b"hello" => {
+                *ping = hello(event, server, notice).or(*ping);
+                publisher.has_its_session();
+            }
             b"goodbye" => end = Err(goodbye(event)),
             _ => {}
         });

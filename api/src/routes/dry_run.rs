@@ -44,42 +44,55 @@ pub async fn dry_run(
     body: Body,
 ) -> Result<Response, ApiError> {
     let body = json::read_body(body, &app.config.args).await?;
-    let asked = caller.clone();
     // All of it may take longer than calls under way may wait for their next chunk.
-    let tried = rehearse(&app, &caller, move |app, rehearsal| try_all(app, rehearsal, &asked, &body)).await?;
+    let depth = app.config.args.max_json_depth;
+    let wishes = tokio::task::spawn_blocking(move || parse(&body, depth)).await.map_err(ApiError::internal)??;
+    let asked = caller.clone();
+    let tried = rehearse(&app, &caller, move |app, rehearsal| try_all(app, rehearsal, &asked, wishes)).await?;
     Ok(([(CONTENT_TYPE, "application/json")], tried).into_response())
 }
 
-fn try_all(app: &App, mut rehearsal: Rehearsal, caller: &Caller, body: &[u8]) -> Result<Bytes, ApiError> {
-    let depth = app.config.args.max_json_depth;
+fn parse(body: &Bytes, depth: usize) -> Result<Vec<(Kind, Wished)>, ApiError> {
     json::check_depth(body, depth + AROUND)?;
     let wishes: Wishes = json::object(body).map_err(|error| ApiError::invalid("", error.to_string()))?;
-    let wishes = read(&wishes)?;
+    read(body, &wishes)
+}
+
+fn try_all(
+    app: &App,
+    mut rehearsal: Rehearsal,
+    caller: &Caller,
+    wishes: Vec<(Kind, Wished)>,
+) -> Result<Bytes, ApiError> {
+    let depth = app.config.args.max_json_depth;
     let mut documents = Vec::with_capacity(wishes.len());
     for (kind, wish) in wishes {
         let tried = match wish {
             Wished::Definition(body) => {
-                json::check_depth(body, depth).and_then(|()| one(app, &mut rehearsal, caller, kind, body))
+                json::check_depth(&body, depth).and_then(|()| one(app, &mut rehearsal, caller, kind, &body))
             }
             Wished::Deletion(name) => delete(app, &mut rehearsal, caller, kind, name),
         };
-        let refused = |error: ApiError| Outcome::Refused { status: error.status.as_u16(), error: error.body() };
-        let is_refused = tried.is_err();
-        documents.push(tried.unwrap_or_else(refused));
-        if is_refused {
-            break;
+        match tried {
+            Ok(outcome) => documents.push(outcome),
+            // That nothing can be found out is no document's fault.
+            Err(error) if error.status.is_server_error() => return Err(error),
+            Err(error) => {
+                documents.push(Outcome::Refused { status: error.status.as_u16(), error: error.body() });
+                break;
+            }
         }
     }
     serde_json::to_vec(&Tried { documents }).map(Bytes::from).map_err(ApiError::internal)
 }
 
-enum Wished<'a> {
-    Definition(&'a [u8]),
+enum Wished {
+    Definition(Bytes),
     Deletion(Name),
 }
 
 /// All of them, or every problem with what is around the definitions.
-fn read<'a>(wishes: &Wishes<'a>) -> Result<Vec<(Kind, Wished<'a>)>, ApiError> {
+fn read(body: &Bytes, wishes: &Wishes<'_>) -> Result<Vec<(Kind, Wished)>, ApiError> {
     let (problems, mut read, mut names) = (Problems::default(), Vec::new(), HashSet::new());
     if wishes.documents.len() > MOST {
         problems.add("/documents", format!("are more than {MOST}: try them in parts"));
@@ -87,7 +100,7 @@ fn read<'a>(wishes: &Wishes<'a>) -> Result<Vec<(Kind, Wished<'a>)>, ApiError> {
     }
     for (index, wish) in wishes.documents.iter().enumerate() {
         let at = format!("/documents/{index}");
-        let wish: Wish<'a> = match json::object(wish.get().as_bytes()) {
+        let wish: Wish<'_> = match json::object(wish.get().as_bytes()) {
             Ok(wish) => wish,
             Err(error) => {
                 problems.add(at, error.to_string());
@@ -100,8 +113,8 @@ fn read<'a>(wishes: &Wishes<'a>) -> Result<Vec<(Kind, Wished<'a>)>, ApiError> {
         };
         let (wished, name) = match (wish.definition, wish.delete) {
             (Some(definition), None) if definition.get().starts_with('{') => {
-                let body = definition.get().as_bytes();
-                (Wished::Definition(body), name_in(body))
+                let definition = definition.get().as_bytes();
+                (Wished::Definition(body.slice_ref(definition)), name_in(definition))
             }
             (Some(_), None) => {
                 problems.add(format!("{at}/definition"), "is an object");
@@ -137,12 +150,12 @@ fn words() -> String {
 
 fn one(app: &App, rehearsal: &mut Rehearsal, caller: &Caller, kind: Kind, body: &[u8]) -> Result<Outcome, ApiError> {
     let named = name_in(body).filter(|name| rehearsal.look(app, |state| is_there(state, kind, name)));
-    let (name, command) = match &named {
-        Some(name) => {
-            access::allow(app, caller, Verb::Edit, kind, Some(name))?;
-            (name.clone(), replacement(app, caller, kind, name, body)?)
-        }
-        None => creation(app, caller, kind, body)?,
+    let (name, command) = if let Some(name) = &named {
+        access::allow(app, caller, Verb::Edit, kind, Some(name))?;
+        (name.clone(), replacement(app, caller, kind, name, body)?)
+    } else {
+        access::allow(app, caller, Verb::Create, kind, None)?;
+        creation(app, caller, kind, body)?
     };
     if !rehearsal.decide(app, &command)? {
         return Ok(Outcome::Unchanged {});

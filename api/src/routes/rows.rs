@@ -12,6 +12,7 @@ use mcpctl_events::{
     name::Name,
     state::Stored,
     wire::SEQUENCE_HEADER,
+    wire::selector,
 };
 use mcpctl_projector::store::{Page, RowFilter};
 use serde::{Deserialize, Serialize};
@@ -171,9 +172,7 @@ pub fn short(text: &str) -> Option<String> {
 }
 
 fn labels(text: &str) -> Option<Vec<(String, String)>> {
-    let pair = |label: &str| label.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let pairs = text.split(',').map(pair).collect::<Option<Vec<_>>>();
-    pairs.filter(|pairs| pairs.len() <= MAX_LABELS)
+    selector::parse(text).filter(|pairs| pairs.len() <= MAX_LABELS)
 }
 
 /// Rows of a list, gathered until there are as many as were asked for: whether something can be called is in no table, so

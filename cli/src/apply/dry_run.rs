@@ -9,7 +9,7 @@ use crate::exit::Stuck;
 use crate::get::definition;
 use crate::output::document::Document;
 use crate::output::json;
-use mcpctl_events::wire::dry_run::{Outcome, Tried, Wish, Wishes};
+use mcpctl_events::wire::dry_run::{MOST, Outcome, Tried, Wish, Wishes};
 use mcpctl_events::wire::error::ErrorBody;
 use reqwest::{Method, StatusCode};
 use serde_json::value::{RawValue, to_raw_value};
@@ -46,7 +46,17 @@ pub async fn run<'a>(client: &Client, all: &'a [Wanted], deleted: &[(Noun, Strin
     for (noun, name) in deleted {
         wishes.push(wish(*noun, None, Some(name.clone()))?);
     }
-    let mut outcomes = ask(client, &wishes).await?.into_iter();
+    if wishes.len() > MOST {
+        let problem = format!("{} documents and rows are more than the {MOST} that can be tried at once", wishes.len());
+        return Err(in_parts(problem, deleted));
+    }
+    let outcomes = ask(client, &wishes).await.map_err(|error| match error.downcast_ref::<Failure>() {
+        Some(Failure::Refused(refusal)) if refusal.status == StatusCode::PAYLOAD_TOO_LARGE => {
+            in_parts(format!("all documents together: {}", refusal.body.error), deleted)
+        }
+        _ => error,
+    });
+    let mut outcomes = outcomes?.into_iter();
     let mut documents = Vec::with_capacity(all.len());
     for (wanted, standing) in all.iter().zip(standing) {
         if !is_new(wanted, &standing) {
@@ -78,7 +88,7 @@ async fn ask(client: &Client, wishes: &[Box<RawValue>]) -> anyhow::Result<Vec<Ou
         return Ok(Vec::new());
     }
     let body = serde_json::to_string(&Wishes { documents: wishes.iter().map(|wish| &**wish).collect() })?;
-    let answer = client.write(Method::POST, &Route::api(["dry-run"]), body, None).await.map_err(in_parts)?;
+    let answer = client.write(Method::POST, &Route::api(["dry-run"]), body, None).await?;
     let tried: Tried = answer.read()?;
     let is_whole = tried.documents.len() == wishes.len();
     if !is_whole && !matches!(tried.documents.last(), Some(Outcome::Refused { .. })) {
@@ -89,14 +99,13 @@ async fn ask(client: &Client, wishes: &[Box<RawValue>]) -> anyhow::Result<Vec<Ou
 }
 
 /// What is too much at once for a dry run can still be applied, one after the other.
-fn in_parts(error: anyhow::Error) -> anyhow::Error {
-    match error.downcast_ref::<Failure>() {
-        Some(Failure::Refused(refusal)) if refusal.status == StatusCode::PAYLOAD_TOO_LARGE => {
-            let next = "try the files in parts; `mcpctl apply` sends one document after the other";
-            Stuck::new(format!("all documents together: {}", refusal.body.error), next).into()
-        }
-        _ => error,
-    }
+fn in_parts(problem: String, deleted: &[(Noun, String)]) -> anyhow::Error {
+    let next = if deleted.is_empty() {
+        "try the files in parts; `mcpctl apply` sends one document after the other"
+    } else {
+        "try the files in parts, without --prune: that takes what is in no file for what was deleted"
+    };
+    Stuck::new(problem, next).into()
 }
 
 fn would(wanted: &Wanted, standing: Option<Standing>, outcome: Outcome) -> anyhow::Result<Would> {

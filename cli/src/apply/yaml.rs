@@ -59,8 +59,16 @@ struct Builder {
     /// What the next value is a part of, outermost first.
     open: Vec<Open>,
     root: Option<Parsed>,
-    anchors: HashMap<usize, (Document, usize)>,
+    anchors: HashMap<usize, Anchored>,
+    /// Bytes that anchors keep, and aliases have added.
     repeated: usize,
+}
+
+/// What an alias stands for.
+struct Anchored {
+    value: Document,
+    size: usize,
+    height: usize,
 }
 
 struct Open {
@@ -79,15 +87,16 @@ impl Builder {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let value = scalar::read(text, style, tag.as_deref())?;
-                self.anchored(anchor, &value);
+                self.anchored(anchor, &value)?;
                 self.value(value, Lines::new(line, Within::Nothing), line)?;
             }
             Event::Alias(anchor) => {
-                let (value, size) = self.anchors.get(&anchor).ok_or("the alias stands for what it is in")?.clone();
-                self.repeated += size;
-                if self.repeated > REPEATED {
-                    return Err(format!("aliases stand for more than {} MiB", REPEATED >> 20));
+                let anchored = self.anchors.get(&anchor).ok_or("the alias stands for what it is in")?;
+                if self.open.len() + anchored.height > DEPTH {
+                    return Err(too_deep());
                 }
+                let (value, size) = (anchored.value.clone(), anchored.size);
+                self.repeat(size)?;
                 self.value(value, Lines::new(line, Within::Nothing), line)?;
             }
             Event::MappingStart(anchor, tag) => {
@@ -104,7 +113,7 @@ impl Builder {
                     Inside::Map { members, lines, .. } => (Document::Map(members), Within::Members(lines)),
                     Inside::List { items, lines } => (Document::List(items), Within::Elements(lines)),
                 };
-                self.anchored(anchor, &value);
+                self.anchored(anchor, &value)?;
                 self.value(value, Lines::new(line, within), line)?;
             }
             Event::DocumentEnd => {
@@ -126,16 +135,27 @@ impl Builder {
             return Err(NO_TEXT.to_owned());
         }
         if self.open.len() >= DEPTH {
-            return Err(format!("is nested deeper than {DEPTH} levels"));
+            return Err(too_deep());
         }
         self.open.push(Open { inside, line, anchor });
         Ok(())
     }
 
-    fn anchored(&mut self, anchor: usize, value: &Document) {
+    fn anchored(&mut self, anchor: usize, value: &Document) -> Result<(), String> {
         if anchor > 0 {
-            self.anchors.insert(anchor, (value.clone(), size(value)));
+            let (size, height) = measures(value);
+            self.repeat(size)?;
+            self.anchors.insert(anchor, Anchored { value: value.clone(), size, height });
         }
+        Ok(())
+    }
+
+    fn repeat(&mut self, size: usize) -> Result<(), String> {
+        self.repeated += size;
+        if self.repeated > REPEATED {
+            return Err(format!("anchors and aliases stand for more than {} MiB", REPEATED >> 20));
+        }
+        Ok(())
     }
 
     /// A value is whole: a key, a member, an element, or the document.
@@ -162,14 +182,23 @@ impl Builder {
     }
 }
 
-/// Bytes that a copy of it takes, about.
-fn size(value: &Document) -> usize {
-    VALUE
-        + match value {
-            Document::Token(text) | Document::Text(text) => text.len(),
-            Document::List(items) => items.iter().map(size).sum::<usize>(),
-            Document::Map(members) => members.iter().map(|(key, value)| VALUE + key.len() + size(value)).sum::<usize>(),
-        }
+fn too_deep() -> String {
+    format!("is nested deeper than {DEPTH} levels")
+}
+
+/// Bytes that a copy of it takes, about; and how many levels it has.
+fn measures(value: &Document) -> (usize, usize) {
+    let all = |parts: &mut dyn Iterator<Item = (usize, &Document)>| {
+        parts.fold((VALUE, 1), |(bytes, height), (own, part)| {
+            let (size, below) = measures(part);
+            (bytes + own + size, height.max(below + 1))
+        })
+    };
+    match value {
+        Document::Token(text) | Document::Text(text) => (VALUE + text.len(), 0),
+        Document::List(items) => all(&mut items.iter().map(|item| (0, item))),
+        Document::Map(members) => all(&mut members.iter().map(|(key, value)| (VALUE + key.len(), value))),
+    }
 }
 
 #[cfg(test)]
@@ -277,6 +306,17 @@ mod tests {
         assert!(fault.problem.contains("aliases stand for more than"), "{fault:?}");
         let long = format!("a: &a \"{}\"\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(20));
         assert!(parse(&long, 1).unwrap_err().problem.contains("aliases stand for more than"), "long texts, few times");
+    }
+
+    #[test]
+    fn aliases_lead_no_deeper_than_brackets() {
+        let level = |n: usize| format!("a{n}: &a{n} [*a{}]\n", n - 1);
+        let chain = |levels: usize| format!("a0: &a0 x\n{}", (1..=levels).map(level).collect::<Vec<_>>().concat());
+        assert!(parse(&chain(90), 1).is_ok());
+        assert!(parse(&chain(200), 1).unwrap_err().problem.contains("nested deeper"));
+        let anchors: String = (0..90).map(|n| format!("&b{n} [")).collect::<Vec<_>>().concat();
+        let nested = format!("{anchors}\"{}\"{}", "x".repeat(1 << 20), "]".repeat(90));
+        assert!(parse(&nested, 1).unwrap_err().problem.contains("anchors and aliases"), "each anchor keeps a copy");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Labels by which rows are picked.
 
 use crate::output::document::Document;
+use mcpctl_events::wire::selector;
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,35 +13,18 @@ impl FromStr for Selector {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let pair = |label: &str| {
-            let (key, value) = label.split_once('=').filter(|(key, _)| !key.is_empty() && !key.ends_with('!'))?;
-            Some((key.to_owned(), value.strip_prefix('=').unwrap_or(value).to_owned()))
-        };
-        let pairs = labels(text).iter().map(|label| pair(label)).collect::<Option<Vec<_>>>();
-        pairs.map(Self).ok_or("labels are KEY=VALUE, with commas between several; a comma of a value is \\,")
+        let labels =
+            selector::parse(text).filter(|labels| labels.iter().all(|(key, _)| !key.is_empty() && !key.ends_with('!')));
+        // As other programs spell it.
+        let bare = |(key, value): (String, String)| (key, value.strip_prefix('=').map(str::to_owned).unwrap_or(value));
+        let labels = labels.map(|labels| Self(labels.into_iter().map(bare).collect()));
+        labels.ok_or("labels are KEY=VALUE, with commas between several; a comma of a value is \\,")
     }
-}
-
-/// What stands between commas; one behind a backslash is a part of it.
-fn labels(text: &str) -> Vec<String> {
-    let (mut labels, mut letters) = (vec![String::new()], text.chars());
-    while let Some(letter) = letters.next() {
-        let last = labels.last_mut();
-        match (letter, last) {
-            (',', _) => labels.push(String::new()),
-            ('\\', Some(last)) => last.extend(letters.next()),
-            (letter, Some(last)) => last.push(letter),
-            (_, None) => {}
-        }
-    }
-    labels
 }
 
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pairs = self.0.iter().map(|(key, value)| format!("{key}={value}").replace('\\', r"\\").replace(',', r"\,"));
-        let pairs: Vec<_> = pairs.collect();
-        f.write_str(&pairs.join(","))
+        f.write_str(&selector::write(self.0.iter().map(|(key, value)| (key, value))))
     }
 }
 

@@ -84,7 +84,8 @@ fn without_secrets(document: Document) -> Document {
                     let is_secret =
                         is_suspect(&key) || ["value", "pass", "cookie"].contains(&key.to_ascii_lowercase().as_str());
                     let value = match value {
-                        Document::Text(_) if is_secret => Document::text(MASK),
+                        Document::Text(_) | Document::List(_) if is_secret => Document::text(MASK),
+                        Document::Token(token) if is_secret && token != "null" => Document::text(MASK),
                         Document::Map(variables) if ["env", "headers"].contains(&&*key) => {
                             Document::Map(variables.into_iter().map(|(name, _)| (name, Document::text(MASK))).collect())
                         }
@@ -122,21 +123,20 @@ fn argument(argument: Document) -> Document {
     Document::text(format!("{flag}{mask}"))
 }
 
-/// A URL without what may let somebody in: user, password and query.
+/// A text without what of a URL may let somebody in: user, password and query.
 fn without_login(text: String) -> String {
-    let Ok(mut url) = reqwest::Url::parse(&text) else { return text };
-    let has_login = !url.username().is_empty() || url.password().is_some();
-    let is_web = ["http", "https"].contains(&url.scheme());
-    if !(has_login || is_web && url.query().is_some()) {
+    let Some((scheme, rest)) = text.split_once("://") else { return text };
+    let is_part = |c: char| !(c == '/' || c == '?' || c == '#' || c.is_whitespace());
+    let authority = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
+    let host = authority.rsplit_once('@').map(|(_, host)| host);
+    let behind = &rest[authority.len()..];
+    let query = behind.find('?').filter(|at| !behind[..*at].contains(char::is_whitespace));
+    if host.is_none() && query.is_none() {
         return text;
     }
-    if has_login {
-        let _ = url.set_username(MASK).and_then(|()| url.set_password(None));
-    }
-    if is_web && url.query().is_some() {
-        url.set_query(Some(MASK));
-    }
-    url.into()
+    let login = host.map_or(String::new(), |_| format!("{MASK}@"));
+    let behind = query.map_or_else(|| behind.to_owned(), |at| format!("{}?{MASK}", &behind[..at]));
+    format!("{scheme}://{login}{}{behind}", host.unwrap_or(authority))
 }
 
 /// Tokens that stand anywhere else.
@@ -174,8 +174,10 @@ mod tests {
             r#"{"args":["-y","***","--key=***","--key","***","***","--key***","***"],"url":"http://***@h/v1"}"#
         );
         assert_eq!(
-            masked(r#"{"dsn":"postgres://u:pw@h/d","headers":{"X-Key":"k"},"myApiKey":"k","max_tokens":5,"t":"a: b"}"#),
-            r#"{"dsn":"postgres://***@h/d","headers":{"X-Key":"***"},"myApiKey":"***","max_tokens":5,"t":"a: b"}"#
+            masked(
+                r#"{"dsn":"postgres://u:pw@h/d","jdbc":"jdbc:postgresql://h/d?password=pw","password":5,"headers":{"X-Key":"k"},"myApiKey":"k","max_tokens":5,"t":"a: b"}"#
+            ),
+            r#"{"dsn":"postgres://***@h/d","jdbc":"jdbc:postgresql://h/d?***","password":"***","headers":{"X-Key":"***"},"myApiKey":"***","max_tokens":5,"t":"a: b"}"#
         );
         assert_eq!(masked("a mcp_0123abc, and mcp_f"), "a mcp_***, and mcp_***");
         assert!(masked(&"x".repeat(5000)).ends_with("… (5000 bytes)"));

@@ -30,9 +30,9 @@ const SUBJECTS: [&str; 9] =
 pub fn glob(given: &str) -> String {
     let version = given.rsplit_once(".v").is_some_and(|(_, version)| version.parse::<u32>().is_ok());
     match given {
-        _ if version || given.contains('*') => given.to_owned(),
+        _ if version || given.ends_with('*') => given.to_owned(),
         subject if SUBJECTS.contains(&subject) => format!("{subject}.*"),
-        what if !what.contains('.') => format!("*.{what}.v*"),
+        what if !what.contains(['.', '*']) => format!("*.{what}.v*"),
         _ => format!("{given}.v*"),
     }
 }
@@ -124,6 +124,8 @@ mod tests {
             ("agent.*", "agent.*"),
             ("agent", "agent.*"),
             ("created", "*.created.v*"),
+            ("*.created", "*.created.v*"),
+            ("agent.*ated", "agent.*ated.v*"),
         ] {
             assert_eq!(super::glob(given), glob);
         }

@@ -8,25 +8,26 @@ use crate::output::document::Document;
 use crate::output::pages::Pages;
 use crate::output::table::Table;
 use crate::output::times::Times;
-use crate::output::{self, Format};
+use crate::output::{self, Format, clean};
 use crate::past;
 use crate::shell::Shell;
+use std::collections::HashSet;
 
 /// Rows of one answer.
 const PAGE: u32 = 1000;
 
 /// Writes the list. Each page is of its own moment, unless it is one of the past.
 pub async fn run(shell: &Shell, client: &Client, options: &Get, format: Format) -> anyhow::Result<()> {
-    let (mut writer, mut cursor) = (Writer::new(format), None::<String>);
+    let (mut writer, mut cursor, mut seen) = (Writer::new(format), None::<String>, HashSet::new());
     loop {
         let route = route(options).with("limit", Some(PAGE)).with("cursor", cursor.as_ref());
         let mut answer = client.get(&route).await.map_err(|error| past::called(error, "--as-of"))?;
         if cursor.is_none() {
             told_as_of(shell, options, &answer);
         }
-        let before = std::mem::replace(&mut cursor, answer.next.take());
-        if cursor.is_some() && cursor == before {
-            let reason = "the page after this one is this one".to_owned();
+        cursor = answer.next.take();
+        if let Some(next) = cursor.as_ref().filter(|next| !seen.insert((*next).clone())) {
+            let reason = format!("page {} was there already", clean::line(next));
             return Err(Failure::Malformed { reason }.into());
         }
         output::answer(&writer.page(options, &answer)?)?;

@@ -4,6 +4,7 @@ use crate::output::table::{Table, Width};
 use crate::output::times::Times;
 use mcpctl_events::wire::chat::Thread;
 use mcpctl_events::wire::rows::{Agent, Llm};
+use mcpctl_events::wire::selector;
 use mcpctl_events::wire::sessions::{QueuedCall, Session};
 use mcpctl_events::wire::tasks::InferenceTask;
 use std::collections::BTreeMap;
@@ -77,7 +78,7 @@ pub fn llms(rows: &[Llm], wide: bool) -> Table {
 
 /// As a selector picks them.
 fn labels(labels: &BTreeMap<String, String>) -> String {
-    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+    selector::write(labels)
 }
 
 /// Publishers; `wide` says what they are busy with.

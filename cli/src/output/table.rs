@@ -115,7 +115,8 @@ impl Table {
             widths[widest] -= 1;
         }
         // Where there is room for little, what a row is called gives way to how it is.
-        while most < TIGHT && cells(widths) > most && widths.first().is_some_and(|first| *first > LEAST_NAME) {
+        let has_name = self.columns.first().is_some_and(|(title, _)| *title == "NAME");
+        while has_name && most < TIGHT && cells(widths) > most && widths[0] > LEAST_NAME {
             widths[0] -= 1;
         }
     }

@@ -168,7 +168,10 @@ async fn labels_pick_what_is_listed_applied_pruned_paused_and_deleted() {
     llm("one", "blue");
     let kept = [&apply[..], &["-l", "team=red", "--prune"]].concat();
     assert_eq!(run(&mcpd, &kept).await.0, ["agent/reviewer unchanged"]);
-    let (_, err, code) = run(&mcpd, &["label", "llm", "three", "team=red", "x-"]).await;
+    let (_, err, code) = run(&mcpd, &["label", "llm", "three", r"odd=a,b\c"]).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(run(&mcpd, &[&names[..], &[r"odd=a\,b\\c"]].concat()).await.0, ["llm/three"]);
+    let (_, err, code) = run(&mcpd, &["label", "llm", "three", "team=red", "x-", "odd-"]).await;
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(run(&mcpd, &["disable", "llms", "-l", "team=red"]).await.0, ["llm/one disabled", "llm/three disabled"]);
     let (_, err, _) = run(&mcpd, &["enable", "llms", "-l", "team=green"]).await;

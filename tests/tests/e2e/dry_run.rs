@@ -74,7 +74,7 @@ async fn whoever_may_not_write_it_is_told_so() {
     let viewer = crate::access::token(&mcpd, "ann", "viewer").await;
     let outcomes = tried(&viewer, json!([llm("gpt")])).await;
     let said = outcomes[0]["refused"]["error"]["error"].as_str().unwrap_or_default();
-    assert!(said.contains("'ann' may not create llm/gpt"), "{outcomes:?}");
+    assert!(said.contains("'ann' may not create llms"), "{outcomes:?}");
     let declared = json!({"providerSessionId": "s", "providers": [samples::llm("qwen")]});
     let refused = viewer.post("/llms/_provider-register/dry-run", &declared).await;
     refused.refused(403, "FORBIDDEN", "may not publish");
@@ -92,6 +92,7 @@ async fn whoever_may_not_write_it_is_told_so() {
         (&editor, "llm", "/llms/gpt", with_key),
         (&editor, "llm", "/llms/theirs", theirs),
         (&editor, "project", "/projects", running),
+        (&viewer, "llm", "/llms", json!({"name": "new", "typo": 1})),
         (&viewer, "prompt", "/prompts", json!({"name": "a", "agent": "x", "content": "c"})),
     ] {
         let is_new = !path[1..].contains('/');
