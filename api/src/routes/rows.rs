@@ -32,7 +32,8 @@ pub struct ListQuery {
     kind: Option<String>,
     /// `active`, `inactive` or `hibernating`.
     status: Option<String>,
-    /// `key=value`, several separated by commas: rows that have them all.
+    /// `key=value`, several separated by commas: rows that have them all. A comma or backslash of a label has a backslash
+    /// before it.
     label: Option<String>,
     /// Text in name, description or model.
     q: Option<String>,
@@ -74,7 +75,7 @@ impl ListQuery {
                 &problems,
                 "label",
                 self.label.as_deref(),
-                "is key=value, at most 50 separated by commas",
+                "is key=value, at most 50 separated by commas; a comma or backslash of a label has a backslash before it",
                 labels,
             )
             .unwrap_or_default(),

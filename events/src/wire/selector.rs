@@ -6,7 +6,7 @@ pub fn parse(text: &str) -> Option<Vec<(String, String)>> {
     while let Some(letter) = letters.next() {
         match letter {
             ',' => labels.push(std::mem::take(&mut label)),
-            '\\' => label.extend(letters.next()),
+            '\\' => label.push(letters.next()?),
             letter => label.push(letter),
         }
     }
@@ -40,5 +40,6 @@ mod tests {
         }
         assert_eq!(parse("team"), None);
         assert_eq!(parse("a=b,"), None);
+        assert_eq!(parse("a=b\\"), None);
     }
 }

@@ -36,8 +36,9 @@ query! {
         /// Rows with this status.
         #[param(inline)]
         status: Option<row::Status>,
-        /// `key=value`, several separated by commas: rows that have them all.
-        #[param(pattern = "^[^,=]*=[^,]*(,[^,=]*=[^,]*){0,49}$")]
+        /// `key=value`, several separated by commas: rows that have them all. A comma or backslash of a label has a
+        /// backslash before it.
+        #[param(pattern = r"^([^,=\\]|\\.)*=([^,\\]|\\.)*(,([^,=\\]|\\.)*=([^,\\]|\\.)*){0,49}$")]
         label: Option<String>,
         /// Text in name, description or model.
         #[param(max_length = 1000)]
@@ -58,8 +59,9 @@ query! {
         /// Rows with this status.
         #[param(inline)]
         status: Option<row::Status>,
-        /// `key=value`, several separated by commas: rows that have them all.
-        #[param(pattern = "^[^,=]*=[^,]*(,[^,=]*=[^,]*){0,49}$")]
+        /// `key=value`, several separated by commas: rows that have them all. A comma or backslash of a label has a
+        /// backslash before it.
+        #[param(pattern = r"^([^,=\\]|\\.)*=([^,\\]|\\.)*(,([^,=\\]|\\.)*=([^,\\]|\\.)*){0,49}$")]
         label: Option<String>,
         /// Text in name, description or model.
         #[param(max_length = 1000)]
