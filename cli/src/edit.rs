@@ -135,12 +135,27 @@ fn edit(path: &Path) -> Result<(), Stuck> {
     #[cfg(unix)]
     let _ours = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
     let next = "set EDITOR to an editor that waits, such as `nano` or `code --wait`";
-    let ended = Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("mcpctl").arg(path).status();
+    let ended = command(&editor).arg(path).status();
     match ended {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(Stuck::new(format!("the editor `{editor}` ended with {status}; nothing was changed"), next)),
         Err(error) => Err(Stuck::new(format!("cannot start the editor `{editor}`: {error}"), next)),
     }
+}
+
+/// A program and its flags are started as they are: a shell around them would die of the editor's Ctrl-C. What takes a shell
+/// to understand gets one.
+fn command(editor: &str) -> Command {
+    let is_plain = |c: char| c.is_alphanumeric() || c.is_whitespace() || "/._-+:@,".contains(c);
+    let mut words = editor.split_whitespace();
+    if let Some(program) = words.next().filter(|_| editor.chars().all(is_plain)) {
+        let mut command = Command::new(program);
+        command.args(words);
+        return command;
+    }
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("{editor} \"$1\"")).arg("mcpctl");
+    command
 }
 
 fn odd(problem: &str) -> Stuck {

@@ -1,6 +1,7 @@
 //! `mcpctl apply`: documents become rows.
 
-use mcpctl_tests::{Mcpd, eventually, samples};
+use mcpctl_tests::{Mcpd, eventually, program::Program, samples};
+use nix::sys::signal::Signal;
 use serde_json::json;
 use std::time::Duration;
 
@@ -217,6 +218,50 @@ async fn what_create_makes_round_trips_and_edit_changes_it() {
     let (_, err) = edit("true", "agent", "reviewr").await;
     assert!(err.contains("there is no agent 'reviewr'") && err.contains("did you mean 'reviewer'?"), "{err}");
     assert_eq!(mcpd.client().get("/agents/reviewer").await.json()["llm"]["name"], "gpt");
+}
+
+#[tokio::test]
+async fn an_interrupt_is_the_editors_and_not_the_end_of_the_edit() {
+    let mcpd = Mcpd::start(&[]).await;
+    let _ = mcpd.client().post("/llms", &samples::public("gpt", "http://127.0.0.1:9")).await.expect(201);
+    let at = |name: &str| mcpd.home.path().join(name);
+    // An editor that says that it is open, and is done once it is told so.
+    let script = format!(
+        "#!/bin/sh\ntouch {open}\nwhile ! [ -e {done} ]; do sleep 0.05; done\nsed -i 's/^model: .*/model: other/' \"$1\"\n",
+        open = at("open").display(),
+        done = at("done").display()
+    );
+    std::fs::write(at("editor"), script).expect("a script");
+    std::fs::set_permissions(at("editor"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a script");
+    let env = [("EDITOR".to_owned(), at("editor").display().to_string())];
+    let args = ["edit", "llm", "gpt"].map(str::to_owned);
+    let mut edit = Program::start("mcpctl", &mcpd.home, &args, &env);
+    eventually("the editor is open", SOON, async || at("open").exists().then_some(())).await;
+    edit.signal(Signal::SIGINT);
+    std::fs::write(at("done"), "").expect("a file");
+    assert_eq!(edit.exit(SOON).await.code(), Some(0), "{}", edit.log());
+    assert_eq!(mcpd.client().get("/llms/gpt").await.json()["model"], "other");
+}
+
+#[tokio::test]
+async fn an_edit_that_comes_to_nothing_leaves_nothing() {
+    let mcpd = Mcpd::start(&[]).await;
+    let _ = mcpd.client().post("/llms", &samples::public("gpt", "http://127.0.0.1:9")).await.expect(201);
+    let drafts = mcpd.home.path().join("drafts");
+    std::fs::create_dir(&drafts).expect("a folder");
+    let folder = drafts.display().to_string();
+    for (editor, code, says, left) in [
+        ("true", 0, "llm/gpt unchanged", 0),
+        ("false", 1, "the editor `false` ended with exit status: 1", 0),
+        ("/nowhere/ed", 1, "cannot start the editor `/nowhere/ed`", 0),
+        ("sh -c 'echo \"# none\" > \"$0\"'", 0, "the text is empty: nothing was changed", 0),
+        ("sed -i s/gpt/other/", 1, "llm 'gpt' cannot become llm/other: kind and name stay", 1),
+    ] {
+        let output = mcpd.mcpctl_with(&["edit", "llm", "gpt"], &[("EDITOR", editor), ("TMPDIR", &folder)]).await;
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+        assert!(output.status.code() == Some(code) && said.contains(says), "{editor}: {said}");
+        assert_eq!(drafts.read_dir().expect("a folder").count(), left, "{editor}");
+    }
 }
 
 #[tokio::test]
