@@ -6,7 +6,6 @@ use crate::exit::{Stuck, Usage};
 use crate::output::progress::Bar;
 use crate::output::{self, Format};
 use crate::shell::Shell;
-use anyhow::Context;
 use bytes::Bytes;
 use mcpctl_events::event::registry::Rewritten;
 use mcpctl_events::hash::Hash;
@@ -106,7 +105,9 @@ fn target(url: &str) -> Result<PathBuf, Usage> {
 fn make_folder(target: &Path) -> anyhow::Result<()> {
     let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.with_context(|| format!("{} cannot be made", folder.display()))
+    made.map_err(|error| {
+        Stuck::new(format!("{} cannot be made: {error}", folder.display()), "name a place where you may write").into()
+    })
 }
 
 fn stuck(error: &DraftError) -> anyhow::Error {
@@ -206,7 +207,10 @@ struct Records {
 impl Records {
     fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
         let (mut line, most) = (Vec::new(), MAX_RECORD_BYTES as u64 + 1);
-        let read = (&mut self.from).take(most).read_until(b'\n', &mut line).context("the export cannot be read")?;
+        let read = (&mut self.from).take(most).read_until(b'\n', &mut line);
+        let read = read.map_err(|error| {
+            Stuck::new(format!("the export cannot be read: {error}"), "name a file that `mcpctl audit export` wrote")
+        })?;
         if read == 0 {
             return Ok(None);
         }

@@ -3,7 +3,6 @@
 use super::head::Point;
 use crate::exit::Stuck;
 use crate::output::Screen;
-use anyhow::Context;
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use mcpctl_events::wire::audit::SignedHead;
 use rustls_pki_types::SubjectPublicKeyInfoDer;
@@ -19,18 +18,17 @@ const KEY: usize = 32;
 /// Reads the heads, each of which has to be signed with one and the same key.
 pub fn read(file: &Path, key_file: Option<&Path>, screen: Screen) -> anyhow::Result<Vec<Point>> {
     let mut key = key_file.map(public_key).transpose()?;
+    let unreadable = |error| {
+        unreadable(file, &error, "name a copy of the heads.jsonl in the data folder of an mcpd with --head-key")
+    };
     let reader: Box<dyn BufRead> = if file.as_os_str() == "-" {
         Box::new(std::io::stdin().lock())
     } else {
-        let unreadable = |error| {
-            let next = "name a copy of the heads.jsonl in the data folder of an mcpd with --head-key";
-            Stuck::new(format!("{} cannot be read: {error}", file.display()), next)
-        };
         Box::new(BufReader::new(File::open(file).map_err(unreadable)?))
     };
     let mut heads = Vec::new();
     for (line, number) in reader.lines().zip(1..) {
-        let line = line.with_context(|| format!("{} cannot be read", file.display()))?;
+        let line = line.map_err(unreadable)?;
         if line.trim().is_empty() {
             continue;
         }
@@ -58,11 +56,16 @@ pub fn read(file: &Path, key_file: Option<&Path>, screen: Screen) -> anyhow::Res
 }
 
 fn public_key(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let pem = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let next = "name the public key of the server: `openssl pkey -in KEY -pubout` writes it";
+    let pem = fs::read(file).map_err(|error| unreadable(file, &error, next))?;
     let der = SubjectPublicKeyInfoDer::from_pem_slice(&pem).ok();
     let key = der.and_then(|der| der.strip_prefix(&SPKI).filter(|key| key.len() == KEY).map(<[u8]>::to_vec));
     let next = "`openssl pkey -in KEY -pubout` writes the public key of the file that mcpd got as --head-key";
     Ok(key.ok_or_else(|| Stuck::new(format!("{} is no public Ed25519 key in PEM", file.display()), next))?)
+}
+
+fn unreadable(file: &Path, error: &std::io::Error, next: &str) -> Stuck {
+    Stuck::new(format!("{} cannot be read: {error}", file.display()), next)
 }
 
 fn bytes(hex: &str) -> Option<Vec<u8>> {
