@@ -52,6 +52,8 @@ cargo fmt --all --check
 
 say "lints"
 cargo clippy --workspace --all-targets --locked "${features[@]}" -- -D warnings
+# The command line alone, for a registry that runs elsewhere.
+cargo clippy --package mcpctl --no-default-features --locked -- -D warnings
 
 # Advisories are left to whoever has their database at hand: `cargo deny check advisories` fetches it.
 say "dependencies: licenses, sources, duplicates, and whether all are used"

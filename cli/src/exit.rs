@@ -21,6 +21,7 @@ pub struct Stuck {
 }
 
 /// A file that says what is to be done, and does not make sense: wrong usage, as a flag is, with a way out of its own.
+#[cfg(feature = "dev")]
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.problem)]
 pub struct Misconfigured(pub Stuck);
@@ -61,6 +62,7 @@ pub fn code(result: anyhow::Result<()>, screen: Screen) -> ExitCode {
     if let Some(stuck) = error.downcast_ref::<Stuck>() {
         output::tell(&format!("next: {}", stuck.next));
     }
+    #[cfg(feature = "dev")]
     if let Some(Misconfigured(stuck)) = error.downcast_ref::<Misconfigured>() {
         output::tell(&format!("next: {}", stuck.next));
         return ExitCode::from(2);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 /// As wide as the terminal, whatever that is.
 const BAR: &str = "{msg} {wide_bar} {percent}% {human_pos}/{human_len}, {eta} left";
+#[cfg(feature = "dev")]
 const COUNT: &str = "{msg} {human_pos}";
 /// What is over sooner shows no bar.
 const MOMENT: Duration = Duration::from_millis(500);
@@ -29,6 +30,7 @@ impl Bar {
     }
 
     /// A count of something that ends nobody knows where.
+    #[cfg(feature = "dev")]
     pub fn counting(doing: &'static str, screen: Screen) -> Self {
         Self::drawn(doing, None, COUNT, screen, true)
     }

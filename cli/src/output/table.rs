@@ -74,6 +74,7 @@ impl Table {
     /// The table as text, a line a row, without spaces at line ends.
     ///
     /// `wide` cuts nothing; `colour` paints the STATUS column.
+    #[cfg(any(feature = "dev", test))]
     pub fn render(&self, wide: bool, colour: bool) -> String {
         self.render_within(wide, colour, None)
     }
